@@ -1,0 +1,157 @@
+//! The name of an object: kind, namespace and name.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+/// The kinds that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Core `v1` Namespace; the only kind that is not in a namespace.
+    Namespace,
+    /// Core `v1` Service.
+    Service,
+    /// Core `v1` ServiceAccount.
+    ServiceAccount,
+    /// Gateway API HTTPRoute.
+    #[serde(rename = "HTTPRoute")]
+    HttpRoute,
+    /// Gateway API ReferenceGrant.
+    ReferenceGrant,
+    /// Istio PeerAuthentication.
+    PeerAuthentication,
+    /// Istio AuthorizationPolicy.
+    AuthorizationPolicy,
+    /// Istio WorkloadEntry.
+    WorkloadEntry,
+    /// Our Process.
+    Process,
+}
+
+impl Kind {
+    /// Every kind, in the order a reader meets them.
+    pub const ALL: [Self; 9] = [
+        Self::Namespace,
+        Self::Service,
+        Self::ServiceAccount,
+        Self::HttpRoute,
+        Self::ReferenceGrant,
+        Self::PeerAuthentication,
+        Self::AuthorizationPolicy,
+        Self::WorkloadEntry,
+        Self::Process,
+    ];
+
+    /// The kind as written in a manifest.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Namespace => "Namespace",
+            Self::Service => "Service",
+            Self::ServiceAccount => "ServiceAccount",
+            Self::HttpRoute => "HTTPRoute",
+            Self::ReferenceGrant => "ReferenceGrant",
+            Self::PeerAuthentication => "PeerAuthentication",
+            Self::AuthorizationPolicy => "AuthorizationPolicy",
+            Self::WorkloadEntry => "WorkloadEntry",
+            Self::Process => "Process",
+        }
+    }
+
+    /// The API group; empty for the core group.
+    #[must_use]
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::Namespace | Self::Service | Self::ServiceAccount => "",
+            Self::HttpRoute | Self::ReferenceGrant => "gateway.networking.k8s.io",
+            Self::PeerAuthentication | Self::AuthorizationPolicy => "security.istio.io",
+            Self::WorkloadEntry => "networking.istio.io",
+            Self::Process => "wattle.io",
+        }
+    }
+
+    /// The API versions that are read, the preferred one first.
+    #[must_use]
+    pub fn versions(self) -> &'static [&'static str] {
+        match self {
+            Self::Namespace | Self::Service | Self::ServiceAccount => &["v1"],
+            Self::HttpRoute | Self::ReferenceGrant | Self::PeerAuthentication | Self::AuthorizationPolicy => {
+                &["v1", "v1beta1"]
+            }
+            Self::WorkloadEntry => &["v1", "v1beta1", "v1alpha3"],
+            Self::Process => &["v1alpha1"],
+        }
+    }
+
+    /// The preferred `apiVersion` of the kind.
+    #[must_use]
+    pub fn api_version(self) -> String {
+        let version = self.versions().first().copied().unwrap_or("v1");
+        match self.group() {
+            "" => version.to_owned(),
+            group => format!("{group}/{version}"),
+        }
+    }
+
+    /// Whether objects of the kind live in a namespace.
+    #[must_use]
+    pub fn namespaced(self) -> bool {
+        self != Self::Namespace
+    }
+
+    /// The kind of this name in `group`, whatever the version.
+    #[must_use]
+    pub fn find(group: &str, kind: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|known| known.as_str() == kind && known.group() == group)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Kind, namespace and name: what makes an object the same object. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct ObjectKey {
+    /// The kind.
+    pub kind: Kind,
+    /// The namespace; empty for a Namespace.
+    #[serde(serialize_with = "shared_text")]
+    pub namespace: Arc<str>,
+    /// The name.
+    #[serde(serialize_with = "shared_text")]
+    pub name: Arc<str>,
+}
+
+/// Writes shared text; serde does so itself only with a feature that every crate would be rebuilt for.
+pub(crate) fn shared_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}
+
+impl ObjectKey {
+    /// A key of these parts.
+    #[must_use]
+    pub fn new(kind: Kind, namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self {
+            kind,
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            write!(f, "{} {}", self.kind, self.name)
+        } else {
+            write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Traffic redirection of one workload as data, and its rendering to nftables.
+//!
+//! What leaves the workload goes to the outbound listener, what reaches it to the inbound one. Exempt is the
+//! proxy itself, by user id or by mark, with one exception that Istio makes too: when the outbound proxy picks
+//! its own workload as the endpoint, that connection must pass the inbound proxy like any other.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use ipnet::IpNet;
+
+use crate::netns::{Netns, NetnsError};
+use crate::privileges::{PROXY_MARK, PROXY_UID};
+use crate::tool::{self, ToolError};
+
+/// Source address of the inbound proxy's connections to its application (Istio's value), never redirected.
+pub const PASSTHROUGH_IPV4: &str = "127.0.0.6";
+
+/// The same for IPv6.
+pub const PASSTHROUGH_IPV6: &str = "::6";
+
+/// The table all rules live in.
+const TABLE: &str = "inet wattle";
+
+/// Why rules were not changed; the old ones stay in force.
+#[derive(Debug, thiserror::Error)]
+pub enum RedirectError {
+    /// The rules were refused.
+    #[error("cannot change traffic redirection")]
+    Rules(#[from] ToolError),
+    /// The workload's namespace could not be entered.
+    #[error("cannot change traffic redirection")]
+    Netns(#[from] NetnsError),
+}
+
+/// What is redirected where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redirect {
+    /// Listener for connections the workload opens; default 15001.
+    pub outbound_port: u16,
+    /// Listener for connections to the workload; default 15006.
+    pub inbound_port: u16,
+    /// User id whose connections are exempt; default 1337.
+    pub proxy_uid: u32,
+    /// Socket mark whose connections are exempt; default 0x539.
+    pub mark: u32,
+    /// Ports of the proxy that are reached directly; default 15008, 15020, 15021 and 15090.
+    pub proxy_ports: BTreeSet<u16>,
+    /// Destination ports never redirected on the way out; default none.
+    pub exclude_outbound_ports: BTreeSet<u16>,
+    /// Destinations never redirected on the way out; default none.
+    pub exclude_outbound_cidrs: BTreeSet<IpNet>,
+    /// The only destinations redirected on the way out; default empty, which means all.
+    pub include_outbound_cidrs: BTreeSet<IpNet>,
+    /// Ports of the workload never redirected on the way in; default none.
+    pub exclude_inbound_ports: BTreeSet<u16>,
+    /// The only ports of the workload redirected on the way in; default empty, which means all.
+    pub include_inbound_ports: BTreeSet<u16>,
+}
+
+impl Default for Redirect {
+    fn default() -> Self {
+        Self {
+            outbound_port: 15001,
+            inbound_port: 15006,
+            proxy_uid: PROXY_UID,
+            mark: PROXY_MARK,
+            proxy_ports: BTreeSet::from([15008, 15020, 15021, 15090]),
+            exclude_outbound_ports: BTreeSet::new(),
+            exclude_outbound_cidrs: BTreeSet::new(),
+            include_outbound_cidrs: BTreeSet::new(),
+            exclude_inbound_ports: BTreeSet::new(),
+            include_inbound_ports: BTreeSet::new(),
+        }
+    }
+}
+
+impl Redirect {
+    /// Puts these rules in force in a workload's namespace, replacing earlier ones in one transaction.
+    pub fn apply(&self, workload: &Netns) -> Result<(), RedirectError> {
+        Ok(workload.enter(|| tool::nft(&self.render()))??)
+    }
+
+    /// Takes the rules away; no error if there are none.
+    pub fn remove(workload: &Netns) -> Result<(), RedirectError> {
+        Ok(workload.enter(|| tool::nft(&removal()))??)
+    }
+
+    /// The whole ruleset as `nft -f` reads it; loading it twice is the same as once.
+    pub fn render(&self) -> String {
+        let mut out = removal();
+        let _ = writeln!(out, "table {TABLE} {{");
+        self.render_output(&mut out);
+        self.render_prerouting(&mut out);
+        self.render_input(&mut out);
+        out.push_str("}\n");
+        out
+    }
+
+    /// What leaves the workload.
+    fn render_output(&self, out: &mut String) {
+        let outbound = format!("meta l4proto tcp redirect to :{}", self.outbound_port);
+        out.push_str("\tchain output {\n\t\ttype nat hook output priority -100; policy accept;\n");
+        rule(out, "meta l4proto != tcp return");
+        rule(out, &format!("oifname \"lo\" ip saddr {PASSTHROUGH_IPV4} return"));
+        rule(
+            out,
+            &format!("oifname \"lo\" ip6 saddr {PASSTHROUGH_IPV6} return"),
+        );
+        self.render_hairpin(out);
+        rule(out, &format!("meta skuid {} return", self.proxy_uid));
+        rule(out, &format!("meta mark {:#x} return", self.mark));
+        // To itself by loopback or own address. Service addresses are routed to eth0, so they go on.
+        rule(out, "oifname \"lo\" return");
+        if !self.exclude_outbound_ports.is_empty() {
+            rule(
+                out,
+                &format!("tcp dport {{ {} }} return", list(&self.exclude_outbound_ports)),
+            );
+        }
+        cidr_rules(out, &self.exclude_outbound_cidrs, "return");
+        if self.include_outbound_cidrs.is_empty() {
+            rule(out, &outbound);
+        } else {
+            cidr_rules(out, &self.include_outbound_cidrs, &outbound);
+        }
+        out.push_str("\t}\n");
+    }
+
+    /// The outbound proxy's connections to its own workload, which the inbound proxy must see.
+    fn render_hairpin(&self, out: &mut String) {
+        let inbound = format!("redirect to :{}", self.inbound_port);
+        let exempt = [
+            format!("meta skuid {}", self.proxy_uid),
+            format!("meta mark {:#x}", self.mark),
+        ];
+        for own in [
+            "oifname \"lo\" ip daddr != 127.0.0.0/8",
+            "oifname \"lo\" ip6 daddr != ::1",
+        ] {
+            for proxy in &exempt {
+                rule(out, &format!("{own} {proxy} {} {inbound}", self.inbound_ports()));
+            }
+        }
+    }
+
+    /// What reaches the workload.
+    fn render_prerouting(&self, out: &mut String) {
+        out.push_str("\tchain prerouting {\n\t\ttype nat hook prerouting priority -100; policy accept;\n");
+        rule(out, "iifname \"lo\" return");
+        rule(
+            out,
+            &format!("{} redirect to :{}", self.inbound_ports(), self.inbound_port),
+        );
+        out.push_str("\t}\n");
+    }
+
+    /// The listeners take redirected connections only: one that was not has them as its own destination,
+    /// and the proxy would forward it to itself for ever.
+    fn render_input(&self, out: &mut String) {
+        let Self {
+            outbound_port,
+            inbound_port,
+            ..
+        } = self;
+        out.push_str("\tchain input {\n\t\ttype filter hook input priority 0; policy accept;\n");
+        rule(
+            out,
+            &format!(
+                "tcp dport {{ {outbound_port}, {inbound_port} }} ct state new ct status & dnat == 0 reject with tcp reset"
+            ),
+        );
+        out.push_str("\t}\n");
+    }
+
+    /// The match for destination ports that the inbound listener takes.
+    fn inbound_ports(&self) -> String {
+        let direct: BTreeSet<u16> = self
+            .proxy_ports
+            .union(&self.exclude_inbound_ports)
+            .copied()
+            .collect();
+        if self.include_inbound_ports.is_empty() && direct.is_empty() {
+            return "meta l4proto tcp".to_owned();
+        }
+        if self.include_inbound_ports.is_empty() {
+            return format!("tcp dport != {{ {} }}", list(&direct));
+        }
+        let taken: BTreeSet<u16> = self.include_inbound_ports.difference(&direct).copied().collect();
+        // An empty set is no valid nftables; port 0 is one nobody can connect to.
+        let taken = if taken.is_empty() {
+            BTreeSet::from([0])
+        } else {
+            taken
+        };
+        format!("tcp dport {{ {} }}", list(&taken))
+    }
+}
+
+/// Deletes the table; the first line makes sure that there is one to delete.
+fn removal() -> String {
+    format!("table {TABLE}\ndelete table {TABLE}\n")
+}
+
+fn rule(out: &mut String, text: &str) {
+    let _ = writeln!(out, "\t\t{text}");
+}
+
+fn cidr_rules(out: &mut String, cidrs: &BTreeSet<IpNet>, verdict: &str) {
+    let merged = IpNet::aggregate(&cidrs.iter().map(IpNet::trunc).collect());
+    let (v4, v6): (BTreeSet<IpNet>, BTreeSet<IpNet>) =
+        merged.into_iter().partition(|cidr| matches!(cidr, IpNet::V4(_)));
+    for (family, cidrs) in [("ip", v4), ("ip6", v6)] {
+        if !cidrs.is_empty() {
+            rule(out, &format!("{family} daddr {{ {} }} {verdict}", list(&cidrs)));
+        }
+    }
+}
+
+fn list<T: ToString>(items: &BTreeSet<T>) -> String {
+    items
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[cfg(test)]
+mod tests;

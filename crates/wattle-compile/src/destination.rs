@@ -1,0 +1,96 @@
+//! What a caller in one namespace reaches under a name or address.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use wattle_model::{Backend, Destination, Protocol, RouteTable};
+
+use crate::backend::{self, Backends};
+use crate::host::{self, Target};
+use crate::view::View;
+use crate::{Name, inbound, route};
+
+/// The destination that `name` is for callers in `from`; `None` when `name` is neither `ip:port` nor `host:port`.
+pub(crate) fn destination(name: &Arc<str>, from: &Arc<str>, view: &View<'_>) -> Option<Destination> {
+    Some(match host::target(name, from, view.settings)? {
+        Target::Service(service, port) => {
+            of_service(name, &service, port, from, view).unwrap_or_else(|| pass_through(name))
+        }
+        Target::Address(address, port) => of_address(name, address, port, from, view),
+        Target::Foreign => pass_through(name),
+    })
+}
+
+/// A virtual address is a Service, a workload's address is that workload alone, any other is passed through.
+fn of_address(name: &Arc<str>, address: IpAddr, port: u16, from: &Arc<str>, view: &View<'_>) -> Destination {
+    let service = view
+        .service_at(address)
+        .and_then(|service| of_service(name, &service, port, from, view));
+    service
+        .or_else(|| of_workload(name, address, port, view))
+        .unwrap_or_else(|| pass_through(name))
+}
+
+fn of_service(
+    name: &Arc<str>,
+    service: &Name,
+    number: u16,
+    from: &Arc<str>,
+    view: &View<'_>,
+) -> Option<Destination> {
+    let found = view.service(service)?;
+    let port = backend::port(&found.spec, number)?;
+    let mut backends = Backends::default();
+    let own = backends.index(service, port, view.settings);
+    let routes = route::table(service, port, from, &mut backends, view);
+    Some(Destination {
+        name: Arc::clone(name),
+        service: Some(backend::frontend(service, number, view.settings)),
+        protocol: backend::protocol_of(port),
+        routes,
+        backends: backends.0,
+        default_backend: Some(own),
+    })
+}
+
+/// Routes do not apply to a workload's own address (a call past the Service).
+fn of_workload(name: &Arc<str>, address: IpAddr, port: u16, view: &View<'_>) -> Option<Destination> {
+    let instance = view.workload_at(address)?;
+    let declared = inbound::ports(instance, view)
+        .into_iter()
+        .find(|declared| declared.port == port);
+    let (protocol, service) = declared.map_or((Protocol::Detect, None), |declared| {
+        (declared.protocol, declared.service)
+    });
+    let id = SocketAddr::new(address, port).to_string().into();
+    Some(one_backend(
+        name,
+        Backend {
+            id,
+            service,
+            protocol,
+        },
+    ))
+}
+
+fn pass_through(name: &Arc<str>) -> Destination {
+    one_backend(
+        name,
+        Backend {
+            id: "".into(),
+            service: None,
+            protocol: Protocol::Detect,
+        },
+    )
+}
+
+fn one_backend(name: &Arc<str>, backend: Backend) -> Destination {
+    Destination {
+        name: Arc::clone(name),
+        service: None,
+        protocol: backend.protocol,
+        routes: RouteTable::default(),
+        backends: vec![backend],
+        default_backend: Some(0),
+    }
+}

@@ -1,0 +1,158 @@
+//! Policies: whom they are for, which of them wins, and what of them cannot be evaluated.
+
+use std::sync::Arc;
+
+use wattle_api::{Action, AuthorizationPolicy, PeerAuthentication, Resource, Selector};
+
+use super::Findings;
+use crate::authorization;
+use crate::peer_authentication::oldest;
+use crate::view::View;
+
+pub(super) fn check_peer(
+    policy: &Resource<PeerAuthentication>,
+    view: &View<'_>,
+    findings: &mut Findings<'_>,
+) {
+    let namespace = &policy.meta.namespace;
+    let Some(selector) = &policy.spec.selector else {
+        let rivals = view
+            .peer_authentications(namespace)
+            .filter(|rival| rival.spec.selector.is_none());
+        return conflict(policy, oldest(rivals), findings);
+    };
+    if !view
+        .workloads_in(namespace)
+        .any(|instance| selector.selects(&instance.labels))
+    {
+        nothing_selected(findings);
+    }
+    for instance in view
+        .workloads_in(namespace)
+        .filter(|instance| selector.selects(&instance.labels))
+    {
+        let selects = |rival: &Selector| rival.selects(&instance.labels);
+        let rivals = view
+            .peer_authentications(namespace)
+            .filter(|rival| rival.spec.selector.as_ref().is_some_and(selects));
+        let before = findings.found.len();
+        conflict(policy, oldest(rivals), findings);
+        if findings.found.len() > before {
+            return;
+        }
+    }
+}
+
+fn conflict(
+    policy: &Resource<PeerAuthentication>,
+    winner: Option<&Arc<Resource<PeerAuthentication>>>,
+    findings: &mut Findings<'_>,
+) {
+    if let Some(winner) = winner.filter(|winner| winner.meta.name != policy.meta.name) {
+        let reason = format!(
+            "PeerAuthentication {} is for the same workloads and wins: it is older, or first by name",
+            winner.meta.name
+        );
+        findings.warn("policy-conflict", "", reason, "keep one of them");
+    }
+}
+
+fn nothing_selected(findings: &mut Findings<'_>) {
+    let reason = "no workload has these labels".to_owned();
+    let hint = "compare them with the labels of your workloads";
+    findings.warn("selects-nothing", "spec.selector", reason, hint);
+}
+
+pub(super) fn check_authorization(
+    policy: &Resource<AuthorizationPolicy>,
+    view: &View<'_>,
+    findings: &mut Findings<'_>,
+) {
+    let mesh_wide = policy.meta.namespace == view.settings.root_namespace;
+    if let Some(selector) = policy.spec.selector.as_ref().filter(|_| !mesh_wide)
+        && !view
+            .workloads_in(&policy.meta.namespace)
+            .any(|instance| selector.selects(&instance.labels))
+    {
+        nothing_selected(findings);
+    }
+    targets(policy, view, findings);
+    action(policy, findings);
+    for (index, rule) in policy.spec.rules.iter().enumerate() {
+        let compiled = authorization::rule(rule, &policy.meta.namespace, view.settings);
+        if let Some(field) = compiled.unsupported {
+            let effect = match policy.spec.action {
+                Action::Allow => "the rule allows nothing",
+                _ => "the rule refuses whatever the rest of it matches",
+            };
+            let reason = format!("{field} cannot be evaluated yet; {effect}");
+            findings.error(
+                "field-not-supported",
+                &format!("spec.rules[{index}]"),
+                reason,
+                "remove the field",
+            );
+        }
+        admits_anonymous(policy, index, findings);
+    }
+}
+
+/// Istio lets a caller without identity satisfy `notPrincipals` and the like: legal, and rarely meant.
+fn admits_anonymous(policy: &Resource<AuthorizationPolicy>, index: usize, findings: &mut Findings<'_>) {
+    let Some(rule) = policy
+        .spec
+        .rules
+        .get(index)
+        .filter(|_| policy.spec.action == Action::Allow)
+    else {
+        return;
+    };
+    for (position, source) in rule.from.iter().enumerate() {
+        let by_identity = !source.principals.any.is_empty()
+            || !source.namespaces.any.is_empty()
+            || !source.service_accounts.any.is_empty();
+        let excludes = !source.principals.not.is_empty()
+            || !source.namespaces.not.is_empty()
+            || !source.service_accounts.not.is_empty();
+        if excludes && !by_identity {
+            let field = format!("spec.rules[{index}].from[{position}]");
+            let reason =
+                "a caller without identity is allowed, since it is none of those excluded".to_owned();
+            findings.warn("allows-anonymous", &field, reason, "add principals: [\"*\"]");
+        }
+    }
+}
+
+fn action(policy: &Resource<AuthorizationPolicy>, findings: &mut Findings<'_>) {
+    match policy.spec.action {
+        Action::Custom => {
+            let reason =
+                "external providers are not supported yet; what the rules match is refused".to_owned();
+            findings.error("action-not-supported", "spec.action", reason, "use ALLOW or DENY");
+        }
+        Action::Audit => {
+            let reason = "auditing is not supported yet; the policy has no effect".to_owned();
+            findings.warn("action-not-supported", "spec.action", reason, "remove the policy");
+        }
+        Action::Allow | Action::Deny => {}
+    }
+}
+
+fn targets(policy: &Resource<AuthorizationPolicy>, view: &View<'_>, findings: &mut Findings<'_>) {
+    for (index, target) in policy.spec.target_refs.iter().enumerate() {
+        let field = format!("spec.targetRefs[{index}]");
+        if !target.group.is_empty() || target.kind != "Service" {
+            let reason = format!(
+                "a target of kind {} is not served yet; nothing is protected by it",
+                target.kind
+            );
+            findings.error("target-not-supported", &field, reason, "use a selector");
+        } else if view
+            .service(&(policy.meta.namespace.clone(), target.name.as_str().into()))
+            .is_none()
+        {
+            let reason = format!("there is no Service {}", target.name);
+            findings.error("target-not-found", &field, reason, "check the name");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Services and the workloads they select.
+
+use wattle_api::{Address, Exposure, Protocol, Resource, Service, TargetPort, WorkloadEntry};
+
+use super::Findings;
+use crate::view::View;
+use crate::{endpoints, protocol};
+
+pub(super) fn check(service: &Resource<Service>, view: &View<'_>, findings: &mut Findings<'_>) {
+    if service.spec.exposure == Exposure::ExternalName {
+        return;
+    }
+    let behind = view.selected(&service.meta.namespace, &service.spec.selector);
+    if !service.spec.selector.is_empty() && behind.is_empty() {
+        let reason = "no workload has these labels".to_owned();
+        findings.warn(
+            "selects-nothing",
+            "spec.selector",
+            reason,
+            "compare them with the labels of your workloads",
+        );
+    }
+    for (index, port) in service.spec.ports.iter().enumerate() {
+        let field = format!("spec.ports[{index}]");
+        if port.protocol != Protocol::Tcp {
+            let reason = "only TCP is carried by the mesh".to_owned();
+            findings.warn("port-not-carried", &format!("{field}.protocol"), reason, "");
+            continue;
+        }
+        if let Some(text) = port
+            .app_protocol
+            .as_deref()
+            .filter(|text| protocol::of_app_protocol(text).is_none())
+        {
+            let reason = format!("{text} is not known, so the protocol is taken from the name or detected");
+            findings.warn(
+                "unknown-protocol",
+                &format!("{field}.appProtocol"),
+                reason,
+                "write http, http2, grpc, tls or tcp",
+            );
+        }
+        let missing = behind
+            .iter()
+            .filter(|instance| endpoints::target(port, instance).is_none())
+            .count();
+        if let (TargetPort::Name(name), 1..) = (&port.target_port, missing) {
+            let reason = format!(
+                "{missing} of {} workloads have no port named {name}",
+                behind.len()
+            );
+            findings.warn(
+                "target-port-not-found",
+                &format!("{field}.targetPort"),
+                reason,
+                "name the port there",
+            );
+        }
+    }
+}
+
+pub(super) fn check_entry(entry: &Resource<WorkloadEntry>, findings: &mut Findings<'_>) {
+    if !matches!(entry.spec.address, Address::Ip(_)) {
+        let reason = "only IP addresses are supported yet, so that nothing is sent there".to_owned();
+        findings.error(
+            "address-not-supported",
+            "spec.address",
+            reason,
+            "write its IP address",
+        );
+    }
+    if entry.spec.weight == Some(0) {
+        let reason = "weight 0 counts as 1".to_owned();
+        findings.warn(
+            "weight-ignored",
+            "spec.weight",
+            reason,
+            "delete the entry to send it nothing",
+        );
+    }
+}

@@ -1,0 +1,77 @@
+//! The addresses behind a backend.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use wattle_api::TargetPort;
+use wattle_model::{BackendId, Endpoint, Endpoints, Hop, MtlsMode};
+
+use crate::view::View;
+use crate::{Instance, Name, backend, peer_authentication};
+
+/// The endpoints of `namespace/service:port`, or of a workload's own `ip:port`; `None` when there is no such backend.
+pub(crate) fn endpoints(id: &BackendId, view: &View<'_>) -> Option<Endpoints> {
+    let mut endpoints = match id.parse::<SocketAddr>() {
+        Ok(address) => vec![endpoint(view.workload_at(address.ip())?, address.port(), view)?],
+        Err(_) => {
+            let (name, port) = backend::of_id(id)?;
+            behind(&name, port, view)?
+                .filter_map(|(instance, port)| endpoint(instance, port, view))
+                .collect()
+        }
+    };
+    endpoints.sort_by(|a, b| (a.address, &a.workload.instance).cmp(&(b.address, &b.workload.instance)));
+    // Two entries of one address are one endpoint.
+    endpoints.dedup_by(|later, kept| later.address == kept.address);
+    Some(Endpoints {
+        id: Arc::clone(id),
+        endpoints,
+    })
+}
+
+/// The workloads behind a port of a Service, each with the port it listens on.
+pub(crate) fn behind<'a>(
+    name: &Name,
+    number: u16,
+    view: &View<'a>,
+) -> Option<impl Iterator<Item = (&'a Arc<Instance>, u16)> + use<'a>> {
+    let service = view.service(name)?;
+    let port = backend::port(&service.spec, number)?;
+    let instances = view.selected(&name.0, &service.spec.selector);
+    Some(
+        instances
+            .into_iter()
+            .filter_map(move |instance| Some((instance, target(port, instance)?))),
+    )
+}
+
+/// The port a workload listens on for a port of a Service: its own entry for the Service port's name wins, as in Istio.
+pub(crate) fn target(port: &wattle_api::ServicePort, instance: &Instance) -> Option<u16> {
+    let entry = instance
+        .address
+        .is_some()
+        .then_some(port.name.as_deref())
+        .flatten();
+    entry
+        .and_then(|name| instance.port_named(name))
+        .or_else(|| match &port.target_port {
+            TargetPort::Number(number) => Some(number.number()),
+            TargetPort::Name(name) => instance.port_named(name),
+        })
+}
+
+fn endpoint(instance: &Instance, port: u16, view: &View<'_>) -> Option<Endpoint> {
+    let disabled = peer_authentication::effective(instance, view).on(port).0 == MtlsMode::Disable;
+    Some(Endpoint {
+        address: SocketAddr::new(instance.address?, port),
+        weight: instance.weight.max(1),
+        health: instance.health,
+        locality: instance.locality.clone(),
+        hop: if instance.meshed && !disabled {
+            Hop::MutualTls
+        } else {
+            Hop::Plaintext
+        },
+        workload: Arc::clone(&instance.workload),
+    })
+}

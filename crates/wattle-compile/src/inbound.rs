@@ -1,0 +1,91 @@
+//! What the proxy of a workload enforces.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wattle_api::Protocol as Transport;
+use wattle_model::{Inbound, InboundPort, MtlsMode, Protocol};
+
+use crate::view::{View, selects};
+use crate::{Instance, authorization, backend, endpoints, peer_authentication, protocol};
+
+/// The inbound side of `namespace/instance`; `None` when there is no such workload.
+pub(crate) fn inbound(name: &Arc<str>, view: &View<'_>) -> Option<Inbound> {
+    let (namespace, instance) = name.split_once('/')?;
+    let instance = view.workload(&(namespace.into(), instance.into()))?;
+    let modes = peer_authentication::effective(instance, view);
+    let mut ports = ports(instance, view);
+    for port in modes.ports.keys() {
+        if !ports.iter().any(|declared| declared.port == *port) {
+            ports.push(undeclared(*port));
+        }
+    }
+    ports.sort_by_key(|declared| declared.port);
+    for port in &mut ports {
+        let (mtls, origin) = modes.on(port.port);
+        port.mtls = mtls;
+        port.mtls_origin = origin.cloned();
+    }
+    Some(Inbound {
+        name: Arc::clone(name),
+        workload: (*instance.workload).clone(),
+        ports,
+        mtls: modes.mode,
+        mtls_origin: modes.origin,
+        authorization: authorization::of(instance, view),
+    })
+}
+
+/// Ports that the workload or a Service declares, by number, without their mutual TLS mode.
+///
+/// The first Service by name that exposes a port gives it its name; the first that declares a protocol gives that.
+pub(crate) fn ports(instance: &Instance, view: &View<'_>) -> Vec<InboundPort> {
+    let mut ports: BTreeMap<u16, InboundPort> = BTreeMap::new();
+    for service in view.services_in(&instance.key.namespace) {
+        if service.spec.selector.is_empty() || !selects(&service.spec.selector, &instance.labels) {
+            continue;
+        }
+        let name = (
+            Arc::clone(&service.meta.namespace),
+            Arc::clone(&service.meta.name),
+        );
+        for exposed in service
+            .spec
+            .ports
+            .iter()
+            .filter(|port| port.protocol == Transport::Tcp)
+        {
+            let Some(number) = endpoints::target(exposed, instance) else {
+                continue;
+            };
+            let port = ports.entry(number).or_insert_with(|| undeclared(number));
+            port.service
+                .get_or_insert_with(|| backend::frontend(&name, exposed.port.number(), view.settings));
+            declare(port, backend::protocol_of(exposed));
+        }
+    }
+    for own in &instance.ports {
+        let port = ports.entry(own.port).or_insert_with(|| undeclared(own.port));
+        declare(
+            port,
+            protocol::declared(own.app_protocol.as_deref(), own.name.as_deref()),
+        );
+    }
+    ports.into_values().collect()
+}
+
+fn declare(port: &mut InboundPort, protocol: Protocol) {
+    if port.protocol == Protocol::Detect {
+        port.protocol = protocol;
+    }
+}
+
+fn undeclared(port: u16) -> InboundPort {
+    InboundPort {
+        port,
+        protocol: Protocol::Detect,
+        mtls: MtlsMode::Permissive,
+        mtls_origin: None,
+        service: None,
+    }
+}

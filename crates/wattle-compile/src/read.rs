@@ -1,0 +1,31 @@
+//! What a query can read. A result is valid until one of the things it read changes.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::Name;
+
+/// One thing a query read, whether it was there or not.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Read {
+    /// The Service of this name.
+    Service(Name),
+    /// Which Services a namespace has, and what they say.
+    ServicesIn(Arc<str>),
+    /// Which Service or workload has an address.
+    Address(IpAddr),
+    /// Routes that name this Service as their parent.
+    RoutesOf(Name),
+    /// The workload of this name.
+    Workload(Name),
+    /// Workloads of a namespace that have a label with a value.
+    Label(Arc<str>, Box<str>, Box<str>),
+    /// All workloads of a namespace.
+    WorkloadsIn(Arc<str>),
+    /// PeerAuthentications of a namespace.
+    PeerAuthentications(Arc<str>),
+    /// AuthorizationPolicies of a namespace.
+    AuthorizationPolicies(Arc<str>),
+    /// ReferenceGrants of a namespace.
+    Grants(Arc<str>),
+}

@@ -1,0 +1,299 @@
+//! The objects, and indexes over them. Every change says which [`Read`]s it touches.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use wattle_api::{
+    AuthorizationPolicy, ClusterIp, Exposure, HttpRoute, Kind, Object, ObjectKey, PeerAuthentication,
+    ReferenceGrant, Resource, Service,
+};
+
+use crate::{Instance, Read, Settings};
+
+/// Namespace and name.
+pub type Name = (Arc<str>, Arc<str>);
+
+/// Namespace, key and value of a label.
+pub(crate) type Label = (Arc<str>, Box<str>, Box<str>);
+
+/// Objects of one kind, by namespace and name.
+pub(crate) type Shelf<T> = BTreeMap<Name, Arc<T>>;
+
+#[derive(Default)]
+pub(crate) struct Store {
+    pub(crate) objects: BTreeMap<ObjectKey, Arc<Object>>,
+    pub(crate) services: Shelf<Resource<Service>>,
+    pub(crate) routes: Shelf<Resource<HttpRoute>>,
+    pub(crate) grants: Shelf<Resource<ReferenceGrant>>,
+    pub(crate) peer_authentications: Shelf<Resource<PeerAuthentication>>,
+    pub(crate) authorization_policies: Shelf<Resource<AuthorizationPolicy>>,
+    pub(crate) entries: Shelf<Instance>,
+    pub(crate) processes: Shelf<Instance>,
+    pub(crate) virtual_ips: BTreeMap<Name, IpAddr>,
+    pub(crate) routes_of: HashMap<Name, BTreeSet<Name>>,
+    pub(crate) services_at: HashMap<IpAddr, BTreeSet<Name>>,
+    pub(crate) entries_at: HashMap<IpAddr, BTreeSet<Name>>,
+    pub(crate) labelled: HashMap<Label, BTreeSet<ObjectKey>>,
+    unreadable: BTreeSet<ObjectKey>,
+    touched: BTreeSet<Read>,
+}
+
+/// The objects of one namespace.
+pub(crate) fn in_namespace<'a, T>(
+    shelf: &'a Shelf<T>,
+    namespace: &Arc<str>,
+) -> impl Iterator<Item = &'a Arc<T>> {
+    let start: Name = (Arc::clone(namespace), "".into());
+    let namespace = Arc::clone(namespace);
+    shelf
+        .range(start..)
+        .take_while(move |((at, _), _)| *at == namespace)
+        .map(|(_, value)| value)
+}
+
+impl Store {
+    /// Puts an object in place of any older one of its key.
+    pub(crate) fn apply(&mut self, object: Object, settings: &Settings) {
+        let key = object.key();
+        let object = Arc::new(object);
+        // Where it is written may have moved; nobody has to hear of that.
+        let same = self.objects.get(&key).is_some_and(|old| *old == object);
+        let quiet = same.then(|| std::mem::take(&mut self.touched));
+        self.delete(&key);
+        self.index(&object, settings);
+        self.objects.insert(key, object);
+        if let Some(touched) = quiet {
+            self.touched = touched;
+        }
+    }
+
+    /// Removes an object; nothing happens when there is none.
+    pub(crate) fn delete(&mut self, key: &ObjectKey) {
+        if self.unreadable.remove(key) {
+            self.touch_policy(key);
+        }
+        if self.objects.remove(key).is_none() {
+            return;
+        }
+        let name = (Arc::clone(&key.namespace), Arc::clone(&key.name));
+        match key.kind {
+            Kind::Service => self.remove_service(&name),
+            Kind::HttpRoute => self.remove_route(&name),
+            Kind::WorkloadEntry => {
+                let removed = self.entries.remove(&name);
+                self.unindex_instance(removed);
+            }
+            Kind::Process => {
+                let removed = self.processes.remove(&name);
+                self.unindex_instance(removed);
+            }
+            Kind::ReferenceGrant => drop(self.grants.remove(&name)),
+            Kind::PeerAuthentication => drop(self.peer_authentications.remove(&name)),
+            Kind::AuthorizationPolicy => drop(self.authorization_policies.remove(&name)),
+            _ => {}
+        }
+        self.touch_policy(key);
+    }
+
+    /// Notes that an object is there and cannot be read; nothing happens when an older version of it is in force.
+    pub(crate) fn refuse(&mut self, key: ObjectKey) {
+        if !self.objects.contains_key(&key) {
+            self.touch_policy(&key);
+            self.unreadable.insert(key);
+        }
+    }
+
+    /// Objects of a kind and namespace that are there and cannot be read.
+    pub(crate) fn unreadable(&self, kind: Kind, namespace: &str) -> impl Iterator<Item = &ObjectKey> {
+        self.unreadable
+            .iter()
+            .filter(move |key| key.kind == kind && *key.namespace == *namespace)
+    }
+
+    /// What changed since the last call.
+    pub(crate) fn take_touched(&mut self) -> BTreeSet<Read> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Sets or removes the virtual address of a Service that has none of its own.
+    pub(crate) fn assign(&mut self, name: &Name, address: Option<IpAddr>) {
+        let old = self.virtual_ips.get(name).copied();
+        if old == address {
+            return;
+        }
+        let service = self.services.get(name).cloned();
+        if service.is_some() {
+            self.remove_service(name);
+        }
+        match address {
+            Some(address) => self.virtual_ips.insert(name.clone(), address),
+            None => self.virtual_ips.remove(name),
+        };
+        if let Some(service) = service {
+            self.insert_service(name.clone(), service);
+        }
+    }
+
+    /// The virtual address of a Service, its own or the assigned one.
+    pub(crate) fn address_of(&self, name: &Name, service: &Service) -> Option<IpAddr> {
+        match service.cluster_ip {
+            _ if service.exposure == Exposure::ExternalName => None,
+            ClusterIp::Fixed(address) => Some(address),
+            ClusterIp::Assigned => self.virtual_ips.get(name).copied(),
+            ClusterIp::Headless => None,
+        }
+    }
+
+    fn index(&mut self, object: &Object, settings: &Settings) {
+        let meta = object.meta();
+        let name = (Arc::clone(&meta.namespace), Arc::clone(&meta.name));
+        match object {
+            Object::Service(service) => self.insert_service(name, Arc::new(service.clone())),
+            Object::HttpRoute(route) => self.insert_route(name, Arc::new(route.clone())),
+            Object::WorkloadEntry(entry) => {
+                let instance = Arc::new(Instance::of_entry(entry, settings));
+                self.index_instance(&instance);
+                self.entries.insert(name, instance);
+            }
+            Object::Process(process) => {
+                let instance = Arc::new(Instance::of_process(process, settings));
+                self.index_instance(&instance);
+                self.processes.insert(name, instance);
+            }
+            Object::ReferenceGrant(grant) => drop(self.grants.insert(name, Arc::new(grant.clone()))),
+            Object::PeerAuthentication(policy) => {
+                self.peer_authentications.insert(name, Arc::new(policy.clone()));
+            }
+            Object::AuthorizationPolicy(policy) => {
+                self.authorization_policies.insert(name, Arc::new(policy.clone()));
+            }
+            _ => {}
+        }
+        self.touch_policy(&object.key());
+    }
+
+    fn touch_policy(&mut self, key: &ObjectKey) {
+        let namespace = Arc::clone(&key.namespace);
+        let read = match key.kind {
+            Kind::ReferenceGrant => Read::Grants(namespace),
+            Kind::PeerAuthentication => Read::PeerAuthentications(namespace),
+            Kind::AuthorizationPolicy => Read::AuthorizationPolicies(namespace),
+            _ => return,
+        };
+        self.touched.insert(read);
+    }
+
+    fn touch_service(&mut self, name: &Name, address: Option<IpAddr>) {
+        self.touched.insert(Read::Service(name.clone()));
+        self.touched.insert(Read::ServicesIn(Arc::clone(&name.0)));
+        self.touched.extend(address.map(Read::Address));
+    }
+
+    fn insert_service(&mut self, name: Name, service: Arc<Resource<Service>>) {
+        let address = self.address_of(&name, &service.spec);
+        self.touch_service(&name, address);
+        if let Some(address) = address {
+            self.services_at.entry(address).or_default().insert(name.clone());
+        }
+        self.services.insert(name, service);
+    }
+
+    fn remove_service(&mut self, name: &Name) {
+        let Some(service) = self.services.remove(name) else {
+            return;
+        };
+        let address = self.address_of(name, &service.spec);
+        self.touch_service(name, address);
+        if let Some(address) = address {
+            take_out(&mut self.services_at, &address, name);
+        }
+    }
+
+    fn insert_route(&mut self, name: Name, route: Arc<Resource<HttpRoute>>) {
+        for parent in parents(&route) {
+            self.touched.insert(Read::RoutesOf(parent.clone()));
+            self.routes_of.entry(parent).or_default().insert(name.clone());
+        }
+        self.routes.insert(name, route);
+    }
+
+    fn remove_route(&mut self, name: &Name) {
+        let Some(route) = self.routes.remove(name) else {
+            return;
+        };
+        for parent in parents(&route) {
+            take_out(&mut self.routes_of, &parent, name);
+            self.touched.insert(Read::RoutesOf(parent));
+        }
+    }
+
+    fn index_instance(&mut self, instance: &Instance) {
+        self.touch_instance(instance);
+        for slot in slots(instance) {
+            self.labelled
+                .entry(slot)
+                .or_default()
+                .insert(instance.key.clone());
+        }
+        if let Some(address) = instance.address {
+            self.entries_at
+                .entry(address)
+                .or_default()
+                .insert(instance.name());
+        }
+    }
+
+    fn unindex_instance(&mut self, instance: Option<Arc<Instance>>) {
+        let Some(instance) = instance else { return };
+        self.touch_instance(&instance);
+        for slot in slots(&instance) {
+            take_out(&mut self.labelled, &slot, &instance.key);
+        }
+        if let Some(address) = instance.address {
+            take_out(&mut self.entries_at, &address, &instance.name());
+        }
+    }
+
+    fn touch_instance(&mut self, instance: &Instance) {
+        let labels = slots(instance).map(|(namespace, key, value)| Read::Label(namespace, key, value));
+        self.touched.extend(labels);
+        self.touched.insert(Read::Workload(instance.name()));
+        self.touched
+            .insert(Read::WorkloadsIn(Arc::clone(&instance.key.namespace)));
+        self.touched.extend(instance.address.map(Read::Address));
+    }
+}
+
+/// The Services a route names as parents.
+pub(crate) fn parents(route: &Resource<HttpRoute>) -> BTreeSet<Name> {
+    let services = route.spec.parent_refs.iter().filter(|parent| parent.is_service());
+    let name = |parent: &wattle_api::ParentRef| {
+        let namespace = parent
+            .namespace
+            .as_deref()
+            .map_or_else(|| Arc::clone(&route.meta.namespace), Arc::from);
+        (namespace, Arc::from(&*parent.name))
+    };
+    services.map(name).collect()
+}
+
+fn slots(instance: &Instance) -> impl Iterator<Item = Label> {
+    let slot = |(key, value): (&String, &String)| {
+        (
+            Arc::clone(&instance.key.namespace),
+            key.as_str().into(),
+            value.as_str().into(),
+        )
+    };
+    instance.labels.iter().map(slot)
+}
+
+fn take_out<K: std::hash::Hash + Eq, V: Ord>(index: &mut HashMap<K, BTreeSet<V>>, key: &K, value: &V) {
+    if let Some(values) = index.get_mut(key) {
+        values.remove(value);
+        if values.is_empty() {
+            index.remove(key);
+        }
+    }
+}

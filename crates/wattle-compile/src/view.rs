@@ -1,0 +1,159 @@
+//! Reading, recorded: every query looks at the objects through a [`View`], which notes what it was asked for.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use wattle_api::{
+    AuthorizationPolicy, HttpRoute, Kind, Labels, ObjectKey, PeerAuthentication, ReferenceGrant, Resource,
+    Service,
+};
+
+use crate::instance::without_number;
+use crate::store::{Label, Store, in_namespace};
+use crate::{Instance, Name, Read, Settings};
+
+pub(crate) struct View<'a> {
+    store: &'a Store,
+    pub(crate) settings: &'a Settings,
+    reads: RefCell<BTreeSet<Read>>,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(store: &'a Store, settings: &'a Settings) -> Self {
+        Self {
+            store,
+            settings,
+            reads: RefCell::default(),
+        }
+    }
+
+    /// What was read.
+    pub(crate) fn into_reads(self) -> BTreeSet<Read> {
+        self.reads.into_inner()
+    }
+
+    fn read(&self, read: Read) {
+        self.reads.borrow_mut().insert(read);
+    }
+
+    pub(crate) fn service(&self, name: &Name) -> Option<&'a Arc<Resource<Service>>> {
+        self.read(Read::Service(name.clone()));
+        self.store.services.get(name)
+    }
+
+    /// The Service with this virtual address; the first by name when several claim it.
+    pub(crate) fn service_at(&self, address: IpAddr) -> Option<Name> {
+        self.read(Read::Address(address));
+        self.store.services_at.get(&address)?.first().cloned()
+    }
+
+    pub(crate) fn services_in(
+        &self,
+        namespace: &Arc<str>,
+    ) -> impl Iterator<Item = &'a Arc<Resource<Service>>> {
+        self.read(Read::ServicesIn(Arc::clone(namespace)));
+        in_namespace(&self.store.services, namespace)
+    }
+
+    pub(crate) fn routes_of(&self, parent: &Name) -> Vec<&'a Arc<Resource<HttpRoute>>> {
+        self.read(Read::RoutesOf(parent.clone()));
+        let names = self.store.routes_of.get(parent).into_iter().flatten();
+        names.filter_map(|name| self.store.routes.get(name)).collect()
+    }
+
+    pub(crate) fn grants_in(
+        &self,
+        namespace: &Arc<str>,
+    ) -> impl Iterator<Item = &'a Arc<Resource<ReferenceGrant>>> {
+        self.read(Read::Grants(Arc::clone(namespace)));
+        in_namespace(&self.store.grants, namespace)
+    }
+
+    pub(crate) fn peer_authentications(
+        &self,
+        namespace: &Arc<str>,
+    ) -> impl Iterator<Item = &'a Arc<Resource<PeerAuthentication>>> {
+        self.read(Read::PeerAuthentications(Arc::clone(namespace)));
+        in_namespace(&self.store.peer_authentications, namespace)
+    }
+
+    pub(crate) fn authorization_policies(
+        &self,
+        namespace: &Arc<str>,
+    ) -> impl Iterator<Item = &'a Arc<Resource<AuthorizationPolicy>>> {
+        self.read(Read::AuthorizationPolicies(Arc::clone(namespace)));
+        in_namespace(&self.store.authorization_policies, namespace)
+    }
+
+    /// AuthorizationPolicies of a namespace that are there and cannot be read.
+    pub(crate) fn unreadable_authorization(&self, namespace: &Arc<str>) -> Vec<&'a ObjectKey> {
+        self.read(Read::AuthorizationPolicies(Arc::clone(namespace)));
+        self.store
+            .unreadable(Kind::AuthorizationPolicy, namespace)
+            .collect()
+    }
+
+    /// The first PeerAuthentication of a namespace that is there and cannot be read.
+    pub(crate) fn unreadable_peer(&self, namespace: &Arc<str>) -> Option<&'a ObjectKey> {
+        self.read(Read::PeerAuthentications(Arc::clone(namespace)));
+        self.store.unreadable(Kind::PeerAuthentication, namespace).next()
+    }
+
+    /// The workload of this name: a WorkloadEntry, else a Process, else the Process whose numbered copy it would be.
+    pub(crate) fn workload(&self, name: &Name) -> Option<&'a Arc<Instance>> {
+        self.read(Read::Workload(name.clone()));
+        let exact = self
+            .store
+            .entries
+            .get(name)
+            .or_else(|| self.store.processes.get(name));
+        exact.or_else(|| {
+            let stem: Name = (Arc::clone(&name.0), without_number(&name.1).into());
+            self.read(Read::Workload(stem.clone()));
+            self.store.processes.get(&stem)
+        })
+    }
+
+    /// The running workload with this address; the first by name when several claim it.
+    pub(crate) fn workload_at(&self, address: IpAddr) -> Option<&'a Arc<Instance>> {
+        self.read(Read::Address(address));
+        self.store
+            .entries
+            .get(self.store.entries_at.get(&address)?.first()?)
+    }
+
+    /// Workloads of a namespace that have all of these labels, by name; none for an empty selector.
+    pub(crate) fn selected(&self, namespace: &Arc<str>, selector: &Labels) -> Vec<&'a Arc<Instance>> {
+        let Some((key, value)) = selector.iter().next() else {
+            return Vec::new();
+        };
+        let slot: Label = (Arc::clone(namespace), key.as_str().into(), value.as_str().into());
+        self.read(Read::Label(Arc::clone(namespace), slot.1.clone(), slot.2.clone()));
+        let keys = self.store.labelled.get(&slot).into_iter().flatten();
+        let instances = keys.filter_map(|key| self.instance(key));
+        instances
+            .filter(|instance| selects(selector, &instance.labels))
+            .collect()
+    }
+
+    pub(crate) fn workloads_in(&self, namespace: &Arc<str>) -> impl Iterator<Item = &'a Arc<Instance>> {
+        self.read(Read::WorkloadsIn(Arc::clone(namespace)));
+        let entries = in_namespace(&self.store.entries, namespace);
+        entries.chain(in_namespace(&self.store.processes, namespace))
+    }
+
+    fn instance(&self, key: &ObjectKey) -> Option<&'a Arc<Instance>> {
+        let name = (Arc::clone(&key.namespace), Arc::clone(&key.name));
+        match key.kind {
+            Kind::Process => self.store.processes.get(&name),
+            _ => self.store.entries.get(&name),
+        }
+    }
+}
+
+/// True when `labels` has all of `selector`.
+pub(crate) fn selects(selector: &Labels, labels: &Labels) -> bool {
+    selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+}

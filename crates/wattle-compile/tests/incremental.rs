@@ -1,0 +1,312 @@
+//! After any edits, what is kept and recompiled equals what a fresh mesh compiles; and a change recompiles its readers only.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use proptest::prelude::*;
+use wattle_api::{Object, ObjectKey};
+use wattle_compile::{Mesh, ResourceName, Settings};
+
+fn one(yaml: &str) -> Object {
+    let parsed = wattle_api::parse(yaml, "t.yaml");
+    let [object] =
+        <[Object; 1]>::try_from(parsed.objects).unwrap_or_else(|_| panic!("{:?}", parsed.diagnostics));
+    object
+}
+
+/// One of a few variants of one of a few objects, so that edits meet.
+fn object(kind: u8, which: u8, variant: u8) -> Object {
+    let namespace = if which.is_multiple_of(2) { "n0" } else { "n1" };
+    let app = format!("a{}", which / 2);
+    let label = format!("a{}", (which / 2 + variant / 4) % 2);
+    let head = |api: &str, kind: &str, name: &str| {
+        format!(
+            "apiVersion: {api}\nkind: {kind}\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec:\n"
+        )
+    };
+    let yaml = match kind {
+        0 => {
+            let address =
+                ["", "  clusterIP: 10.96.0.1\n", "  clusterIP: None\n", ""][usize::from(variant % 4)];
+            let port = 80 + u16::from(variant / 4);
+            head("v1", "Service", &app)
+                + &format!(
+                    "  selector: {{app: {label}}}\n{address}  ports: [{{port: {port}, targetPort: http, name: http}}]\n"
+                )
+        }
+        1 => {
+            let parent = ["n0", "n1"][usize::from(variant % 2)];
+            head("gateway.networking.k8s.io/v1", "HTTPRoute", &app)
+                + &format!(
+                    "  parentRefs: [{{group: '', kind: Service, name: {label}, namespace: {parent}}}]\n  rules: [{{backendRefs: [{{name: a1, namespace: n{}, port: 80}}]}}]\n",
+                    variant / 2 % 2
+                )
+        }
+        2 => {
+            let health = if variant % 2 == 0 {
+                ""
+            } else {
+                "status: {conditions: [{type: Healthy, status: 'False'}]}\n"
+            };
+            head("networking.istio.io/v1", "WorkloadEntry", &format!("{app}-0"))
+                + &format!(
+                    "  address: 10.0.0.{}\n  labels: {{app: {label}, wattle.io/proxy: enabled}}\n  ports: {{http: 8080}}\n{health}",
+                    which + variant % 2
+                )
+        }
+        3 => {
+            let mode = ["STRICT", "DISABLE", "PERMISSIVE", "UNSET"][usize::from(variant % 4)];
+            let selector = if variant / 4 == 0 {
+                String::new()
+            } else {
+                format!("  selector: {{matchLabels: {{app: {label}}}}}\n")
+            };
+            head("security.istio.io/v1", "PeerAuthentication", &app)
+                + &format!("{selector}  mtls: {{mode: {mode}}}\n")
+        }
+        4 => {
+            let action = ["ALLOW", "DENY"][usize::from(variant % 2)];
+            let whom = if variant / 4 == 0 {
+                ""
+            } else {
+                "  targetRefs: [{kind: Service, group: '', name: a0}]\n"
+            };
+            head("security.istio.io/v1", "AuthorizationPolicy", &app)
+                + &format!(
+                    "{whom}  action: {action}\n  rules: [{{from: [{{source: {{namespaces: [{label}]}}}}]}}]\n"
+                )
+        }
+        5 => {
+            head("gateway.networking.k8s.io/v1", "ReferenceGrant", &app)
+                + &format!(
+                    "  from: [{{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: n{}}}]\n  to: [{{group: '', kind: Service}}]\n",
+                    variant % 2
+                )
+        }
+        _ => {
+            head("wattle.io/v1alpha1", "Process", &app)
+                .replace("spec:", &format!("  labels: {{app: {label}}}\nspec:"))
+                .replace("}\n  labels", ", labels")
+                .replace("}\nspec", "}}\nspec")
+                + "  command: [x]\n  ports: [{name: http, port: 8080}]\n"
+        }
+    };
+    one(&yaml)
+}
+
+#[derive(Clone, Debug)]
+enum Edit {
+    Apply(u8, u8, u8),
+    Delete(u8, u8),
+    Assign(u8, bool),
+    Reset,
+}
+
+fn edits() -> impl Strategy<Value = Vec<Edit>> {
+    let edit = prop_oneof![
+        6 => (0u8..7, 0u8..4, 0u8..8).prop_map(|(kind, which, variant)| Edit::Apply(kind, which, variant)),
+        3 => (0u8..7, 0u8..4).prop_map(|(kind, which)| Edit::Delete(kind, which)),
+        1 => (0u8..4, any::<bool>()).prop_map(|(which, some)| Edit::Assign(which, some)),
+        1 => Just(Edit::Reset),
+    ];
+    prop::collection::vec(edit, 1..30)
+}
+
+/// Everything that can be asked about the objects above.
+fn answers(mesh: &mut Mesh) -> BTreeMap<String, String> {
+    let mut answers = BTreeMap::new();
+    let names = [
+        "a0.n0:80",
+        "a0:81",
+        "a1.n1:80",
+        "10.96.0.1:80",
+        "10.96.0.9:80",
+        "10.0.0.1:8080",
+        "10.0.0.3:8080",
+    ];
+    for from in ["n0", "n1", "n2"] {
+        for name in names {
+            answers.insert(
+                format!("{name} from {from}"),
+                format!("{:?}", mesh.destination(name, from)),
+            );
+        }
+    }
+    for id in [
+        "n0/a0:80",
+        "n0/a1:80",
+        "n1/a0:80",
+        "n1/a1:81",
+        "10.0.0.1:8080",
+        "10.0.0.2:8080",
+    ] {
+        answers.insert(id.to_owned(), format!("{:?}", mesh.endpoints(id)));
+    }
+    for name in ["n0/a0-0", "n0/a1-0", "n1/a0-0", "n1/a1-0", "n0/a0", "n1/a1-7"] {
+        answers.insert(format!("inbound {name}"), format!("{:?}", mesh.inbound(name)));
+    }
+    for last in 0..5 {
+        let address = IpAddr::from([10, 0, 0, last]);
+        answers.insert(address.to_string(), format!("{:?}", mesh.peer(address)));
+    }
+    answers
+}
+
+/// The objects and addresses that should be there, kept by something simpler than a mesh.
+#[derive(Default)]
+struct Expected {
+    objects: BTreeMap<ObjectKey, Object>,
+    addresses: BTreeMap<u8, IpAddr>,
+}
+
+impl Expected {
+    fn edit(&mut self, mesh: &mut Mesh, edit: &Edit) {
+        match *edit {
+            Edit::Apply(kind, which, variant) => {
+                let object = object(kind, which, variant);
+                self.objects.insert(object.key(), object.clone());
+                mesh.apply(object);
+            }
+            Edit::Delete(kind, which) => {
+                let key = object(kind, which, 0).key();
+                self.objects.remove(&key);
+                mesh.delete(&key);
+            }
+            Edit::Assign(which, some) => {
+                let address = some.then(|| IpAddr::from([10, 96, 0, 9 + which % 2]));
+                match address {
+                    Some(address) => self.addresses.insert(which, address),
+                    None => self.addresses.remove(&which),
+                };
+                assign(mesh, which, address);
+            }
+            Edit::Reset => {
+                self.objects.retain(|key, _| key.name.len() % 2 == 0);
+                mesh.reset(self.objects.values().rev().cloned().collect());
+            }
+        }
+    }
+
+    fn fresh(&self) -> Mesh {
+        let mut mesh = Mesh::new(Settings::default());
+        for (which, address) in &self.addresses {
+            assign(&mut mesh, *which, Some(*address));
+        }
+        mesh.reset(self.objects.values().cloned().collect());
+        mesh
+    }
+}
+
+fn assign(mesh: &mut Mesh, which: u8, address: Option<IpAddr>) {
+    let namespace = if which.is_multiple_of(2) { "n0" } else { "n1" };
+    mesh.assign_virtual_ip(namespace, &format!("a{}", which / 2), address);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn after_any_edits_the_kept_results_are_those_of_a_fresh_mesh(edits in edits()) {
+        let mut mesh = Mesh::new(Settings::default());
+        let mut expected = Expected::default();
+        for edit in &edits {
+            expected.edit(&mut mesh, edit);
+            prop_assert_eq!(answers(&mut mesh), answers(&mut expected.fresh()), "after {:?}", edit);
+        }
+    }
+
+    #[test]
+    fn what_differs_after_an_edit_was_named_as_changed(edits in edits()) {
+        let mut mesh = Mesh::new(Settings::default());
+        let mut expected = Expected::default();
+        for edit in &edits {
+            let before = answers(&mut mesh);
+            mesh.take_changed();
+            expected.edit(&mut mesh, edit);
+            let named = mesh.take_changed().len();
+            let compiled = mesh.compiled();
+            let after = answers(&mut mesh);
+            let differing = before.iter().filter(|(name, value)| after[*name] != **value).count();
+            prop_assert!(differing <= named, "{differing} differ, {named} named");
+            prop_assert_eq!(usize::try_from(mesh.compiled() - compiled).unwrap(), named);
+        }
+    }
+}
+
+/// 100 Services with a workload each, all asked for.
+fn large() -> Mesh {
+    let mut mesh = Mesh::new(Settings::default());
+    for index in 0..100 {
+        mesh.apply(service(index));
+        mesh.apply(workload(index, "10.0.0"));
+    }
+    for index in 0..100 {
+        mesh.destination(&format!("s{index}:80"), "default").unwrap();
+        mesh.endpoints(&format!("default/s{index}:80")).unwrap();
+        mesh.inbound(&format!("default/w{index}-0")).unwrap();
+    }
+    mesh.take_changed();
+    mesh
+}
+
+fn service(index: u32) -> Object {
+    one(&format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: s{index}}}\nspec: {{selector: {{app: a{index}}}, ports: [{{port: 80}}]}}\n"
+    ))
+}
+
+fn workload(index: u32, network: &str) -> Object {
+    one(&format!(
+        "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: w{index}-0}}\nspec: {{address: {network}.{index}, labels: {{app: a{index}}}}}\n"
+    ))
+}
+
+#[test]
+fn a_workload_that_moves_recompiles_its_endpoints_and_its_own_inbound() {
+    let mut mesh = large();
+    mesh.apply(workload(7, "10.0.1"));
+    let changed: Vec<_> = mesh.take_changed().into_iter().collect();
+    let expected = [
+        ResourceName::Endpoints("default/s7:80".into()),
+        ResourceName::Inbound("default/w7-0".into()),
+    ];
+    assert_eq!(changed, expected);
+}
+
+#[test]
+fn a_route_recompiles_the_destinations_of_its_parent_only() {
+    let mut mesh = large();
+    mesh.apply(one("apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  parentRefs: [{group: '', kind: Service, name: s3}]\n  rules: [{backendRefs: [{name: s4, port: 80}]}]\n"));
+    let changed: Vec<_> = mesh.take_changed().into_iter().collect();
+    assert_eq!(
+        changed,
+        [ResourceName::Destination {
+            name: "s3:80".into(),
+            from: "default".into()
+        }]
+    );
+}
+
+#[test]
+fn an_object_that_only_moved_in_its_file_recompiles_nothing() {
+    let mut mesh = large();
+    let compiled = mesh.compiled();
+    for index in 0..100 {
+        mesh.apply(service(index));
+        mesh.apply(workload(index, "10.0.0"));
+    }
+    assert_eq!((mesh.take_changed().len(), mesh.compiled()), (0, compiled));
+}
+
+#[test]
+fn a_forgotten_result_is_neither_kept_nor_named() {
+    let mut mesh = large();
+    let name = ResourceName::Endpoints("default/s7:80".into());
+    let kept = mesh.kept();
+    mesh.forget(&name);
+    mesh.apply(workload(7, "10.0.1"));
+    assert_eq!(mesh.kept(), kept - 2);
+    assert!(!mesh.take_changed().contains(&name));
+}

@@ -1,0 +1,301 @@
+//! Compiled values as text that a person can check against the YAML.
+
+use std::fmt::Write;
+
+use wattle_compile::RouteStatus;
+use wattle_model::{
+    Action, Backend, Condition, Destination, EndpointHealth, Endpoints, Filters, HeaderModifier, Hop,
+    Inbound, IpBlock, MtlsMode, ObjectRef, Operation, PathRewrite, PolicyRule, ServicePort, Source,
+    TextMatch, Workload,
+};
+
+/// One line, indented by two spaces a level.
+macro_rules! line {
+    ($out:expr, $level:expr, $($text:tt)*) => {{
+        let _ = writeln!($out, "{}{}", "  ".repeat($level), format_args!($($text)*));
+    }};
+}
+
+pub(crate) fn destination(found: &Destination) -> String {
+    let mut out = String::new();
+    let service = found.service.as_ref().map_or("no service".to_owned(), frontend);
+    line!(
+        out,
+        0,
+        "destination {}: {service}, {}",
+        found.name,
+        found.protocol.as_str()
+    );
+    let default = found
+        .default_backend()
+        .map_or("none".to_owned(), |(_, backend)| named(backend));
+    line!(out, 1, "default backend: {default}");
+    for backend in &found.backends {
+        line!(
+            out,
+            1,
+            "backend {} speaks {}",
+            named(backend),
+            backend.protocol.as_str()
+        );
+    }
+    for rule in &found.routes.rules {
+        line!(out, 1, "{}: {}", rule.origin, rule.matches);
+        filters(&mut out, 2, &rule.filters);
+        if rule.timeouts != Default::default() {
+            line!(
+                out,
+                2,
+                "timeouts: {:?} {:?}",
+                rule.timeouts.request,
+                rule.timeouts.backend_request
+            );
+        }
+        match &*rule.action {
+            Action::Redirect(redirect) => line!(out, 2, "redirect {redirect:?}"),
+            Action::Forward(_) => {
+                for share in found.shares(Some(rule)) {
+                    let target = share.backend.map_or("UNRESOLVED".to_owned(), named);
+                    line!(out, 2, "{:.1}% {} -> {target}", share.percent, share.written);
+                }
+            }
+        }
+        if let Action::Forward(backends) = &*rule.action {
+            for own in backends.iter().filter_map(|backend| backend.filters.as_ref()) {
+                line!(out, 2, "backend's own:");
+                filters(&mut out, 3, own);
+            }
+        }
+    }
+    out
+}
+
+fn named(backend: &Backend) -> String {
+    if backend.id.is_empty() {
+        "(as dialled)".to_owned()
+    } else {
+        backend.id.to_string()
+    }
+}
+
+fn frontend(service: &ServicePort) -> String {
+    format!("{}:{}", service.host, service.port)
+}
+
+fn filters(out: &mut String, level: usize, filters: &Filters) {
+    modifier(out, level, "request", &filters.request_headers);
+    modifier(out, level, "response", &filters.response_headers);
+    if let Some(host) = &filters.rewrite.host {
+        line!(out, level, "rewrite host {host}");
+    }
+    match &filters.rewrite.path {
+        Some(PathRewrite::Full(path)) => line!(out, level, "rewrite path {path}"),
+        Some(PathRewrite::Prefix(prefix)) => line!(out, level, "rewrite prefix {prefix}"),
+        None => {}
+    }
+}
+
+fn modifier(out: &mut String, level: usize, side: &str, modifier: &HeaderModifier) {
+    for (name, value) in &modifier.set {
+        line!(out, level, "{side} set {name}: {}", value.to_str().unwrap_or("?"));
+    }
+    for (name, value) in &modifier.add {
+        line!(out, level, "{side} add {name}: {}", value.to_str().unwrap_or("?"));
+    }
+    for name in &modifier.remove {
+        line!(out, level, "{side} remove {name}");
+    }
+}
+
+pub(crate) fn endpoints(found: &Endpoints) -> String {
+    let mut out = String::new();
+    line!(out, 0, "endpoints {}", found.id);
+    for endpoint in &found.endpoints {
+        let hop = match endpoint.hop {
+            Hop::Plaintext => "plaintext".to_owned(),
+            Hop::MutualTls => format!("mTLS as {}", identity(&endpoint.workload)),
+        };
+        let health = match endpoint.health {
+            EndpointHealth::Healthy => "healthy",
+            EndpointHealth::Draining => "draining",
+            EndpointHealth::Unhealthy => "unhealthy",
+        };
+        let zone = [
+            &endpoint.locality.region,
+            &endpoint.locality.zone,
+            &endpoint.locality.subzone,
+        ];
+        let zone = zone.map(|part| &**part).join("/");
+        line!(
+            out,
+            1,
+            "{} weight {} {health} {zone} {hop}",
+            endpoint.address,
+            endpoint.weight
+        );
+    }
+    out
+}
+
+fn identity(workload: &Workload) -> String {
+    if workload.trust_domain.is_empty() {
+        return "nobody".to_owned();
+    }
+    format!(
+        "{}/ns/{}/sa/{}",
+        workload.trust_domain, workload.namespace, workload.service_account
+    )
+}
+
+pub(crate) fn workload(found: &Workload) -> String {
+    let Workload {
+        namespace,
+        name,
+        instance,
+        app,
+        version,
+        canonical_service,
+        canonical_revision,
+        ..
+    } = found;
+    format!(
+        "workload {namespace}/{name} instance {instance} app {app} version {version:?} canonical {canonical_service}/{canonical_revision} is {}\n",
+        identity(found)
+    )
+}
+
+pub(crate) fn inbound(found: &Inbound) -> String {
+    let mut out = String::new();
+    line!(out, 0, "inbound {}", found.name);
+    line!(out, 1, "{}", workload(&found.workload).trim_end());
+    line!(
+        out,
+        1,
+        "other ports: {}",
+        mode(found.mtls, found.mtls_origin.as_ref())
+    );
+    for port in &found.ports {
+        let service = port.service.as_ref().map_or("no service".to_owned(), frontend);
+        let mode = mode(port.mtls, port.mtls_origin.as_ref());
+        line!(
+            out,
+            1,
+            "port {} {} {mode}, {service}",
+            port.port,
+            port.protocol.as_str()
+        );
+    }
+    for (verb, policies) in [
+        ("DENY", &found.authorization.deny),
+        ("ALLOW", &found.authorization.allow),
+    ] {
+        for policy in policies {
+            line!(out, 1, "{verb} {}", policy.origin);
+            for rule in &policy.rules {
+                policy_rule(&mut out, rule);
+            }
+        }
+    }
+    out
+}
+
+fn mode(mode: MtlsMode, origin: Option<&ObjectRef>) -> String {
+    let origin = origin.map_or("mesh default".to_owned(), ToString::to_string);
+    format!("{} by {origin}", mode.as_str())
+}
+
+fn policy_rule(out: &mut String, rule: &PolicyRule) {
+    line!(out, 2, "rule");
+    if let Some(field) = &rule.unsupported {
+        line!(out, 3, "cannot evaluate {field}");
+    }
+    for source in &rule.from {
+        line!(out, 3, "from {}", self::source(source));
+    }
+    for operation in &rule.to {
+        line!(out, 3, "to {}", self::operation(operation));
+    }
+    for Condition {
+        key,
+        values,
+        not_values,
+    } in &rule.when
+    {
+        line!(
+            out,
+            3,
+            "when {key}{}{}",
+            texts(" in", values),
+            texts(" not in", not_values)
+        );
+    }
+}
+
+fn source(source: &Source) -> String {
+    let blocks =
+        |name: &str, blocks: &[IpBlock]| list(name, blocks.iter().map(ToString::to_string).collect());
+    let parts = [
+        texts("principals", &source.principals),
+        texts("not principals", &source.not_principals),
+        texts("namespaces", &source.namespaces),
+        texts("not namespaces", &source.not_namespaces),
+        texts("accounts", &source.service_accounts),
+        texts("not accounts", &source.not_service_accounts),
+        blocks("addresses", &source.ip_blocks),
+        blocks("not addresses", &source.not_ip_blocks),
+    ];
+    parts.concat()
+}
+
+fn operation(operation: &Operation) -> String {
+    let ports = |name: &str, ports: &[u16]| list(name, ports.iter().map(ToString::to_string).collect());
+    let parts = [
+        texts("hosts", &operation.hosts),
+        texts("not hosts", &operation.not_hosts),
+        ports("ports", &operation.ports),
+        ports("not ports", &operation.not_ports),
+        texts("methods", &operation.methods),
+        texts("not methods", &operation.not_methods),
+        texts("paths", &operation.paths),
+        texts("not paths", &operation.not_paths),
+    ];
+    parts.concat()
+}
+
+fn texts(name: &str, texts: &[TextMatch]) -> String {
+    list(name, texts.iter().map(ToString::to_string).collect())
+}
+
+fn list(name: &str, items: Vec<String>) -> String {
+    if items.is_empty() {
+        String::new()
+    } else {
+        format!("{name} [{}] ", items.join(", "))
+    }
+}
+
+pub(crate) fn status(status: &RouteStatus) -> String {
+    let mut out = String::new();
+    for parent in &status.parents {
+        line!(
+            out,
+            0,
+            "status {} on {} {}",
+            status.route,
+            parent.parent.kind,
+            parent.parent.name
+        );
+        for condition in &parent.conditions {
+            let holds = if condition.holds { "True" } else { "False" };
+            line!(
+                out,
+                1,
+                "{}={holds} {} {}",
+                condition.kind,
+                condition.reason,
+                condition.message
+            );
+        }
+    }
+    out
+}

@@ -1,0 +1,1 @@
+//! The control plane: sources, compile, delta xDS, the certificate authority, statuses.

@@ -1,0 +1,380 @@
+//! The client role: one connection that many requests share.
+
+use super::batch::Batch;
+use super::body::{Pump, PumpError, StreamBody};
+use super::convert;
+use super::ping::KeepAlive;
+use crate::{
+    Body, Informational, Io, Limits, Request, RequestHead, Response, ResponseHead, SendError, SendErrorKind,
+};
+use bytes::Bytes;
+use h2::Reason;
+use h2::client::{Connection, ResponseFuture, SendRequest};
+use http::header;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// Streams assumed to be allowed until the peer's SETTINGS say; odd, so that their arrival shows.
+const STREAMS_BEFORE_SETTINGS: usize = 99;
+
+/// A handle to an HTTP/2 client connection; clones share it. The connection ends when the last is dropped and its
+/// streams are done.
+#[derive(Clone)]
+pub struct Client(Rc<Shared>);
+
+struct Shared {
+    send: RefCell<SendRequest<Bytes>>,
+    requests: Cell<u64>,
+    active: Cell<usize>,
+    /// The driver has ended.
+    ended: Cell<bool>,
+    /// Requests that need to know the peer's SETTINGS; bounded by the requests in work.
+    waiting: RefCell<Vec<Waker>>,
+}
+
+/// Moves a connection's bytes; to be spawned beside its handle.
+pub struct Driver {
+    conn: Connection<Batch, Bytes>,
+    batch: Batch,
+    keep_alive: KeepAlive,
+    shared: std::rc::Weak<Shared>,
+}
+
+/// Why a connection ended in disorder.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// The stream failed.
+    #[error("connection failed")]
+    Io(#[source] io::Error),
+    /// The protocol was violated, by the code of RFC 9113 §7.
+    #[error("http/2 connection error {0}")]
+    Protocol(u32),
+    /// A keep-alive PING went unanswered.
+    #[error("peer does not answer")]
+    Dead,
+}
+
+/// Starts HTTP/2 on a stream. Waits for nothing from the peer; nothing is sent before the driver runs.
+pub async fn connect(io: impl Io + 'static, limits: &Limits) -> Result<(Client, Driver), DriveError> {
+    let batch = Batch::new(Box::new(io), Bytes::new());
+    let handshake = h2::client::Builder::new()
+        .initial_window_size(limits.stream_window)
+        .initial_connection_window_size(limits.connection_window)
+        .max_frame_size(limits.max_frame_bytes)
+        .max_header_list_size(limits.max_head_bytes as u32)
+        .initial_max_send_streams(STREAMS_BEFORE_SETTINGS)
+        .enable_push(false)
+        .handshake(batch.clone());
+    let (send, mut conn) = handshake.await.map_err(drive_error)?;
+    let keep_alive = KeepAlive::new(limits, conn.ping_pong());
+    let shared = Rc::new(Shared {
+        send: RefCell::new(send),
+        requests: Cell::new(0),
+        active: Cell::new(0),
+        ended: Cell::new(false),
+        waiting: RefCell::default(),
+    });
+    let driver = Driver {
+        conn,
+        batch,
+        keep_alive,
+        shared: Rc::downgrade(&shared),
+    };
+    Ok((Client(shared), driver))
+}
+
+impl Future for Driver {
+    type Output = Result<(), DriveError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let polled = Pin::new(&mut this.conn).poll(cx);
+        let out = this.batch.poll_out(cx);
+        this.tell_waiting();
+        match (polled, out) {
+            (Poll::Ready(result), _) => Poll::Ready(result.map_err(drive_error)),
+            (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Err(DriveError::Io(error))),
+            (Poll::Pending, _) => this.keep_alive.poll_dead(cx).map(|()| Err(DriveError::Dead)),
+        }
+    }
+}
+
+impl Driver {
+    fn tell_waiting(&self) {
+        if let Some(shared) = self.shared.upgrade()
+            && !shared.waiting.borrow().is_empty()
+            && shared.has_settings()
+        {
+            shared.waiting.take().into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.ended.set(true);
+            shared.waiting.take().into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+impl Shared {
+    fn has_settings(&self) -> bool {
+        self.send.borrow().current_max_send_streams() != STREAMS_BEFORE_SETTINGS
+    }
+
+    async fn settings(&self) {
+        poll_fn(|cx| {
+            if self.has_settings() || self.ended.get() {
+                return Poll::Ready(());
+            }
+            self.waiting.borrow_mut().push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn takes_another(&self) -> bool {
+        let ready = self
+            .send
+            .borrow_mut()
+            .poll_ready(&mut Context::from_waker(Waker::noop()));
+        !self.ended.get() && matches!(ready, Poll::Ready(Ok(())))
+    }
+}
+
+impl Client {
+    /// Whether the connection takes no more requests: the peer sent GOAWAY, or it ended.
+    pub fn is_closing(&self) -> bool {
+        let ready = self
+            .0
+            .send
+            .borrow_mut()
+            .poll_ready(&mut Context::from_waker(Waker::noop()));
+        self.0.ended.get() || matches!(ready, Poll::Ready(Err(_)))
+    }
+
+    /// Whether a request can be sent at once.
+    pub fn is_ready(&self) -> bool {
+        !self.is_closing() && self.available_streams() > 0
+    }
+
+    /// Streams that can be opened now; 99 in all are assumed until the peer says.
+    pub fn available_streams(&self) -> usize {
+        self.0
+            .send
+            .borrow()
+            .current_max_send_streams()
+            .saturating_sub(self.0.active.get())
+    }
+
+    /// Streams in work.
+    pub fn active_streams(&self) -> usize {
+        self.0.active.get()
+    }
+
+    /// Requests sent on this connection so far.
+    pub fn requests(&self) -> u64 {
+        self.0.requests.get()
+    }
+
+    /// Whether this is a handle to the same connection.
+    pub fn is_same(&self, other: &Client) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Sends a request and waits for the final response's head. The response's body goes on sending the request's.
+    ///
+    /// Fails with the request given back when the peer cannot have acted on it (refused stream, GOAWAY, no free stream),
+    /// or when the connection ended before a response, the method is idempotent and the body is still there.
+    /// Dropping the future resets the stream.
+    pub async fn send(&self, request: Request) -> Result<Response, SendError> {
+        let Request {
+            head,
+            body,
+            informational,
+        } = request;
+        let reused = self.0.requests.get() > 0;
+        let upgrade = head.asks_for_upgrade();
+        if upgrade {
+            self.0.settings().await;
+        }
+        let given_back = |kind, head, body, informational: Informational| {
+            let request = Some(Box::new(Request {
+                head,
+                body,
+                informational,
+            }));
+            Err(SendError {
+                kind,
+                request,
+                reused,
+            })
+        };
+        let enabled = || self.0.send.borrow().is_extended_connect_protocol_enabled();
+        let wire = if upgrade && !enabled() {
+            None
+        } else {
+            convert::request_out(&head, &body)
+        };
+        let Some(wire) = wire else {
+            return given_back(SendErrorKind::Unrepresentable, head, body, informational);
+        };
+        if !self.0.takes_another() || self.available_streams() == 0 {
+            return given_back(SendErrorKind::NotSent, head, body, informational);
+        }
+        let end = body.is_end();
+        let opened = self.0.send.borrow_mut().send_request(wire, end);
+        let Ok((response, send)) = opened else {
+            return given_back(SendErrorKind::NotSent, head, body, informational);
+        };
+        self.0.requests.set(self.0.requests.get() + 1);
+        let copy = body.try_clone();
+        let upload = (!end).then(|| Box::new(Pump::new(send, body)));
+        let mut pending = Pending {
+            response,
+            upload,
+            upload_failed: false,
+            active: Active::new(&self.0),
+        };
+        match poll_fn(|cx| pending.poll(cx, &informational)).await {
+            Ok(response) => Ok(pending.finish(response, &head)),
+            Err(kind) => {
+                let body = pending.repeatable(&kind, &head, copy);
+                let request = body.map(|body| {
+                    Box::new(Request {
+                        head,
+                        body,
+                        informational,
+                    })
+                });
+                Err(SendError {
+                    kind,
+                    request,
+                    reused,
+                })
+            }
+        }
+    }
+}
+
+/// A request that waits for its response.
+struct Pending {
+    response: ResponseFuture,
+    upload: Option<Box<Pump>>,
+    /// The peer wants no more of the body; its response or reset says why.
+    upload_failed: bool,
+    active: Active,
+}
+
+/// Counts a stream in work.
+pub(super) struct Active(Rc<Shared>);
+
+impl Active {
+    fn new(shared: &Rc<Shared>) -> Self {
+        shared.active.set(shared.active.get() + 1);
+        Self(shared.clone())
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.active.set(self.0.active.get().saturating_sub(1));
+    }
+}
+
+impl Pending {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        informational: &Informational,
+    ) -> Poll<Result<http::Response<h2::RecvStream>, SendErrorKind>> {
+        if let Some(upload) = self.upload.as_mut().filter(|_| !self.upload_failed) {
+            match upload.poll(cx) {
+                Poll::Ready(Ok(())) => self.upload = None,
+                Poll::Ready(Err(PumpError::Body(error))) => {
+                    return Poll::Ready(Err(SendErrorKind::Body(error)));
+                }
+                Poll::Ready(Err(PumpError::Peer)) => self.upload_failed = true,
+                Poll::Pending => {}
+            }
+        }
+        while let Poll::Ready(Some(Ok(interim))) = self.response.poll_informational(cx) {
+            let mut head = ResponseHead::new(interim.status());
+            head.headers = interim.into_parts().0.headers;
+            // A 100 answers us: the body's first poll asks our own client for it.
+            if head.status != http::StatusCode::CONTINUE {
+                informational.send(&head);
+            }
+        }
+        Pin::new(&mut self.response).poll(cx).map_err(send_error)
+    }
+
+    fn finish(self, response: http::Response<h2::RecvStream>, request: &RequestHead) -> Response {
+        let (parts, recv) = response.into_parts();
+        let upgrade = request
+            .asks_for_upgrade()
+            .then(|| request.headers.get(header::UPGRADE))
+            .flatten();
+        let head = convert::response_in(parts, upgrade);
+        let bare = request.method == http::Method::HEAD || crate::h1::has_no_body(head.status);
+        let length = convert::content_length(&head.headers).filter(|_| !bare);
+        let upload = self.upload.filter(|_| !self.upload_failed);
+        Response {
+            head,
+            body: StreamBody::start(recv, length, upload, Some(self.active)),
+        }
+    }
+
+    /// The body to repeat the request with, if repeating it is harmless and possible.
+    fn repeatable(self, kind: &SendErrorKind, head: &RequestHead, copy: Option<Body>) -> Option<Body> {
+        let harmless = match kind {
+            SendErrorKind::NotSent => true,
+            SendErrorKind::ClosedBeforeResponse => head.method.is_idempotent(),
+            _ => false,
+        };
+        let untouched = self
+            .upload
+            .filter(|upload| !upload.consumed)
+            .map(|upload| upload.body);
+        copy.or(untouched).filter(|_| harmless)
+    }
+}
+
+fn send_error(error: h2::Error) -> SendErrorKind {
+    let refused = error.is_remote() && error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
+    match error.reason() {
+        // The engine fails a stream by GOAWAY only when its number is above the last one the peer took.
+        _ if refused || (error.is_remote() && error.is_go_away()) => SendErrorKind::NotSent,
+        Some(reason) => SendErrorKind::Reset(reason.into()),
+        None => SendErrorKind::ClosedBeforeResponse,
+    }
+}
+
+fn drive_error(error: h2::Error) -> DriveError {
+    let code = error.reason().unwrap_or(Reason::INTERNAL_ERROR);
+    match error.into_io() {
+        Some(error) => DriveError::Io(error),
+        None => DriveError::Protocol(code.into()),
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("requests", &self.requests())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Driver")
+    }
+}

@@ -1,0 +1,17 @@
+//! HTTP/2 over the `h2` crate, behind a seam: none of its types leaves this module, so an engine of our own can take its place.
+//!
+//! `batch` gathers frames into few writes; `convert` turns heads into ours and back; `body` moves data with flow control;
+//! `server` and `client` are the two roles.
+
+mod batch;
+mod body;
+mod client;
+mod convert;
+mod ping;
+mod server;
+
+pub use body::StreamBody;
+pub use client::{Client, DriveError, Driver, connect};
+pub use server::serve;
+
+pub(crate) use server::InformationalSink;

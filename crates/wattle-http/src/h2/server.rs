@@ -1,0 +1,210 @@
+//! The server role: one connection, its streams driven in the connection's own task, all they wrote sent in one write.
+
+use super::batch::Batch;
+use super::body::{Pump, StreamBody};
+use super::convert;
+use super::ping::KeepAlive;
+use crate::h1::{Timer, has_no_body};
+use crate::message::Sink;
+use crate::{
+    Drain, Ended, Handler, Informational, Io, Limits, ParseError, Request, Response, ResponseHead,
+    ServeError, Served,
+};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::{Method, StatusCode};
+use std::cell::RefCell;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+/// Serves HTTP/2 on a stream until either side ends it. `prefix` is what was read of it before, to detect the protocol.
+///
+/// Once drained, a GOAWAY is sent, the streams in work are finished, and the connection closes.
+pub async fn serve<H: Handler>(
+    io: impl Io + 'static,
+    prefix: Bytes,
+    handler: Rc<H>,
+    limits: Rc<Limits>,
+    drain: Drain,
+) -> Result<Served, ServeError> {
+    let batch = Batch::new(Box::new(io), prefix);
+    let mut timer = Timer::default();
+    let mut conn = handshake(&batch, &limits, &mut timer).await?;
+    let mut keep_alive = KeepAlive::new(&limits, conn.ping_pong());
+    let mut streams = FuturesUnordered::new();
+    let mut served = Served {
+        requests: 0,
+        ended: Ended::Closed,
+    };
+    let mut going = false;
+    let mut idle = false;
+    poll_fn(|cx| {
+        if !going && drain.poll_draining(cx).is_ready() {
+            (going, served.ended) = (true, Ended::Drained);
+            conn.graceful_shutdown();
+        }
+        // Twice: what streams wrote in the first turn is taken up by the engine in the second.
+        for _ in 0..2 {
+            loop {
+                match conn.poll_accept(cx) {
+                    Poll::Ready(Some(Ok((request, respond)))) => {
+                        served.requests += 1;
+                        streams.push(stream(handler.clone(), request, respond));
+                    }
+                    Poll::Ready(Some(Err(error))) => return Poll::Ready(failed(&error, streams.is_empty())),
+                    Poll::Ready(None) => return batch.poll_out(cx).map(|_| Ok(())),
+                    Poll::Pending => break,
+                }
+            }
+            while let Poll::Ready(Some(())) = streams.poll_next_unpin(cx) {}
+        }
+        if !std::mem::replace(&mut idle, streams.is_empty()) && idle {
+            timer.set(limits.idle_timeout);
+        }
+        if idle && !going && timer.poll(cx).is_ready() {
+            (going, served.ended) = (true, Ended::Idle);
+            conn.graceful_shutdown();
+            cx.waker().wake_by_ref();
+        }
+        if keep_alive.poll_dead(cx).is_ready() {
+            return Poll::Ready(Err(ServeError::Aborted));
+        }
+        match batch.poll_out(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(ServeError::Io(error))),
+            _ => Poll::Pending,
+        }
+    })
+    .await
+    .map(|()| served)
+}
+
+async fn handshake(
+    batch: &Batch,
+    limits: &Limits,
+    timer: &mut Timer,
+) -> Result<h2::server::Connection<Batch, Bytes>, ServeError> {
+    let handshake = h2::server::Builder::new()
+        .initial_window_size(limits.stream_window)
+        .initial_connection_window_size(limits.connection_window)
+        .max_frame_size(limits.max_frame_bytes)
+        .max_header_list_size(limits.max_head_bytes as u32)
+        .max_concurrent_streams(limits.max_streams)
+        .enable_connect_protocol()
+        .handshake(batch.clone());
+    let mut handshake = pin!(handshake);
+    timer.set(limits.header_timeout);
+    poll_fn(|cx| {
+        let polled = handshake.as_mut().poll(cx);
+        if let Poll::Ready(Err(error)) = batch.poll_out(cx) {
+            return Poll::Ready(Err(ServeError::Io(error)));
+        }
+        match polled {
+            Poll::Ready(result) => Poll::Ready(result.map_err(|error| ServeError::H2(code(&error)))),
+            Poll::Pending => timer.poll(cx).map(|()| Err(ServeError::Aborted)),
+        }
+    })
+    .await
+}
+
+fn failed(error: &h2::Error, idle: bool) -> Result<(), ServeError> {
+    match error.is_io() {
+        // Clients often close without a word.
+        true if idle => Ok(()),
+        true => Err(ServeError::Aborted),
+        false if error.reason() == Some(Reason::NO_ERROR) => Ok(()),
+        false => Err(ServeError::H2(code(error))),
+    }
+}
+
+fn code(error: &h2::Error) -> u32 {
+    error.reason().unwrap_or(Reason::INTERNAL_ERROR).into()
+}
+
+/// One request and its response. Dropping it resets the stream.
+async fn stream<H: Handler>(
+    handler: Rc<H>,
+    request: http::Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+) {
+    let respond = Rc::new(RefCell::new(respond));
+    let (parts, recv) = request.into_parts();
+    let (head, extended) = match convert::request_in(parts) {
+        Ok(converted) => converted,
+        Err(error) => return refuse(&*handler, &error, &respond),
+    };
+    let head_only = head.method == Method::HEAD;
+    let connect = head.method == Method::CONNECT;
+    let body = StreamBody::start(recv, convert::content_length(&head.headers), None, None);
+    let informational = Informational(Sink::H2(InformationalSink(respond.clone())));
+    let response = {
+        let mut handling = pin!(handler.handle(Request {
+            head,
+            body,
+            informational
+        }));
+        poll_fn(|cx| match handling.as_mut().poll(cx) {
+            Poll::Ready(response) => Poll::Ready(Some(response)),
+            // The client lost interest: dropping the handler passes that on.
+            Poll::Pending => respond.borrow_mut().poll_reset(cx).map(|_| None),
+        })
+        .await
+    };
+    let Some(Response { head, body }) = response else {
+        return;
+    };
+    let success = head.status.is_success() || head.status == StatusCode::SWITCHING_PROTOCOLS;
+    let tunnel = success && (connect || extended);
+    if head.status.is_informational() && !tunnel {
+        return respond.borrow_mut().send_reset(Reason::INTERNAL_ERROR);
+    }
+    let bare = !tunnel && (head_only || has_no_body(head.status));
+    let end = bare || (!tunnel && body.is_end());
+    let length = body.remaining().filter(|_| !tunnel && !has_no_body(head.status));
+    let head = convert::response_out(head, length, extended);
+    let sent = respond.borrow_mut().send_response(head, end);
+    if let Ok(send) = sent
+        && !end
+    {
+        send_body(Pump::new(send, body), tunnel).await;
+    }
+}
+
+async fn send_body(mut pump: Pump, tunnel: bool) {
+    let sent = poll_fn(|cx| pump.poll(cx)).await;
+    if tunnel && sent.is_ok() {
+        poll_fn(|cx| pump.poll_drive(cx)).await;
+    }
+}
+
+fn refuse<H: Handler>(handler: &H, error: &ParseError, respond: &RefCell<SendResponse<Bytes>>) {
+    let head = convert::response_out(handler.refuse(error), None, false);
+    // A stream that is gone needs no answer.
+    let _ = respond.borrow_mut().send_response(head, true);
+}
+
+/// Takes interim responses to a request on a stream.
+#[derive(Clone)]
+pub(crate) struct InformationalSink(Rc<RefCell<SendResponse<Bytes>>>);
+
+impl InformationalSink {
+    pub(crate) fn send(&self, head: &ResponseHead) {
+        let mut response = http::Response::new(());
+        *response.status_mut() = head.status;
+        *response.headers_mut() = head.headers.clone();
+        crate::headers::strip_for_h2(response.headers_mut());
+        // Too late or not interim: then there is nothing to forward.
+        let _ = self.0.borrow_mut().send_informational(response);
+    }
+}
+
+impl fmt::Debug for InformationalSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InformationalSink")
+    }
+}

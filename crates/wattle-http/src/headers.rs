@@ -1,0 +1,108 @@
+//! Header fields that belong to one hop (RFC 9110 §7.6.1), as pure functions.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Whether a comma-separated field holds this token, without regard to case.
+pub fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    (headers.get_all(name).iter())
+        .any(|value| tokens(value).any(|found| found.eq_ignore_ascii_case(token.as_bytes())))
+}
+
+pub(crate) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    value
+        .as_bytes()
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|token| !token.is_empty())
+}
+
+/// Removes what belongs to this hop: the fields `connection` names, and those that are hop-by-hop by nature.
+///
+/// Answers with the protocols of an upgrade that was asked for, to be put back by [`restore_upgrade`] if it is to be
+/// forwarded. An upgrade to `h2c` is never forwarded: it would hide requests from every hop that passes it on.
+/// `te: trailers` stays, since gRPC needs it end to end.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) -> Option<HeaderValue> {
+    let upgrade = upgrade_asked_for(headers);
+    if headers.contains_key(header::CONNECTION) {
+        for value in take_all(headers, &header::CONNECTION) {
+            tokens(&value).for_each(|name| remove_named(headers, name));
+        }
+    }
+    for name in [
+        &KEEP_ALIVE,
+        &PROXY_CONNECTION,
+        &header::TRANSFER_ENCODING,
+        &header::UPGRADE,
+    ] {
+        headers.remove(name);
+    }
+    if headers.contains_key(header::TE) {
+        let trailers = has_token(headers, &header::TE, "trailers");
+        headers.remove(header::TE);
+        if trailers {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+    }
+    upgrade
+}
+
+fn upgrade_asked_for(headers: &HeaderMap) -> Option<HeaderValue> {
+    let asked = headers.get(header::UPGRADE)?;
+    let wanted =
+        has_token(headers, &header::CONNECTION, "upgrade") && !has_token(headers, &header::UPGRADE, "h2c");
+    wanted.then(|| asked.clone())
+}
+
+fn take_all(headers: &mut HeaderMap, name: &HeaderName) -> Vec<HeaderValue> {
+    let values = headers.get_all(name).iter().cloned().collect();
+    headers.remove(name);
+    values
+}
+
+/// Fields that `connection` may not make anyone drop: they carry the message's framing, or outlive the hop.
+fn remove_named(headers: &mut HeaderMap, name: &[u8]) {
+    let kept: [&HeaderName; 3] = [&header::CONTENT_LENGTH, &header::HOST, &header::TE];
+    if let Ok(name) = HeaderName::from_bytes(name)
+        && !kept.contains(&&name)
+    {
+        headers.remove(&name);
+    }
+}
+
+/// Puts an upgrade back that [`strip_hop_by_hop`] took out.
+pub fn restore_upgrade(headers: &mut HeaderMap, protocols: HeaderValue) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, protocols);
+}
+
+/// What HTTP/2 forbids in a head or trailers (RFC 9113 §8.2.2).
+pub(crate) fn strip_for_h2(headers: &mut HeaderMap) {
+    for name in [
+        &header::CONNECTION,
+        &KEEP_ALIVE,
+        &PROXY_CONNECTION,
+        &header::TRANSFER_ENCODING,
+        &header::UPGRADE,
+    ] {
+        headers.remove(name);
+    }
+    if headers.get(header::TE).is_some_and(|te| te != "trailers") {
+        headers.remove(header::TE);
+    }
+}
+
+/// Fields that may not come as trailers, since they would change how the message is read (RFC 9110 §6.5.1).
+pub(crate) fn strip_from_trailers(trailers: &mut HeaderMap) {
+    strip_for_h2(trailers);
+    for name in [
+        &header::CONTENT_LENGTH,
+        &header::HOST,
+        &header::TE,
+        &header::TRAILER,
+    ] {
+        trailers.remove(name);
+    }
+}

@@ -1,0 +1,58 @@
+//! Bounds of a server or client connection.
+
+use std::time::Duration;
+
+/// The most header fields [`Limits::max_headers`] can allow.
+pub(crate) const MAX_HEADERS_CEILING: usize = 256;
+
+/// Bounds and times of a connection; the defaults suit a sidecar.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Header fields in one head, default 100, at most 256; more is answered 431.
+    pub max_headers: usize,
+    /// Bytes of one head and of one trailer section, default 64 KiB; more is answered 431.
+    pub max_head_bytes: usize,
+    /// Bytes of a request target, default 16 KiB; more is answered 414.
+    pub max_target_bytes: usize,
+    /// From the first byte of a head to its last, default 10 s; `None` waits for ever.
+    pub header_timeout: Option<Duration>,
+    /// Between two requests on one connection, default 1 h; `None` waits for ever.
+    pub idle_timeout: Option<Duration>,
+    /// Bytes of an unread request body that are read and dropped to keep the connection, default 64 KiB.
+    pub max_discard_bytes: u64,
+    /// Whether end of stream from a client whose request is in work is a half-close to be honoured; default false:
+    /// the client is taken to have gone and the work is dropped. Tunnels always honour half-close.
+    pub half_close: bool,
+    /// Concurrent HTTP/2 streams a peer may open, default 1024 (RFC 9113 §6.5.2).
+    pub max_streams: u32,
+    /// HTTP/2 receive window of one stream in bytes, default 1 MiB.
+    pub stream_window: u32,
+    /// HTTP/2 receive window of the connection in bytes, default 4 MiB; more than one stream's, or a stalled stream stalls all.
+    pub connection_window: u32,
+    /// HTTP/2 frame payload we accept in bytes, default 16 KiB (RFC 9113 §4.2).
+    pub max_frame_bytes: u32,
+    /// HTTP/2 keep-alive: a PING after so long, default `None`.
+    pub ping_interval: Option<Duration>,
+    /// HTTP/2 keep-alive: the connection is given up when a PING is unanswered for so long, default 20 s.
+    pub ping_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_headers: 100,
+            max_head_bytes: 64 * 1024,
+            max_target_bytes: 16 * 1024,
+            header_timeout: Some(Duration::from_secs(10)),
+            idle_timeout: Some(Duration::from_secs(3600)),
+            max_discard_bytes: 64 * 1024,
+            half_close: false,
+            max_streams: 1024,
+            stream_window: 1 << 20,
+            connection_window: 4 << 20,
+            max_frame_bytes: 16 * 1024,
+            ping_interval: None,
+            ping_timeout: Duration::from_secs(20),
+        }
+    }
+}

@@ -1,0 +1,431 @@
+#![allow(clippy::unwrap_used)]
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderValue};
+
+use super::*;
+use crate::{
+    Authorization, Condition, IpBlock, MtlsMode, NoTrace, Operation, PeerFacts, Source, TextMatch, Workload,
+};
+
+fn text(text: &str) -> TextMatch {
+    match (text, text.strip_suffix('*'), text.strip_prefix('*')) {
+        ("*", ..) => TextMatch::Present,
+        (_, Some(prefix), _) => TextMatch::Prefix(prefix.into()),
+        (_, _, Some(suffix)) => TextMatch::Suffix(suffix.into()),
+        _ => TextMatch::Exact(text.into()),
+    }
+}
+
+fn texts(list: &[&str]) -> Vec<TextMatch> {
+    list.iter().map(|entry| text(entry)).collect()
+}
+
+fn policy(rules: Vec<PolicyRule>) -> Policy {
+    let origin = ObjectRef {
+        kind: "AuthorizationPolicy".into(),
+        namespace: "shop".into(),
+        name: "p".into(),
+        file: "p.yaml".into(),
+        line: 1,
+    };
+    Policy { origin, rules }
+}
+
+fn inbound(deny: Vec<PolicyRule>, allow: Option<Vec<PolicyRule>>) -> Inbound {
+    let deny = if deny.is_empty() {
+        vec![]
+    } else {
+        vec![policy(deny)]
+    };
+    let authorization = Authorization {
+        deny,
+        allow: allow.map(policy).into_iter().collect(),
+    };
+    Inbound {
+        name: "shop/a-0".into(),
+        workload: Workload::default(),
+        ports: vec![],
+        mtls: MtlsMode::Permissive,
+        mtls_origin: None,
+        authorization,
+    }
+}
+
+fn from(source: Source) -> PolicyRule {
+    PolicyRule {
+        from: vec![source],
+        ..Default::default()
+    }
+}
+
+fn to(operation: Operation) -> PolicyRule {
+    PolicyRule {
+        to: vec![operation],
+        ..Default::default()
+    }
+}
+
+fn when(key: &str, values: &[&str], not_values: &[&str]) -> PolicyRule {
+    let condition = Condition {
+        key: key.into(),
+        values: texts(values),
+        not_values: texts(not_values),
+    };
+    PolicyRule {
+        when: vec![condition],
+        ..Default::default()
+    }
+}
+
+fn connection(peer: bool) -> ConnectionFacts<'static> {
+    let web = PeerFacts {
+        principal: "td/ns/shop/sa/web",
+        namespace: "shop",
+        service_account: "web",
+    };
+    ConnectionFacts {
+        peer: peer.then_some(web),
+        peer_ip: IpAddr::from([10, 1, 2, 3]),
+        port: 8080,
+    }
+}
+
+fn headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.append("x-role", HeaderValue::from_static("guest"));
+    headers.append("x-role", HeaderValue::from_static("admin"));
+    headers
+}
+
+fn request<'a>(path: &'a str, headers: &'a HeaderMap) -> RequestFacts<'a> {
+    RequestFacts {
+        method: "GET",
+        scheme: "http",
+        authority: "Shop.test:8080",
+        path,
+        query: None,
+        headers,
+    }
+}
+
+/// Whether one rule matches a request to /a/b from an identified peer, as DENY and as ALLOW.
+fn matches(rule: &PolicyRule, peer: bool, http: bool, path: &str) -> (bool, bool) {
+    let headers = headers();
+    let request = request(path, &headers);
+    let request = http.then_some(&request);
+    let connection = connection(peer);
+    let (denying, allowing) = (
+        inbound(vec![rule.clone()], None),
+        inbound(vec![], Some(vec![rule.clone()])),
+    );
+    let deny = denying.authorize(&connection, request, &mut NoTrace);
+    let allow = allowing.authorize(&connection, request, &mut NoTrace);
+    (
+        matches!(
+            deny,
+            AuthorizationDecision::Refused {
+                reason: Reason::PolicyDenied,
+                rule: Some(0),
+                ..
+            }
+        ),
+        matches!(allow, AuthorizationDecision::Allowed { policy: Some(_) }),
+    )
+}
+
+#[test]
+fn without_policies_everything_is_allowed() {
+    let open = inbound(vec![], None);
+    let decision = open.authorize(&connection(false), None, &mut NoTrace);
+    assert_eq!(decision, AuthorizationDecision::Allowed { policy: None });
+}
+
+#[test]
+fn a_policy_without_rules_matches_nothing() {
+    let there = inbound(vec![], Some(vec![]));
+    let decision = there.authorize(&connection(true), None, &mut NoTrace);
+    assert!(matches!(
+        decision,
+        AuthorizationDecision::Refused {
+            reason: Reason::PolicyNotAllowed,
+            policy: Some(_),
+            rule: None
+        }
+    ));
+}
+
+#[test]
+fn an_empty_rule_matches_everything_and_deny_comes_first() {
+    let any = PolicyRule::default();
+    assert_eq!(matches(&any, false, false, "/"), (true, true));
+    let both = inbound(vec![any.clone()], Some(vec![any]));
+    let decision = both.authorize(&connection(true), None, &mut NoTrace);
+    assert!(matches!(
+        decision,
+        AuthorizationDecision::Refused {
+            reason: Reason::PolicyDenied,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn sources_compare_the_identity() {
+    let principals = |list| {
+        from(Source {
+            principals: texts(list),
+            ..Default::default()
+        })
+    };
+    let table = [
+        (principals(&["td/ns/shop/sa/web"]), true, false),
+        (principals(&["td/ns/shop/*"]), true, false),
+        (principals(&["*/sa/web"]), true, false),
+        (principals(&["*"]), true, false),
+        (principals(&["td/ns/shop/sa/other"]), false, false),
+        (
+            from(Source {
+                not_principals: texts(&["*"]),
+                ..Default::default()
+            }),
+            false,
+            true,
+        ),
+        (
+            from(Source {
+                not_principals: texts(&["td/ns/x/sa/y"]),
+                ..Default::default()
+            }),
+            true,
+            true,
+        ),
+        (
+            from(Source {
+                namespaces: texts(&["shop"]),
+                ..Default::default()
+            }),
+            true,
+            false,
+        ),
+        (
+            from(Source {
+                not_namespaces: texts(&["shop"]),
+                ..Default::default()
+            }),
+            false,
+            true,
+        ),
+        (
+            from(Source {
+                service_accounts: texts(&["shop/web"]),
+                ..Default::default()
+            }),
+            true,
+            false,
+        ),
+        (
+            from(Source {
+                not_service_accounts: texts(&["shop/web"]),
+                ..Default::default()
+            }),
+            false,
+            true,
+        ),
+    ];
+    for (rule, identified, plaintext) in table {
+        assert_eq!(
+            matches(&rule, true, true, "/"),
+            (identified, identified),
+            "{rule:?}"
+        );
+        assert_eq!(
+            matches(&rule, false, true, "/"),
+            (plaintext, plaintext),
+            "{rule:?}"
+        );
+    }
+}
+
+#[test]
+fn everything_in_a_source_must_hold_and_one_source_suffices() {
+    let web_elsewhere = Source {
+        namespaces: texts(&["shop"]),
+        ip_blocks: vec![IpBlock::parse("192.168.0.0/16").unwrap()],
+        ..Default::default()
+    };
+    let near = Source {
+        ip_blocks: vec![IpBlock::parse("10.1.0.0/16").unwrap()],
+        ..Default::default()
+    };
+    assert_eq!(matches(&from(web_elsewhere.clone()), true, true, "/").1, false);
+    let either = PolicyRule {
+        from: vec![web_elsewhere, near],
+        ..Default::default()
+    };
+    assert_eq!(matches(&either, true, true, "/"), (true, true));
+}
+
+#[test]
+fn operations_compare_the_request() {
+    let operation = |set: fn(&mut Operation)| {
+        let mut operation = Operation::default();
+        set(&mut operation);
+        to(operation)
+    };
+    let table = [
+        (operation(|to| to.methods = texts(&["GET", "HEAD"])), true),
+        (operation(|to| to.methods = texts(&["POST"])), false),
+        (operation(|to| to.not_methods = texts(&["GET"])), false),
+        (operation(|to| to.paths = texts(&["/a/b"])), true),
+        (operation(|to| to.paths = texts(&["/a*"])), true),
+        (operation(|to| to.paths = texts(&["*/b"])), true),
+        (operation(|to| to.not_paths = texts(&["/a*"])), false),
+        (operation(|to| to.hosts = texts(&["shop.TEST"])), true),
+        (operation(|to| to.hosts = texts(&["shop.test:8080"])), true),
+        (operation(|to| to.hosts = texts(&["shop.test:81"])), false),
+        (operation(|to| to.not_hosts = texts(&["*.test"])), false),
+        (operation(|to| to.ports = vec![8080]), true),
+        (operation(|to| to.ports = vec![80]), false),
+        (operation(|to| to.not_ports = vec![8080]), false),
+    ];
+    for (rule, expected) in table {
+        assert_eq!(
+            matches(&rule, true, true, "/a/b"),
+            (expected, expected),
+            "{rule:?}"
+        );
+    }
+}
+
+#[test]
+fn on_tcp_http_fields_never_match_in_allow_and_are_dropped_in_deny() {
+    let fields = [
+        Operation {
+            methods: texts(&["POST"]),
+            ..Default::default()
+        },
+        Operation {
+            not_paths: texts(&["/x"]),
+            ..Default::default()
+        },
+        Operation {
+            hosts: texts(&["x"]),
+            ..Default::default()
+        },
+    ];
+    for operation in fields {
+        assert_eq!(
+            matches(&to(operation.clone()), true, false, ""),
+            (true, false),
+            "{operation:?}"
+        );
+        let other_port = Operation {
+            ports: vec![1],
+            ..operation
+        };
+        assert_eq!(matches(&to(other_port), true, false, ""), (false, false));
+    }
+    assert_eq!(
+        matches(&when("request.headers[x-a]", &["1"], &[]), true, false, ""),
+        (true, false)
+    );
+}
+
+#[test]
+fn odd_spelling_of_a_path_is_no_way_around_a_deny_and_no_way_into_an_allow() {
+    let admin = to(Operation {
+        paths: texts(&["/admin*"]),
+        ..Default::default()
+    });
+    for path in ["/x/../admin", "/%61dmin", "/%2e/admin", "\\admin"] {
+        assert_eq!(matches(&admin, true, true, path), (true, true), "{path}");
+    }
+    for path in ["//admin", "/%2Fadmin", "/x/..%2fadmin"] {
+        assert_eq!(matches(&admin, true, true, path), (true, false), "{path}");
+    }
+    let public = to(Operation {
+        paths: texts(&["/public/*"]),
+        ..Default::default()
+    });
+    assert_eq!(matches(&public, true, true, "/public/../admin").1, false);
+}
+
+#[test]
+fn conditions_compare_attributes_by_key() {
+    let table = [
+        (when("source.ip", &["10.0.0.0/8"], &[]), true, true),
+        (when("source.ip", &["11.0.0.0/8"], &[]), false, false),
+        (when("source.ip", &[], &["10.1.2.3"]), false, false),
+        (when("source.ip", &["nonsense"], &[]), true, false),
+        (when("source.namespace", &["shop"], &[]), true, true),
+        (when("source.principal", &["td/ns/shop/sa/*"], &[]), true, true),
+        (when("source.serviceAccount", &["shop/web"], &[]), true, true),
+        (when("source.trustDomain", &["td"], &[]), true, true),
+        (when("destination.port", &["8080"], &[]), true, true),
+        (when("destination.port", &[], &["8080"]), false, false),
+        (when("request.headers[X-Role]", &["guest,admin"], &[]), true, true),
+        (when("request.headers[x-role]", &["admin"], &[]), true, false),
+        (when("request.headers[x-absent]", &["*"], &[]), false, false),
+        (when("request.headers[x-absent]", &[], &["1"]), true, true),
+        (when("request.auth.claims[iss]", &["x"], &[]), true, false),
+        (when("misspelled", &["x"], &[]), true, false),
+    ];
+    for (rule, deny, allow) in table {
+        assert_eq!(matches(&rule, true, true, "/"), (deny, allow), "{rule:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_evaluated_fails_closed() {
+    let mut rule = from(Source {
+        namespaces: texts(&["shop"]),
+        ..Default::default()
+    });
+    rule.unsupported = Some("from.source.requestPrincipals".into());
+    assert_eq!(matches(&rule, true, true, "/"), (true, false));
+    assert_eq!(matches(&rule, false, true, "/"), (false, false));
+}
+
+#[test]
+fn the_trace_names_policy_rule_and_what_was_missing() {
+    let there = inbound(
+        vec![],
+        Some(vec![from(Source {
+            principals: texts(&["td/ns/x/sa/y"]),
+            ..Default::default()
+        })]),
+    );
+    let mut steps = Vec::new();
+    there.authorize(&connection(true), None, &mut steps);
+    assert_eq!(steps[0].subject, "AuthorizationPolicy shop/p (p.yaml:1) rule 0");
+    assert_eq!(
+        steps[0].detail,
+        "principal td/ns/shop/sa/web is none of \"td/ns/x/sa/y\""
+    );
+    assert_eq!(steps[1].verdict, Verdict::Refused);
+}
+
+#[test]
+fn ranges_hold_their_addresses() {
+    let table = [
+        ("10.0.0.0/8", "10.255.0.1", true),
+        ("10.0.0.0/8", "11.0.0.1", false),
+        ("10.1.2.3", "10.1.2.3", true),
+        ("0.0.0.0/0", "1.2.3.4", true),
+        ("::/0", "fe80::1", true),
+        ("::/0", "1.2.3.4", false),
+        ("fd00::/8", "fd12::1", true),
+        ("10.0.0.0/8", "::ffff:10.1.1.1", true),
+    ];
+    for (block, address, expected) in table {
+        let found = IpBlock::parse(block).unwrap().contains(address.parse().unwrap());
+        assert_eq!(found, expected, "{block} {address}");
+    }
+    assert!(
+        ["10.0.0.0/33", "x", "10.0.0.0/", "::/129"]
+            .iter()
+            .all(|text| IpBlock::parse(text).is_none())
+    );
+}

@@ -1,0 +1,340 @@
+//! Does a request match? Each predicate answers with the first thing that does not hold, so that the same code
+//! decides and explains.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use http::{HeaderMap, HeaderName};
+
+use crate::path::{has_path_prefix, percent_decode};
+use crate::{HeaderMatch, PathMatch, QueryMatch, RequestFacts, RequestMatch, TextMatch};
+
+impl TextMatch {
+    /// Does `text` match, byte for byte?
+    pub fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Exact(wanted) => **wanted == *text,
+            Self::Prefix(wanted) => text.starts_with(&**wanted),
+            Self::Suffix(wanted) => text.ends_with(&**wanted),
+            Self::Present => true,
+            Self::Regex(pattern) => pattern.is_match(text),
+        }
+    }
+
+    /// Does `text` match without regard to ASCII case? An expression is compared as written.
+    pub fn matches_ignoring_case(&self, text: &str) -> bool {
+        let (text, bytes) = (text, text.as_bytes());
+        match self {
+            Self::Exact(wanted) => wanted.eq_ignore_ascii_case(text),
+            Self::Prefix(wanted) => bytes
+                .get(..wanted.len())
+                .is_some_and(|head| head.eq_ignore_ascii_case(wanted.as_bytes())),
+            Self::Suffix(wanted) => {
+                let start = bytes.len().checked_sub(wanted.len());
+                start.is_some_and(|start| bytes[start..].eq_ignore_ascii_case(wanted.as_bytes()))
+            }
+            Self::Present => true,
+            Self::Regex(pattern) => pattern.is_match(text),
+        }
+    }
+}
+
+impl PathMatch {
+    /// Does `path`, without its query, match?
+    pub fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(wanted) => **wanted == *path,
+            Self::Prefix(prefix) => has_path_prefix(path, prefix),
+            Self::Regex(pattern) => pattern.is_match(path),
+        }
+    }
+}
+
+impl HeaderMatch {
+    /// Is the header there, with a value that matches?
+    pub fn matches(&self, headers: &HeaderMap) -> bool {
+        joined_header(headers, &self.name).is_some_and(|value| self.value.matches(&value))
+    }
+}
+
+impl QueryMatch {
+    /// Is the parameter there, with a first value that matches?
+    pub fn matches(&self, query: Option<&str>) -> bool {
+        first_parameter(query, &self.name).is_some_and(|value| self.value.matches(&value))
+    }
+}
+
+/// The values of a header joined by `,`; bytes that are not UTF-8 become U+FFFD.
+pub(crate) fn joined_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {
+    let mut values = headers
+        .get_all(name)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let first = values.next()?;
+    Some(values.fold(first, |joined, value| Cow::Owned(format!("{joined},{value}"))))
+}
+
+fn first_parameter<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'a, str>> {
+    let parts = query?
+        .split('&')
+        .map(|part| part.split_once('=').unwrap_or((part, "")));
+    let mut values = parts
+        .filter(|(key, _)| percent_decode(key) == name)
+        .map(|(_, value)| percent_decode(value));
+    values.next()
+}
+
+/// The part of a [`RequestMatch`] that a request does not satisfy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mismatch<'a> {
+    /// The path.
+    Path(&'a PathMatch),
+    /// The method.
+    Method(&'a http::Method),
+    /// A header.
+    Header(&'a HeaderMatch),
+    /// A query parameter.
+    Query(&'a QueryMatch),
+}
+
+impl RequestMatch {
+    /// Does everything hold?
+    pub fn matches(&self, request: &RequestFacts<'_>) -> bool {
+        self.mismatch(request).is_none()
+    }
+
+    /// The first thing that does not hold, cheapest first.
+    pub fn mismatch(&self, request: &RequestFacts<'_>) -> Option<Mismatch<'_>> {
+        if let Some(path) = self.path.as_ref().filter(|path| !path.matches(request.path)) {
+            return Some(Mismatch::Path(path));
+        }
+        if let Some(method) = self
+            .method
+            .as_ref()
+            .filter(|method| method.as_str() != request.method)
+        {
+            return Some(Mismatch::Method(method));
+        }
+        if let Some(header) = self
+            .headers
+            .iter()
+            .find(|header| !header.matches(request.headers))
+        {
+            return Some(Mismatch::Header(header));
+        }
+        self.query
+            .iter()
+            .find(|query| !query.matches(request.query))
+            .map(Mismatch::Query)
+    }
+}
+
+impl Mismatch<'_> {
+    /// What was wanted and what was found, e.g. `path /x does not start with /api`.
+    pub fn explain(&self, request: &RequestFacts<'_>) -> String {
+        match self {
+            Self::Path(wanted) => format!("path {} {}", request.path, Unlike(wanted)),
+            Self::Method(wanted) => format!("method {} is not {wanted}", request.method),
+            Self::Header(wanted) => {
+                let found = joined_header(request.headers, &wanted.name);
+                differs("header", wanted.name.as_str(), &wanted.value, found.as_deref())
+            }
+            Self::Query(wanted) => {
+                let found = first_parameter(request.query, &wanted.name);
+                differs("query parameter", &wanted.name, &wanted.value, found.as_deref())
+            }
+        }
+    }
+}
+
+fn differs(what: &str, name: &str, wanted: &TextMatch, found: Option<&str>) -> String {
+    match found {
+        Some(found) => format!("{what} {name} is {found:?}, wanted {wanted}"),
+        None => format!("{what} {name} is absent, wanted {wanted}"),
+    }
+}
+
+struct Unlike<'a>(&'a PathMatch);
+
+impl fmt::Display for Unlike<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            PathMatch::Exact(path) => write!(f, "is not {path}"),
+            PathMatch::Prefix(prefix) => write!(f, "does not start with {prefix}"),
+            PathMatch::Regex(pattern) => write!(f, "does not match the expression {}", pattern.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for TextMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(text) => write!(f, "{text:?}"),
+            Self::Prefix(text) => write!(f, "\"{text}*\""),
+            Self::Suffix(text) => write!(f, "\"*{text}\""),
+            Self::Present => f.write_str("any value"),
+            Self::Regex(pattern) => write!(f, "the expression {}", pattern.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for PathMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(path) => write!(f, "path = {path}"),
+            Self::Prefix(path) => write!(f, "path below {path}"),
+            Self::Regex(pattern) => write!(f, "path ~ {}", pattern.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for RequestMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.iter().map(ToString::to_string);
+        let method = self.method.iter().map(|method| format!("method {method}"));
+        let headers = self
+            .headers
+            .iter()
+            .map(|header| format!("header {} {}", header.name, header.value));
+        let query = self
+            .query
+            .iter()
+            .map(|query| format!("query {} {}", query.name, query.value));
+        let parts: Vec<_> = path.chain(method).chain(headers).chain(query).collect();
+        if parts.is_empty() {
+            f.write_str("any request")
+        } else {
+            f.write_str(&parts.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use http::{HeaderValue, Method};
+
+    use super::*;
+    use crate::Pattern;
+
+    fn facts<'a>(
+        method: &'a str,
+        path: &'a str,
+        query: Option<&'a str>,
+        headers: &'a HeaderMap,
+    ) -> RequestFacts<'a> {
+        RequestFacts {
+            method,
+            scheme: "http",
+            authority: "a",
+            path,
+            query,
+            headers,
+        }
+    }
+
+    #[test]
+    fn texts_compare_as_written() {
+        let table = [
+            (TextMatch::Exact("ab".into()), "ab", true),
+            (TextMatch::Exact("ab".into()), "AB", false),
+            (TextMatch::Prefix("ab".into()), "abc", true),
+            (TextMatch::Prefix("ab".into()), "xab", false),
+            (TextMatch::Suffix("ab".into()), "xab", true),
+            (TextMatch::Suffix("ab".into()), "abx", false),
+            (TextMatch::Present, "", true),
+            (TextMatch::Regex(Pattern::new("a.|b").unwrap()), "ax", true),
+            (TextMatch::Regex(Pattern::new("a.|b").unwrap()), "axe", false),
+            (TextMatch::Regex(Pattern::new("a.|b").unwrap()), "bb", false),
+        ];
+        for (wanted, text, expected) in table {
+            assert_eq!(wanted.matches(text), expected, "{wanted} and {text}");
+        }
+    }
+
+    #[test]
+    fn hosts_compare_without_case() {
+        assert!(TextMatch::Exact("Ab.c".into()).matches_ignoring_case("aB.C"));
+        assert!(TextMatch::Prefix("AB".into()).matches_ignoring_case("abc"));
+        assert!(TextMatch::Suffix(".C".into()).matches_ignoring_case("ab.c"));
+        assert!(!TextMatch::Suffix("long.c".into()).matches_ignoring_case(".c"));
+        assert!(!TextMatch::Prefix("é".into()).matches_ignoring_case("e"));
+    }
+
+    #[test]
+    fn several_values_of_a_header_are_joined() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-a", HeaderValue::from_static("one"));
+        headers.append("x-a", HeaderValue::from_static("two"));
+        let wanted = |value: &str| HeaderMatch {
+            name: HeaderName::from_static("x-a"),
+            value: TextMatch::Exact(value.into()),
+        };
+        assert!(wanted("one,two").matches(&headers));
+        assert!(!wanted("one").matches(&headers));
+    }
+
+    #[test]
+    fn the_first_query_value_counts_and_is_decoded() {
+        let wanted = QueryMatch {
+            name: "a b".into(),
+            value: TextMatch::Exact("x/y".into()),
+        };
+        assert!(wanted.matches(Some("z=1&a%20b=x%2Fy&a%20b=other")));
+        assert!(!wanted.matches(Some("a%20b=other&a%20b=x%2Fy")));
+        assert!(!wanted.matches(Some("A%20B=x/y")));
+        assert!(!wanted.matches(None));
+        let present = QueryMatch {
+            name: "flag".into(),
+            value: TextMatch::Present,
+        };
+        assert!(present.matches(Some("flag")));
+    }
+
+    #[test]
+    fn a_mismatch_says_what_was_wanted_and_found() {
+        let headers = HeaderMap::new();
+        let request = facts("GET", "/x", Some("q=1"), &headers);
+        let path = RequestMatch {
+            path: Some(PathMatch::Prefix("/api".into())),
+            ..Default::default()
+        };
+        assert_eq!(
+            path.mismatch(&request).unwrap().explain(&request),
+            "path /x does not start with /api"
+        );
+        let method = RequestMatch {
+            method: Some(Method::POST),
+            ..Default::default()
+        };
+        assert_eq!(
+            method.mismatch(&request).unwrap().explain(&request),
+            "method GET is not POST"
+        );
+        let header = HeaderMatch {
+            name: HeaderName::from_static("x-a"),
+            value: TextMatch::Exact("1".into()),
+        };
+        let header = RequestMatch {
+            headers: vec![header],
+            ..Default::default()
+        };
+        assert_eq!(
+            header.mismatch(&request).unwrap().explain(&request),
+            "header x-a is absent, wanted \"1\""
+        );
+        let query = QueryMatch {
+            name: "q".into(),
+            value: TextMatch::Exact("2".into()),
+        };
+        let query = RequestMatch {
+            query: vec![query],
+            ..Default::default()
+        };
+        assert_eq!(
+            query.mismatch(&request).unwrap().explain(&request),
+            "query parameter q is \"1\", wanted \"2\""
+        );
+        assert!(RequestMatch::default().matches(&request));
+    }
+}

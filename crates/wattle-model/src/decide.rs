@@ -1,0 +1,206 @@
+//! Where a request goes: the decision of an outbound proxy.
+
+use std::borrow::Cow;
+
+use crate::{
+    Action, Backend, Destination, Filters, Reason, Redirect, RequestFacts, RouteRule, Step, Trace, Verdict,
+    WeightedBackend,
+};
+
+/// What happens to a request, and because of which rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteDecision<'a> {
+    /// The rule that matched; `None` when the destination has no rules or none matched.
+    pub rule: Option<&'a RouteRule>,
+    /// What happens.
+    pub outcome: Outcome<'a>,
+}
+
+/// What happens to a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome<'a> {
+    /// It goes to this backend.
+    Forward {
+        /// The backend.
+        backend: &'a Backend,
+        /// Its index in [`Destination::backends`].
+        index: u32,
+        /// Filters of this backend only, to be applied after the rule's.
+        filters: Option<&'a Filters>,
+    },
+    /// It is answered with a redirect.
+    Redirect {
+        /// 301, 302, 303, 307 or 308.
+        status: u16,
+        /// Value of header `location`.
+        location: String,
+    },
+    /// It is answered with a refusal.
+    Refuse(Reason),
+}
+
+/// One backend's part of what a rule forwards, for explanations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Share<'a> {
+    /// The backend; `None` when the reference could not be resolved and its part is refused.
+    pub backend: Option<&'a Backend>,
+    /// What was written.
+    pub written: Cow<'a, str>,
+    /// Weight as written.
+    pub weight: u32,
+    /// Part of the requests, 0 to 100.
+    pub percent: f64,
+}
+
+impl Destination {
+    /// Decides about one request. `random` is uniform over all of `u64` and picks among weighted backends.
+    ///
+    /// Without rules everything goes to the default backend; with rules, what matches none is refused.
+    pub fn route<'a>(
+        &'a self,
+        request: &RequestFacts<'_>,
+        random: u64,
+        trace: &mut impl Trace,
+    ) -> RouteDecision<'a> {
+        if self.routes.rules.is_empty() {
+            let outcome = self.default_outcome();
+            trace.note(|| {
+                Step::new(
+                    format!("destination {}", self.name),
+                    Verdict::Matched,
+                    "it has no routes",
+                )
+            });
+            return RouteDecision { rule: None, outcome };
+        }
+        let Some(rule) = self.routes.first_match(request, trace) else {
+            trace.note(|| {
+                let detail = format!("none of {} rules matches", self.routes.rules.len());
+                Step::new(format!("destination {}", self.name), Verdict::Refused, detail)
+            });
+            return RouteDecision {
+                rule: None,
+                outcome: Outcome::Refuse(Reason::NoRoute),
+            };
+        };
+        let outcome = match &*rule.action {
+            Action::Forward(backends) => self.forward(backends, random),
+            Action::Redirect(redirect) => self.redirect(rule, redirect, request),
+        };
+        RouteDecision {
+            rule: Some(rule),
+            outcome,
+        }
+    }
+
+    /// The backend of opaque connections, and of requests when there are no rules.
+    pub fn default_backend(&self) -> Option<(u32, &Backend)> {
+        let index = self.default_backend?;
+        Some((index, self.backend(index)?))
+    }
+
+    /// The backend at `index`.
+    pub fn backend(&self, index: u32) -> Option<&Backend> {
+        self.backends.get(usize::try_from(index).ok()?)
+    }
+
+    /// The port that was dialled: the service's, else the one in the destination's name; 80 when neither says.
+    pub fn port(&self) -> u16 {
+        let named = || self.name.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        self.service
+            .as_ref()
+            .map(|service| service.port)
+            .or_else(named)
+            .unwrap_or(80)
+    }
+
+    /// All backends of `rule` with their parts; `None` is the rule of a destination without rules.
+    pub fn shares<'a>(&'a self, rule: Option<&'a RouteRule>) -> Vec<Share<'a>> {
+        let Some(rule) = rule else {
+            let whole = |(_, backend): (u32, &'a Backend)| Share {
+                backend: Some(backend),
+                written: Cow::Borrowed(&*backend.id),
+                weight: 1,
+                percent: 100.0,
+            };
+            return self.default_backend().map(whole).into_iter().collect();
+        };
+        let Action::Forward(backends) = &*rule.action else {
+            return Vec::new();
+        };
+        let total = total_weight(backends);
+        let percent = |weight: u32| {
+            if total == 0 {
+                0.0
+            } else {
+                f64::from(weight) * 100.0 / total as f64
+            }
+        };
+        let share = |weighted: &'a WeightedBackend| Share {
+            backend: weighted.backend.and_then(|index| self.backend(index)),
+            written: Cow::Borrowed(&*weighted.written),
+            weight: weighted.weight,
+            percent: percent(weighted.weight),
+        };
+        backends.iter().map(share).collect()
+    }
+
+    fn default_outcome(&self) -> Outcome<'_> {
+        match self.default_backend() {
+            Some((index, backend)) => Outcome::Forward {
+                backend,
+                index,
+                filters: None,
+            },
+            None => Outcome::Refuse(Reason::NoBackend),
+        }
+    }
+
+    fn forward<'a>(&'a self, backends: &'a [WeightedBackend], random: u64) -> Outcome<'a> {
+        let chosen = choose(backends, random);
+        let found = chosen.and_then(|chosen| {
+            let index = chosen.backend?;
+            Some((chosen, index, self.backend(index)?))
+        });
+        match found {
+            Some((chosen, index, backend)) => Outcome::Forward {
+                backend,
+                index,
+                filters: chosen.filters.as_deref(),
+            },
+            None => Outcome::Refuse(Reason::NoBackend),
+        }
+    }
+
+    fn redirect<'a>(&self, rule: &RouteRule, redirect: &Redirect, request: &RequestFacts<'_>) -> Outcome<'a> {
+        let location = redirect.location(request, self.port(), rule.matches.path.as_ref());
+        Outcome::Redirect {
+            status: redirect.status,
+            location,
+        }
+    }
+}
+
+fn total_weight(backends: &[WeightedBackend]) -> u64 {
+    backends.iter().map(|backend| u64::from(backend.weight)).sum()
+}
+
+/// The backend whose part of the weights `random` falls into; `None` when no weight is above 0.
+fn choose(backends: &[WeightedBackend], random: u64) -> Option<&WeightedBackend> {
+    let total = total_weight(backends);
+    // Scaling instead of a remainder: no bias towards the first backends, no division.
+    let scaled = (u128::from(random) * u128::from(total)) >> 64;
+    let mut point = u64::try_from(scaled).ok()?;
+    backends
+        .iter()
+        .find(|backend| match point.checked_sub(u64::from(backend.weight)) {
+            Some(rest) => {
+                point = rest;
+                false
+            }
+            None => true,
+        })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! What is known of a connection or request when a decision is made.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+
+/// The verified identity of the other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerFacts<'a> {
+    /// `TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT`.
+    pub principal: &'a str,
+    /// Namespace part of it.
+    pub namespace: &'a str,
+    /// Service account part of it.
+    pub service_account: &'a str,
+}
+
+/// An inbound connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionFacts<'a> {
+    /// Who it is; `None` for plaintext.
+    pub peer: Option<PeerFacts<'a>>,
+    /// Address it comes from.
+    pub peer_ip: IpAddr,
+    /// Port of the workload that was dialled.
+    pub port: u16,
+}
+
+/// A request's head.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestFacts<'a> {
+    /// `GET`, …
+    pub method: &'a str,
+    /// `http` or `https`, as the application meant it.
+    pub scheme: &'a str,
+    /// Host header or `:authority`, with port when it was sent.
+    pub authority: &'a str,
+    /// Path without query.
+    pub path: &'a str,
+    /// Query without `?`; `None` when there is none.
+    pub query: Option<&'a str>,
+    /// All headers.
+    pub headers: &'a HeaderMap,
+}

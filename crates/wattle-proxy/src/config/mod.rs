@@ -1,0 +1,14 @@
+//! The config river's last stretch: resources arrive, are kept, and reach the workers.
+//!
+//! Runs on the main thread's runtime; workers are only told what is complete.
+
+mod held;
+mod interest;
+mod news;
+mod saved;
+mod stream;
+
+pub(crate) use held::Held;
+pub(crate) use news::{Ask, Feed, News, Post};
+pub(crate) use saved::{Saved, write_private};
+pub(crate) use stream::{ConfigDump, ConfigTask, StreamHealth};

@@ -1,0 +1,91 @@
+//! What the main thread and the workers tell each other.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use wattle_model::{BackendId, Destination, Endpoints, Inbound, Workload};
+
+use crate::identity::Credentials;
+
+/// From the main thread to a worker.
+#[derive(Clone, Debug)]
+pub(crate) enum News {
+    /// A new certificate or bundle.
+    Credentials(Arc<Credentials>),
+    /// The workload's own inbound side.
+    Inbound(Arc<Inbound>),
+    /// What is behind an address, its endpoints having been told before; `None` when the control plane knows of no way there.
+    Destination(SocketAddr, Option<Arc<Destination>>),
+    /// Endpoints of a backend.
+    Endpoints(BackendId, Arc<Endpoints>),
+    /// Who an address belongs to.
+    Peer(IpAddr, Option<Arc<Workload>>),
+    /// Finish what is open, at the latest after this time, then end.
+    Drain(Duration),
+}
+
+/// From a worker to the main thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ask {
+    /// Somebody dialled this address.
+    Destination(SocketAddr),
+    /// Nobody dialled it for long.
+    Forget(SocketAddr),
+    /// Who is this?
+    Peer(IpAddr),
+}
+
+/// Most asks of one worker that wait; beyond them a destination is refused for now.
+pub(crate) const MAX_ASKS: usize = 4096;
+
+/// The worker's end for asking.
+#[derive(Clone)]
+pub(crate) struct Post {
+    worker: usize,
+    sender: mpsc::Sender<(usize, Ask)>,
+}
+
+impl Post {
+    pub(crate) fn new(worker: usize, sender: mpsc::Sender<(usize, Ask)>) -> Self {
+        Self { worker, sender }
+    }
+
+    /// Sends the question; false when too many wait already.
+    pub(crate) fn ask(&self, ask: Ask) -> bool {
+        self.sender.try_send((self.worker, ask)).is_ok()
+    }
+}
+
+/// The main thread's ends for telling; unbounded because each carries only what the worker asked for, and a worker that does not read is a dead one.
+#[derive(Clone)]
+pub(crate) struct Feed {
+    senders: Arc<[mpsc::UnboundedSender<News>]>,
+}
+
+impl Feed {
+    pub(crate) fn new(senders: Vec<mpsc::UnboundedSender<News>>) -> Self {
+        Self { senders: senders.into() }
+    }
+
+    /// Number of workers.
+    pub(crate) fn workers(&self) -> usize {
+        self.senders.len()
+    }
+
+    /// Tells one worker.
+    pub(crate) fn tell(&self, worker: usize, news: News) {
+        if let Some(sender) = self.senders.get(worker) {
+            // A worker that ended needs no news.
+            let _ = sender.send(news);
+        }
+    }
+
+    /// Tells every worker.
+    pub(crate) fn tell_all(&self, news: &News) {
+        for worker in 0..self.workers() {
+            self.tell(worker, news.clone());
+        }
+    }
+}

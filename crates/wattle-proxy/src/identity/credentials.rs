@@ -1,0 +1,94 @@
+//! One certificate with the trust bundle of its time, and the TLS settings made of both.
+
+use std::sync::Arc;
+
+use rustls::{ClientConfig, ServerConfig};
+use wattle_identity::{BundleSet, ClientCertificates, Expected, SpiffeId, Svid, TlsSettings};
+
+/// Application protocols on connections between proxies. All but the first are Istio's, so that a Wattle workload and
+/// an Istio workload under one root can talk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alpn {
+    /// Requests of any version multiplexed on HTTP/2; between two Wattle proxies.
+    Multiplexed,
+    /// HTTP/2 as the application speaks it.
+    Http2,
+    /// HTTP/1.1 as the application speaks it.
+    Http1,
+    /// Opaque bytes.
+    Opaque,
+}
+
+impl Alpn {
+    /// The token on the wire.
+    pub(crate) fn token(self) -> &'static [u8] {
+        match self {
+            Self::Multiplexed => b"wattle-h2",
+            Self::Http2 => b"istio-h2",
+            Self::Http1 => b"istio-http/1.1",
+            Self::Opaque => b"istio",
+        }
+    }
+
+    /// The meaning of a token; `None` for one that no mesh proxy uses.
+    pub(crate) fn from_token(token: &[u8]) -> Option<Self> {
+        match token {
+            b"wattle-h2" => Some(Self::Multiplexed),
+            b"istio-h2" => Some(Self::Http2),
+            b"istio-http/1.1" | b"istio-http/1.0" => Some(Self::Http1),
+            b"istio" | b"istio-peer-exchange" => Some(Self::Opaque),
+            _ => None,
+        }
+    }
+}
+
+/// Tokens accepted from other proxies, most preferred first.
+const ACCEPTED: &[&[u8]] =
+    &[b"wattle-h2", b"istio-h2", b"istio-http/1.1", b"istio-http/1.0", b"istio-peer-exchange", b"istio"];
+
+/// A certificate in use.
+pub(crate) struct Credentials {
+    svid: Svid,
+    tls: TlsSettings,
+    server: Arc<ServerConfig>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("svid", &self.svid).finish_non_exhaustive()
+    }
+}
+
+impl Credentials {
+    /// Prepares TLS for a certificate; fails when the TLS library refuses it.
+    pub(crate) fn new(svid: Svid, bundles: Arc<BundleSet>) -> Result<Self, wattle_identity::TlsError> {
+        let tls = TlsSettings::new(bundles, &[]);
+        let server = tls.clone().with_alpn(ACCEPTED).server(&svid, ClientCertificates::Required)?;
+        Ok(Self { svid, tls, server })
+    }
+
+    /// The certificate.
+    pub(crate) fn svid(&self) -> &Svid {
+        &self.svid
+    }
+
+    /// For accepting connections of other proxies.
+    pub(crate) fn server(&self) -> &Arc<ServerConfig> {
+        &self.server
+    }
+
+    /// For dialling a proxy that must be exactly `expected`, offering these protocols.
+    pub(crate) fn client(
+        &self,
+        expected: SpiffeId,
+        offer: &[Alpn],
+    ) -> Result<Arc<ClientConfig>, wattle_identity::TlsError> {
+        let tokens: Vec<&[u8]> = offer.iter().map(|alpn| alpn.token()).collect();
+        self.tls.clone().with_alpn(&tokens).client(&self.svid, Expected::only(expected))
+    }
+
+    /// For dialling the control plane over gRPC.
+    pub(crate) fn control_client(&self, control: &SpiffeId) -> Result<Arc<ClientConfig>, wattle_identity::TlsError> {
+        self.tls.clone().with_alpn(&[b"h2"]).client(&self.svid, Expected::only(control.clone()))
+    }
+}

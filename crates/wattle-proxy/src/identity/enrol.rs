@@ -1,0 +1,114 @@
+//! Asking the control plane for a certificate (Istio's `CreateCertificate`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio_rustls::TlsConnector;
+use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Code, Request, Status};
+use wattle_identity::{KeyError, Svid, SvidError, SvidRequest};
+use wattle_net::ConnectOptions;
+use wattle_wire::proto::certificate::IstioCertificateRequest;
+use wattle_wire::proto::certificate::istio_certificate_service_client::IstioCertificateServiceClient;
+
+use crate::settings::Settings;
+
+/// Longest wait for one answer of the authority.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why no certificate was had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EnrolError {
+    /// Not reachable.
+    #[error("control plane not reached: {0}")]
+    Unreachable(String),
+    /// It refused.
+    #[error("certificate request refused: {}: {}", .0.code(), .0.message())]
+    Refused(Box<Status>),
+    /// No key could be made.
+    #[error("no key for the certificate request")]
+    Key(#[from] KeyError),
+    /// What came is not a certificate for our key.
+    #[error("the certificate that came cannot be used")]
+    Unusable(#[from] SvidError),
+    /// The certificate names somebody else.
+    #[error("the certificate that came is for {0}")]
+    OtherName(String),
+}
+
+impl EnrolError {
+    /// Will asking again the same way never succeed?
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self, Self::Refused(status) if matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied))
+    }
+}
+
+/// A certificate and the root that came with it.
+pub(crate) struct Enrolled {
+    pub(crate) svid: Svid,
+    pub(crate) root_pem: Option<String>,
+}
+
+/// Opens a connection to the control plane under these TLS settings.
+pub(crate) async fn control_channel(settings: &Arc<Settings>, tls: Arc<ClientConfig>) -> Result<Channel, String> {
+    let address = settings.control;
+    let options = ConnectOptions { mark: settings.mark, ..ConnectOptions::default() };
+    let connector = tower::service_fn(move |_: Uri| {
+        let options = options.clone();
+        let tls = TlsConnector::from(tls.clone());
+        async move {
+            let socket = wattle_net::connect(address, &options).await.map_err(std::io::Error::other)?;
+            let stream = tls.connect(ServerName::from(address.ip()), socket).await?;
+            Ok::<_, std::io::Error>(TokioIo::new(stream))
+        }
+    });
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .map_err(|error| error.to_string())?
+        .http2_keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(10))
+        .keep_alive_while_idle(true);
+    endpoint.connect_with_connector(connector).await.map_err(|error| chain(&error))
+}
+
+/// Requests a certificate; the caller is known by its current certificate (in `tls`) or by `token`.
+pub(crate) async fn enrol(
+    settings: &Arc<Settings>,
+    tls: Arc<ClientConfig>,
+    token: Option<&str>,
+) -> Result<Enrolled, EnrolError> {
+    let channel = control_channel(settings, tls).await.map_err(EnrolError::Unreachable)?;
+    let request = SvidRequest::new(&settings.id)?;
+    let mut call = Request::new(IstioCertificateRequest { csr: request.csr_pem().to_owned(), validity_duration: 0 });
+    call.set_timeout(TIMEOUT);
+    if let Some(token) = token
+        && let Ok(value) = format!("Bearer {token}").parse()
+    {
+        call.metadata_mut().insert("authorization", value);
+    }
+    let answer = IstioCertificateServiceClient::new(channel).create_certificate(call).await;
+    let mut chain = answer.map_err(|status| EnrolError::Refused(Box::new(status)))?.into_inner().cert_chain;
+    let root_pem = if chain.len() > 1 { chain.pop() } else { None };
+    let svid = request.into_svid(&chain.concat())?;
+    if *svid.id() != settings.id {
+        return Err(EnrolError::OtherName(svid.id().to_string()));
+    }
+    Ok(Enrolled { svid, root_pem })
+}
+
+/// An error with its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,9 @@
+//! Who the workload is: its certificate is fetched, saved, renewed at half life, and swapped without dropping a connection.
+
+mod credentials;
+mod enrol;
+mod keeper;
+
+pub(crate) use credentials::{Alpn, Credentials};
+pub(crate) use enrol::control_channel;
+pub(crate) use keeper::{IdentityHealth, Keeper};

@@ -1,0 +1,23 @@
+//! The data plane: one proxy process beside a workload.
+//!
+//! Owns the composition: inbound and outbound sides, the life of a request as named phases (`phases/`, one file each),
+//! share-nothing workers (`worker/`), and what surrounds them on the main thread: config (`config/`), the workload's
+//! certificate (`identity/`), admin and metrics (`admin/`).
+//!
+//! Refuses to know: the control plane's inside, what people write, Kubernetes. Control plane and proxy meet in the
+//! model and on the wire alone.
+//!
+//! Start reading at [`run`], then `outbound/mod.rs` and `inbound/mod.rs`, which read as the order of the phases.
+
+mod admin;
+mod config;
+mod identity;
+mod inbound;
+mod outbound;
+mod phases;
+mod run;
+mod settings;
+mod worker;
+
+pub use run::{Running, StartError, run, start};
+pub use settings::{AccessLogTarget, Settings};

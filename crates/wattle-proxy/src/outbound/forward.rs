@@ -1,0 +1,192 @@
+//! Forward: pick → connect → exchange, again on another endpoint where nothing was lost by it.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use wattle_balance::{EndpointId, Outcome, Picked};
+use wattle_http::{Request, Response, SendError};
+use wattle_model::{Backend, Reason};
+
+use super::metrics;
+use crate::phases::connect::{self, ConnectFailure, Connection, Wanted};
+use crate::phases::exchange;
+use crate::phases::pick;
+use crate::phases::record::Record;
+use crate::worker::{Cluster, Upstream, Worker};
+
+/// Endpoints tried for one request.
+const MAX_ENDPOINTS: usize = 3;
+/// Times a request is sent again because a kept connection turned out to be closed.
+const MAX_STALE: usize = 8;
+
+/// One request on its way to a backend.
+pub(super) struct Forward<'a> {
+    pub(super) worker: &'a Rc<Worker>,
+    pub(super) cluster: &'a Cluster,
+    pub(super) backend: &'a Backend,
+    pub(super) wanted: Wanted,
+    /// Longest time for one try.
+    pub(super) try_limit: Option<Duration>,
+}
+
+/// A response with the record that goes along.
+pub(super) struct Forwarded {
+    pub(super) response: Response,
+    pub(super) record: Record,
+}
+
+/// What a try came to.
+enum Tried {
+    Response(Box<Response>),
+    /// Nothing was accepted: the request may go elsewhere.
+    Again(Box<Request>, Reason),
+    /// A kept connection was closed: the request may go to the same endpoint again.
+    Stale(Box<Request>),
+    Failed(Reason),
+}
+
+impl Forward<'_> {
+    /// Tries endpoints until one answers, nothing is left to try, or the record's deadline passes.
+    pub(super) async fn run(&self, request: Request, mut record: Record) -> Result<Forwarded, (Reason, Record)> {
+        let mut tries = pin!(self.tries(request, record.is_grpc()));
+        let ended = poll_fn(|cx| {
+            if let Poll::Ready(ended) = tries.as_mut().poll(cx) {
+                return Poll::Ready(Some(ended));
+            }
+            record.poll_deadline(cx).map(|()| None)
+        })
+        .await;
+        match ended {
+            None => Err((Reason::RequestTimeout, record)),
+            Some((Err(reason), picked)) => {
+                self.place(&mut record, picked.as_ref());
+                Err((reason, record))
+            }
+            Some((Ok((response, pool)), picked)) => {
+                self.place(&mut record, picked.as_ref());
+                if let Some(picked) = &picked {
+                    record.answered(picked.member().address(), &response.head);
+                }
+                record.hold(picked, pool);
+                Ok(Forwarded { response: *response, record })
+            }
+        }
+    }
+
+    /// Counts the request on the edge to the endpoint that was tried last.
+    fn place(&self, record: &mut Record, picked: Option<&Picked<Upstream>>) {
+        let Some(picked) = picked else { return };
+        let upstream = picked.member().payload();
+        record.on(metrics::http(self.worker, upstream, self.backend, record.is_grpc()));
+        record.name(|names| names.destination = metrics::principal(self.worker, upstream));
+    }
+
+    async fn tries(&self, request: Request, grpc: bool) -> (Result<Answer, Reason>, Option<Picked<Upstream>>) {
+        let mut request = Box::new(request);
+        let mut tried: Vec<EndpointId> = Vec::new();
+        let mut stale = 0;
+        let mut last: Option<(Reason, Picked<Upstream>)> = None;
+        loop {
+            let mut picked = match pick::pick(self.worker, self.cluster, &tried) {
+                Ok(picked) if last.is_none() || !tried.contains(&picked.member().id()) => picked,
+                Ok(_) | Err(_) => return ended(last),
+            };
+            let started = self.worker.clock.now_ns();
+            let elapsed = || self.worker.clock.now_ns() - started;
+            let connection = match self.connect(&picked).await {
+                Ok(connection) => connection,
+                Err(failure) => {
+                    picked.outcome(elapsed(), Outcome::ConnectFailure);
+                    self.log(&picked, &failure);
+                    tried.push(picked.member().id());
+                    last = Some((failure.reason, picked));
+                    if tried.len() >= MAX_ENDPOINTS {
+                        return ended(last);
+                    }
+                    continue;
+                }
+            };
+            let pool = match &connection {
+                Connection::Multiplexed { pool, .. } => Some(pool.clone()),
+                Connection::Http1(_) => None,
+            };
+            match self.send(connection, request).await {
+                Tried::Response(response) => {
+                    picked.outcome(elapsed(), verdict(&response, grpc));
+                    return (Ok((response, pool)), Some(picked));
+                }
+                Tried::Stale(back) if stale < MAX_STALE => {
+                    stale += 1;
+                    request = back;
+                }
+                Tried::Stale(back) | Tried::Again(back, _) if tried.len() + 1 < MAX_ENDPOINTS => {
+                    picked.outcome(elapsed(), Outcome::Failure);
+                    tried.push(picked.member().id());
+                    last = Some((Reason::UpstreamResetBeforeResponse, picked));
+                    request = back;
+                }
+                Tried::Stale(_) => return (Err(Reason::UpstreamResetBeforeResponse), Some(picked)),
+                Tried::Again(_, reason) | Tried::Failed(reason) => {
+                    if reason != Reason::RequestBodyBroken && reason != Reason::BadRequest {
+                        picked.outcome(elapsed(), Outcome::Failure);
+                    }
+                    return (Err(reason), Some(picked));
+                }
+            }
+            if let Some(pool) = pool {
+                pool.stream_ended();
+            }
+        }
+    }
+
+    async fn connect(&self, picked: &Picked<Upstream>) -> Result<Connection, ConnectFailure> {
+        connect::http(self.worker, picked.member().payload(), self.wanted).await
+    }
+
+    async fn send(&self, connection: Connection, request: Box<Request>) -> Tried {
+        let sending = exchange::exchange(connection, *request);
+        let sent = match self.try_limit {
+            None => sending.await,
+            Some(limit) => match tokio::time::timeout(limit, sending).await {
+                Ok(sent) => sent,
+                Err(_) => return Tried::Failed(Reason::BackendTimeout),
+            },
+        };
+        match sent {
+            Ok(response) => Tried::Response(Box::new(response)),
+            Err(SendError { kind, request: Some(request), reused }) => match reused {
+                true => Tried::Stale(request),
+                false => Tried::Again(request, exchange::reason(&kind)),
+            },
+            Err(SendError { kind, request: None, .. }) => Tried::Failed(exchange::reason(&kind)),
+        }
+    }
+
+    fn log(&self, picked: &Picked<Upstream>, failure: &ConnectFailure) {
+        tracing::info!(
+            backend = %self.backend.id, endpoint = %picked.member().address(), reason = failure.reason.id(),
+            cause = failure.cause, detail = failure.detail, "connect failed"
+        );
+    }
+}
+
+type Answer = (Box<Response>, Option<wattle_balance::Shared<wattle_http::h2::Client>>);
+
+fn ended(last: Option<(Reason, Picked<Upstream>)>) -> (Result<Answer, Reason>, Option<Picked<Upstream>>) {
+    match last {
+        Some((reason, picked)) => (Err(reason), Some(picked)),
+        None => (Err(Reason::NoEndpoints), None),
+    }
+}
+
+/// Does the response speak for the endpoint?
+fn verdict(response: &Response, grpc: bool) -> Outcome {
+    let failed = match response.head.status.as_u16() {
+        502..=504 => true,
+        _ => grpc && response.head.headers.get("grpc-status").is_some_and(|status| status == "14"),
+    };
+    if failed { Outcome::Failure } else { Outcome::Success }
+}

@@ -1,0 +1,131 @@
+//! Requests of the workload: route → transform → forward → record.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use wattle_http::{Handler, ParseError, Request, Response, ResponseHead};
+use wattle_model::{NoTrace, Outcome, Reason, RouteDecision, RouteRule};
+
+use super::forward::{Forward, Forwarded};
+use super::metrics;
+use crate::phases::connect::Wanted;
+use crate::phases::record::Record;
+use crate::phases::{reply, route, transform};
+use crate::worker::{Service, Worker};
+
+/// One connection of the workload to one destination.
+pub(super) struct Outbound {
+    pub(super) worker: Rc<Worker>,
+    pub(super) service: Rc<Service>,
+    pub(super) downstream: SocketAddr,
+    pub(super) local: SocketAddr,
+}
+
+impl Handler for Outbound {
+    async fn handle(&self, mut request: Request) -> Response {
+        let mut record =
+            Record::begin(&self.worker, &request.head, &mut request.body, self.downstream, self.local);
+        let service = self.current();
+        let random = self.worker.clock.random();
+        let decision = service.destination.route(&route::facts(&request.head), random, &mut NoTrace);
+        self.name_route(&mut record, &service, decision.rule);
+        match decision.outcome {
+            Outcome::Forward { .. } => self.forward(request, record, &service, decision).await,
+            Outcome::Redirect { status, ref location } => {
+                record.on(metrics::refused(&self.worker, &service, record.is_grpc()));
+                record.local_status(status);
+                let mut response = reply::redirect(status, location);
+                if let Some(rule) = decision.rule {
+                    transform::response(&mut response.head, &rule.filters);
+                }
+                response.body = record.watch(response.body);
+                response
+            }
+            Outcome::Refuse(reason) => self.refuse_with(record, &service, reason),
+        }
+    }
+
+    fn refuse(&self, error: &ParseError) -> ResponseHead {
+        reply::refusal(error)
+    }
+}
+
+impl Outbound {
+    /// The service as the control plane has it now: a kept connection follows changes of its routes.
+    fn current(&self) -> Rc<Service> {
+        self.worker.destinations.current(&self.worker, self.local).unwrap_or_else(|| self.service.clone())
+    }
+
+    fn name_route(&self, record: &mut Record, service: &Service, rule: Option<&RouteRule>) {
+        record.name(|names| {
+            names.service = service.destination.service.as_ref().map(|port| port.host.clone());
+            names.route = rule.map(|rule| rule.origin.object.name.clone());
+        });
+    }
+
+    fn refuse_with(&self, mut record: Record, service: &Service, reason: Reason) -> Response {
+        record.on(metrics::refused(&self.worker, service, record.is_grpc()));
+        record.local(reason);
+        let mut response = reply::local(reason, record.is_grpc());
+        response.body = record.watch(response.body);
+        response
+    }
+
+    async fn forward(
+        &self,
+        mut request: Request,
+        mut record: Record,
+        service: &Rc<Service>,
+        decision: RouteDecision<'_>,
+    ) -> Response {
+        let RouteDecision { rule, outcome: Outcome::Forward { backend, index, filters } } = decision else {
+            return self.refuse_with(record, service, Reason::Internal);
+        };
+        let Some(cluster) = service.cluster(index).cloned() else {
+            return self.refuse_with(record, service, Reason::NoBackend);
+        };
+        transform::leave_downstream(&mut request.head);
+        let matched = rule.and_then(|rule| rule.matches.path.as_ref());
+        if let Some(rule) = rule {
+            transform::request(&mut request.head, &rule.filters, matched);
+        }
+        if let Some(filters) = filters {
+            transform::request(&mut request.head, filters, matched);
+        }
+        let timeouts = rule.map(|rule| rule.timeouts).unwrap_or_default();
+        if let Some(limit) = timeouts.request {
+            record.until(tokio::time::Instant::now() + limit);
+        }
+        let forward = Forward {
+            worker: &self.worker,
+            cluster: &cluster,
+            backend,
+            wanted: Wanted::by(&request.head),
+            try_limit: timeouts.backend_request,
+        };
+        let Forwarded { mut response, record } = match forward.run(request, record).await {
+            Ok(forwarded) => forwarded,
+            Err((reason, record)) => return self.fail(record, service, reason),
+        };
+        transform::leave_upstream(&mut response.head);
+        if let Some(filters) = filters {
+            transform::response(&mut response.head, filters);
+        }
+        if let Some(rule) = rule {
+            transform::response(&mut response.head, &rule.filters);
+        }
+        response.body = record.watch(response.body);
+        response
+    }
+
+    /// A local reply after endpoints were tried: it counts on the edge to the last of them.
+    fn fail(&self, mut record: Record, service: &Service, reason: Reason) -> Response {
+        if !record.is_placed() {
+            record.on(metrics::refused(&self.worker, service, record.is_grpc()));
+        }
+        record.local(reason);
+        let mut response = reply::local(reason, record.is_grpc());
+        response.body = record.watch(response.body);
+        response
+    }
+}

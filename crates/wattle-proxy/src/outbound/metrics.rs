@@ -1,0 +1,69 @@
+//! Series of the edges from this workload, made when an endpoint is first used.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use wattle_model::{Backend, Hop, ServicePort, Workload};
+use wattle_telemetry::{Edge, EdgeMetrics, Protocol, Reporter, Security, TcpMetrics};
+
+use crate::worker::{Service, Upstream, Worker, peer_of, principal_of};
+
+/// Series of requests to an endpoint.
+pub(super) fn http(worker: &Worker, upstream: &Upstream, backend: &Backend, grpc: bool) -> Rc<EdgeMetrics> {
+    let (cell, protocol) = match grpc {
+        true => (&upstream.grpc_metrics, Protocol::Grpc),
+        false => (&upstream.http_metrics, Protocol::Http),
+    };
+    let make = || Rc::new(worker.shard.edge(&to_upstream(worker, upstream, backend, protocol)));
+    cell.get_or_init(make).clone()
+}
+
+/// Series of opaque connections to an endpoint.
+pub(super) fn tcp(worker: &Worker, upstream: &Upstream, backend: &Backend) -> Rc<TcpMetrics> {
+    let make = || Rc::new(worker.shard.tcp_edge(&to_upstream(worker, upstream, backend, Protocol::Tcp)));
+    upstream.tcp_metrics.get_or_init(make).clone()
+}
+
+/// Series of requests that reached no endpoint of a service.
+pub(super) fn refused(worker: &Worker, service: &Service, grpc: bool) -> Rc<EdgeMetrics> {
+    let protocol = if grpc { Protocol::Grpc } else { Protocol::Http };
+    let make = || {
+        let port = service.destination.service.as_ref();
+        Rc::new(worker.shard.edge(&edge(worker, &Workload::default(), port, protocol, Security::Unknown)))
+    };
+    service.refused_metrics.get_or_init(make).clone()
+}
+
+/// The SPIFFE name expected at an endpoint, for the log.
+pub(super) fn principal(worker: &Worker, upstream: &Upstream) -> Option<Rc<str>> {
+    worker.access.as_ref()?;
+    principal_of(&upstream.workload).map(Into::into)
+}
+
+fn to_upstream(worker: &Worker, upstream: &Upstream, backend: &Backend, protocol: Protocol) -> Arc<Edge> {
+    let security = match upstream.hop {
+        Hop::MutualTls => Security::MutualTls,
+        Hop::Plaintext => Security::None,
+    };
+    edge(worker, &upstream.workload, backend.service.as_ref(), protocol, security)
+}
+
+fn edge(
+    worker: &Worker,
+    destination: &Workload,
+    service: Option<&ServicePort>,
+    protocol: Protocol,
+    security: Security,
+) -> Arc<Edge> {
+    let text = |get: fn(&ServicePort) -> &Arc<str>| service.map_or(Box::default(), |port| (&**get(port)).into());
+    Arc::new(Edge {
+        reporter: Reporter::Source,
+        source: peer_of(&worker.own_workload()),
+        destination: peer_of(destination),
+        service: text(|port| &port.host),
+        service_name: text(|port| &port.name),
+        service_namespace: text(|port| &port.namespace),
+        protocol,
+        security,
+    })
+}

@@ -1,0 +1,80 @@
+//! The outbound side: what the workload sends. Reads as the order of the phases.
+
+mod forward;
+mod http;
+mod metrics;
+mod tcp;
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use wattle_http::{h1, h2};
+
+use crate::phases::accept::{Accepted, accept};
+use crate::phases::detect::{self, Spoken};
+use crate::phases::relay::Opaque;
+use crate::phases::reply;
+use crate::worker::{Service, Worker};
+use http::Outbound;
+
+/// Serves one connection of the workload.
+pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, peer: SocketAddr) {
+    let Some(accepted) = accept(&worker, socket, peer, worker.settings.outbound) else { return };
+    let service = match worker.destinations.find(&worker, accepted.destination).await {
+        Ok(service) => service,
+        Err(reason) => {
+            let opaque = Opaque::begin(&worker, accepted.peer, accepted.destination);
+            opaque.refused(&worker, None, reason.id(), reply::flags(reason));
+            return accepted.stream.abort();
+        }
+    };
+    if let Err(error) = carry(&worker, accepted, service).await {
+        tracing::debug!(%peer, %error, "connection failed");
+    }
+}
+
+async fn carry(worker: &Rc<Worker>, mut accepted: Accepted, service: Rc<Service>) -> io::Result<()> {
+    let declared = service.destination.protocol;
+    match detect::spoken(&mut accepted.stream, declared).await? {
+        Spoken::Http1 => serve_http(worker, accepted, service, false).await,
+        Spoken::Http2 => serve_http(worker, accepted, service, true).await,
+        Spoken::Tls(_) | Spoken::Opaque => tcp::carry(worker, accepted, &service).await,
+        Spoken::Silent => silent(worker, accepted, service).await,
+    }
+    Ok(())
+}
+
+/// Nobody said a word yet: dial, and let whichever side speaks first decide.
+async fn silent(worker: &Rc<Worker>, accepted: Accepted, service: Rc<Service>) {
+    let Some(mut dialled) = tcp::dial(worker, &accepted, &service).await else { return accepted.stream.abort() };
+    let mut accepted = accepted;
+    let spoken = dialled.first_word(&mut accepted.stream).await;
+    match spoken {
+        Ok(Spoken::Http1) => {
+            drop(dialled);
+            serve_http(worker, accepted, service, false).await;
+        }
+        Ok(Spoken::Http2) => {
+            drop(dialled);
+            serve_http(worker, accepted, service, true).await;
+        }
+        Ok(_) => dialled.carry(worker, accepted.stream).await,
+        Err(error) => tracing::debug!(peer = %accepted.peer, %error, "connection failed before a word"),
+    }
+}
+
+async fn serve_http(worker: &Rc<Worker>, accepted: Accepted, service: Rc<Service>, http2: bool) {
+    let Accepted { stream, peer, destination } = accepted;
+    let handler = Rc::new(Outbound { worker: worker.clone(), service, downstream: peer, local: destination });
+    let (limits, drain) = (worker.limits.clone(), worker.http_drain.subscribe());
+    let served = match http2 {
+        false => h1::serve(stream, Bytes::new(), handler, limits, drain).await,
+        true => h2::serve(stream, Bytes::new(), handler, limits, drain).await,
+    };
+    if let Err(error) = served {
+        tracing::debug!(%peer, %error, "http connection ended");
+    }
+}

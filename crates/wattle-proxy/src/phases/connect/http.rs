@@ -1,0 +1,182 @@
+//! Connections that carry HTTP: multiplexed where both ends can, else one request at a time.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use http::Version;
+use wattle_balance::{Acquired, Shared, Streams};
+use wattle_http::{RequestHead, h1, h2};
+use wattle_model::{Hop, Reason};
+use wattle_net::Stream;
+
+use super::{ConnectFailure, failure, plain, secure};
+use crate::identity::Alpn;
+use crate::worker::{HttpPool, Upstream, Worker};
+
+/// A connection with room for one request.
+pub(crate) enum Connection {
+    /// Shared by many requests; `marked` when HTTP/1 requests travel on it as such.
+    Multiplexed { client: h2::Client, pool: Shared<h2::Client>, marked: bool },
+    /// For this request alone.
+    Http1(h1::Client),
+}
+
+/// What a request needs of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// HTTP/1 as it came.
+    Http1,
+    /// HTTP/1 that becomes a tunnel when accepted (upgrade, CONNECT).
+    Http1Tunnel,
+    /// HTTP/2 as it came.
+    Http2,
+}
+
+impl Wanted {
+    /// By the request's version, and whether it asks for a tunnel.
+    pub(crate) fn by(head: &RequestHead) -> Self {
+        if head.version >= Version::HTTP_2 {
+            Self::Http2
+        } else if head.asks_for_tunnel() {
+            Self::Http1Tunnel
+        } else {
+            Self::Http1
+        }
+    }
+}
+
+/// Offer for HTTP/1 requests: multiplexed if the peer is a Wattle proxy.
+const OFFER_HTTP1: &[Alpn] = &[Alpn::Multiplexed, Alpn::Http1];
+/// Offer for HTTP/2 requests.
+const OFFER_HTTP2: &[Alpn] = &[Alpn::Multiplexed, Alpn::Http2];
+/// Offer where the bytes after the request are not HTTP, or by setting.
+const OFFER_ONE: &[Alpn] = &[Alpn::Http1];
+
+/// A connection to an endpoint of the mesh or beyond it.
+pub(crate) async fn http(worker: &Worker, upstream: &Upstream, wanted: Wanted) -> Result<Connection, ConnectFailure> {
+    match (upstream.hop, wanted) {
+        (Hop::Plaintext, Wanted::Http2) => {
+            multiplexed(worker, &upstream.http2, false, async || plain(worker, upstream).await.map(Dialled::Http2)).await
+        }
+        (Hop::Plaintext, _) => single(worker, &upstream.http1, || plain(worker, upstream)).await,
+        (Hop::MutualTls, Wanted::Http1Tunnel) => over_http1(worker, upstream).await,
+        (Hop::MutualTls, Wanted::Http1) if worker.settings.http1_hop || upstream.http1_only.get() => {
+            over_http1(worker, upstream).await
+        }
+        (Hop::MutualTls, wanted) => {
+            let offer = if wanted == Wanted::Http2 { OFFER_HTTP2 } else { OFFER_HTTP1 };
+            multiplexed(worker, &upstream.http2, true, async || {
+                let secured = secure::secure(worker, upstream, plain(worker, upstream).await?, offer).await?;
+                Ok(match secured.alpn {
+                    Some(Alpn::Http1) => {
+                        upstream.http1_only.set(true);
+                        Dialled::Http1(secured.stream)
+                    }
+                    _ => Dialled::Http2(secured.stream),
+                })
+            })
+            .await
+        }
+    }
+}
+
+/// A connection to the application itself.
+pub(crate) async fn app(
+    worker: &Worker,
+    address: SocketAddr,
+    http1: &Rc<HttpPool>,
+    http2: &Shared<h2::Client>,
+    wanted: Wanted,
+) -> Result<Connection, ConnectFailure> {
+    let dial = async || {
+        let socket = wattle_net::connect(address, &worker.homeward(address)).await;
+        socket.map(Stream::from).map_err(|error| failure(&error))
+    };
+    match wanted {
+        Wanted::Http2 => multiplexed(worker, http2, false, async || dial().await.map(Dialled::Http2)).await,
+        Wanted::Http1 | Wanted::Http1Tunnel => single(worker, http1, dial).await,
+    }
+}
+
+/// What a dialled connection turned out to carry.
+enum Dialled {
+    Http2(Stream),
+    Http1(Stream),
+}
+
+async fn over_http1(worker: &Worker, upstream: &Upstream) -> Result<Connection, ConnectFailure> {
+    single(worker, &upstream.http1, async || {
+        let stream = plain(worker, upstream).await?;
+        Ok(secure::secure(worker, upstream, stream, OFFER_ONE).await?.stream)
+    })
+    .await
+}
+
+async fn single(
+    worker: &Worker,
+    pool: &Rc<HttpPool>,
+    dial: impl AsyncFnOnce() -> Result<Stream, ConnectFailure>,
+) -> Result<Connection, ConnectFailure> {
+    if let Some(client) = pool.check_out(worker.clock.now_ns()) {
+        return Ok(Connection::Http1(client));
+    }
+    let Some(permit) = pool.permit() else { return Err(overflow("too many connections to the endpoint")) };
+    let stream = dial().await?;
+    Ok(Connection::Http1(h1::Client::new(stream, worker.limits.clone(), Some(pool.checkin(permit)))))
+}
+
+async fn multiplexed(
+    worker: &Worker,
+    pool: &Shared<h2::Client>,
+    marked: bool,
+    dial: impl AsyncFnOnce() -> Result<Dialled, ConnectFailure>,
+) -> Result<Connection, ConnectFailure> {
+    let ticket = loop {
+        match pool.acquire(streams) {
+            Acquired::Use(client) => return Ok(Connection::Multiplexed { client, pool: pool.clone(), marked }),
+            Acquired::Connect(ticket) => break ticket,
+            Acquired::Refused => return Err(overflow("too many requests wait for a connection to the endpoint")),
+            Acquired::Wait(waiter) => waiter.await.map_err(|failed| {
+                ConnectFailure::new(Reason::UpstreamConnectFailure, "connect_failed", failed.to_string())
+            })?,
+        }
+    };
+    let stream = match dial().await {
+        Ok(Dialled::Http2(stream)) => stream,
+        Ok(Dialled::Http1(stream)) => {
+            // Whoever waits asks again and finds that the peer speaks HTTP/1.1 only.
+            drop(ticket);
+            return Ok(Connection::Http1(h1::Client::new(stream, worker.limits.clone(), None)));
+        }
+        Err(failure) => {
+            ticket.failed();
+            return Err(failure);
+        }
+    };
+    match h2::connect(stream, &worker.limits).await {
+        Ok((client, driver)) => {
+            let shared = pool.clone();
+            tokio::task::spawn_local(async move {
+                if let Err(error) = driver.await {
+                    tracing::debug!(%error, "http/2 connection ended");
+                }
+                // Whoever waits for a stream of it looks elsewhere.
+                shared.stream_ended();
+            });
+            ticket.connected(client.clone());
+            Ok(Connection::Multiplexed { client, pool: pool.clone(), marked })
+        }
+        Err(error) => {
+            ticket.failed();
+            Err(ConnectFailure::new(Reason::UpstreamConnectFailure, "http2_failed", error.to_string()))
+        }
+    }
+}
+
+fn streams(client: &h2::Client) -> Streams {
+    if client.is_closing() { Streams::Closing } else { Streams::Available(client.available_streams()) }
+}
+
+fn overflow(detail: &str) -> ConnectFailure {
+    ConnectFailure::new(Reason::Overload, "overflow", detail)
+}

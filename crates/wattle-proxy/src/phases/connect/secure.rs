@@ -1,0 +1,67 @@
+//! Mutual TLS towards an endpoint that must be exactly who the control plane says.
+
+use rustls_pki_types::ServerName;
+use wattle_identity::{Peer, Rejection, SpiffeId, TrustDomain};
+use wattle_model::{Reason, Workload};
+use wattle_net::{Stream, tls};
+
+use super::ConnectFailure;
+use crate::identity::Alpn;
+use crate::worker::{Upstream, Worker};
+
+/// A secured connection and what it carries.
+pub(crate) struct Secured {
+    pub(crate) stream: Stream,
+    pub(crate) alpn: Option<Alpn>,
+}
+
+/// Secures a connection, offering these protocols.
+pub(crate) async fn secure(
+    worker: &Worker,
+    upstream: &Upstream,
+    stream: Stream,
+    offer: &'static [Alpn],
+) -> Result<Secured, ConnectFailure> {
+    let Some((credentials, generation)) = worker.credentials() else {
+        return Err(refused("no_own_certificate", "this proxy has no certificate yet"));
+    };
+    let expected = identity(&upstream.workload)?;
+    let config = upstream
+        .tls(generation, offer, || credentials.client(expected, offer))
+        .map_err(|error| refused("tls_settings", &error.to_string()))?;
+    // Sessions are kept by this name; the identity is checked against the workload's, never against it.
+    let name = ServerName::from(upstream.address.ip());
+    let connected = tls::connect(stream, name, config, worker.settings.connect_timeout).await;
+    let connected = connected.map_err(|error| failed(&error))?;
+    Peer::from_chain(&connected.agreed.peer_certificates)
+        .and_then(|peer| peer.check_time(worker.clock.wall()))
+        .map_err(|rejection| rejected(&rejection))?;
+    let alpn = connected.agreed.alpn.as_deref().and_then(Alpn::from_token);
+    Ok(Secured { stream: connected.stream, alpn })
+}
+
+/// Who must be found there; a workload without a valid name can be nobody.
+fn identity(workload: &Workload) -> Result<SpiffeId, ConnectFailure> {
+    TrustDomain::new(&workload.trust_domain)
+        .and_then(|domain| SpiffeId::new(&domain, &workload.namespace, &workload.service_account))
+        .map_err(|error| refused("no_expected_identity", &error.to_string()))
+}
+
+fn refused(cause: &'static str, detail: &str) -> ConnectFailure {
+    ConnectFailure::new(Reason::UpstreamTlsFailure, cause, detail)
+}
+
+fn rejected(rejection: &Rejection) -> ConnectFailure {
+    let reason = match rejection {
+        Rejection::UnexpectedIdentity { .. } => Reason::UpstreamTlsIdentity,
+        _ => Reason::UpstreamTlsFailure,
+    };
+    ConnectFailure::new(reason, rejection.id(), rejection.to_string())
+}
+
+fn failed(error: &tls::TlsError) -> ConnectFailure {
+    match error.protocol().and_then(Rejection::from_tls_error) {
+        Some(rejection) => rejected(&rejection),
+        None => ConnectFailure::new(Reason::UpstreamTlsFailure, error.id(), error.to_string()),
+    }
+}

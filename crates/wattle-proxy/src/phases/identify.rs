@@ -1,0 +1,69 @@
+//! Identify: mutual TLS of an inbound connection, and who is at the other end.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use wattle_identity::{Peer, Rejection, SpiffeId};
+use wattle_net::{ClientHello, Stream, tls};
+
+use crate::identity::Alpn;
+use crate::worker::Worker;
+
+/// Longest time for a handshake, from ClientHello to Finished.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// A connection whose peer proved who it is.
+pub(crate) struct Identified {
+    /// The plain bytes.
+    pub(crate) stream: Stream,
+    /// The peer.
+    pub(crate) peer: SpiffeId,
+    /// What is carried; `None` when the peer named no protocol.
+    pub(crate) alpn: Option<Alpn>,
+}
+
+/// Why the peer was turned away.
+#[derive(Debug)]
+pub(crate) struct TurnedAway {
+    /// Stable id.
+    pub(crate) reason: &'static str,
+    /// For the log.
+    pub(crate) detail: String,
+}
+
+/// Is this ClientHello meant for the mesh, rather than for the application's own TLS?
+pub(crate) fn is_mesh(hello: &ClientHello) -> bool {
+    hello.alpn.iter().any(|token| Alpn::from_token(token).is_some())
+}
+
+/// Completes mutual TLS.
+pub(crate) async fn identify(worker: &Worker, stream: Stream) -> Result<Identified, TurnedAway> {
+    let Some((credentials, _)) = worker.credentials() else {
+        return Err(TurnedAway { reason: "no_own_certificate", detail: "this proxy has no certificate yet".into() });
+    };
+    let accepted = tls::accept(stream, credentials.server().clone(), HANDSHAKE).await.map_err(turned_away)?;
+    let checked = Peer::from_chain(&accepted.agreed.peer_certificates)
+        .and_then(|peer| peer.check_time(worker.clock.wall()).map(|()| peer.id().clone()));
+    let peer = checked.map_err(|rejection| TurnedAway { reason: rejection.id(), detail: rejection.to_string() })?;
+    let alpn = accepted.agreed.alpn.as_deref().and_then(Alpn::from_token);
+    Ok(Identified { stream: accepted.stream, peer, alpn })
+}
+
+fn turned_away(error: tls::TlsError) -> TurnedAway {
+    match error.protocol().and_then(Rejection::from_tls_error) {
+        Some(rejection) => TurnedAway { reason: rejection.id(), detail: rejection.to_string() },
+        None => TurnedAway { reason: error.id(), detail: described(&error) },
+    }
+}
+
+fn described(error: &tls::TlsError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// Writes down that a peer was turned away.
+pub(crate) fn log(turned_away: &TurnedAway, peer: SocketAddr, port: u16) {
+    tracing::info!(%peer, port, reason = turned_away.reason, detail = turned_away.detail, "peer turned away");
+}

@@ -1,0 +1,17 @@
+//! The life of a request, in order: accept → detect → identify → route → authorize → admit → transform → pick → connect →
+//! exchange → record. One file each; opaque connections leave the list after authorize and come back at pick.
+//!
+//! `outbound` and `inbound` call them in that order; nothing here calls back.
+
+pub(crate) mod accept;
+pub(crate) mod authorize;
+pub(crate) mod connect;
+pub(crate) mod detect;
+pub(crate) mod exchange;
+pub(crate) mod identify;
+pub(crate) mod pick;
+pub(crate) mod record;
+pub(crate) mod relay;
+pub(crate) mod reply;
+pub(crate) mod route;
+pub(crate) mod transform;

@@ -1,0 +1,85 @@
+//! Relay: the exchange and record of an opaque connection.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use wattle_net::{RelayOptions, Stream, relay::Ending, relay::Side};
+use wattle_telemetry::access::AccessRecord;
+use wattle_telemetry::{ResponseFlags, TcpMetrics};
+
+use super::record::Names;
+use crate::worker::Worker;
+
+/// An opaque connection for the log.
+pub(crate) struct Opaque {
+    pub(crate) downstream: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) upstream: Option<SocketAddr>,
+    pub(crate) names: Names,
+    pub(crate) start: SystemTime,
+    pub(crate) start_ns: u64,
+}
+
+impl Opaque {
+    pub(crate) fn begin(worker: &Worker, downstream: SocketAddr, local: SocketAddr) -> Self {
+        Self {
+            downstream,
+            local,
+            upstream: None,
+            names: Names::default(),
+            start: worker.clock.wall(),
+            start_ns: worker.clock.now_ns(),
+        }
+    }
+
+    /// Carries bytes until both sides are done, then records it.
+    pub(crate) async fn carry(self, worker: &Rc<Worker>, metrics: &TcpMetrics, downstream: Stream, upstream: Stream) {
+        metrics.opened();
+        let options = RelayOptions { draining: Some(worker.draining.clone()), ..RelayOptions::default() };
+        let outcome = wattle_net::relay(downstream, upstream, options).await;
+        let flags = flags(&outcome.ending);
+        metrics.moved(outcome.to_downstream_bytes, outcome.to_upstream_bytes);
+        metrics.closed(flags);
+        self.log(worker, "", flags, (outcome.to_upstream_bytes, outcome.to_downstream_bytes));
+    }
+
+    /// Records a connection that was not carried.
+    pub(crate) fn refused(self, worker: &Worker, metrics: Option<&TcpMetrics>, reason: &'static str, flags: ResponseFlags) {
+        if let Some(metrics) = metrics {
+            metrics.opened();
+            metrics.closed(flags);
+        }
+        self.log(worker, reason, flags, (0, 0));
+    }
+
+    fn log(&self, worker: &Worker, reason: &'static str, flags: ResponseFlags, (received, sent): (u64, u64)) {
+        let Some(access) = &worker.access else { return };
+        access.borrow_mut().log(&AccessRecord {
+            start: self.start,
+            protocol: "TCP",
+            response_flags: flags,
+            reason,
+            bytes_received: received,
+            bytes_sent: sent,
+            duration_us: (worker.clock.now_ns() - self.start_ns) / 1000,
+            upstream: self.upstream,
+            downstream: Some(self.downstream),
+            downstream_local: Some(self.local),
+            source_principal: self.names.source.as_deref().unwrap_or_default(),
+            destination_principal: self.names.destination.as_deref().unwrap_or_default(),
+            destination_service: self.names.service.as_deref().unwrap_or_default(),
+            ..AccessRecord::default()
+        });
+    }
+}
+
+fn flags(ending: &Ending) -> ResponseFlags {
+    match ending {
+        Ending::Closed { .. } => ResponseFlags::NONE,
+        Ending::Failed { side: Side::Downstream, .. } => ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION,
+        Ending::Failed { side: Side::Upstream, .. } => ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
+        Ending::Idle => ResponseFlags::STREAM_IDLE_TIMEOUT,
+        Ending::Cut => ResponseFlags::LOCAL_RESET,
+    }
+}

@@ -1,0 +1,186 @@
+//! Transform: what belongs to one hop goes, what the route changes is changed.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use wattle_http::{RequestHead, ResponseHead, Spelling, restore_upgrade, strip_hop_by_hop};
+use wattle_model::{Filters, PathMatch};
+
+use super::route;
+
+/// Tells the far proxy how an HTTP/1 message looked, on connections that multiplex it on HTTP/2: minor version, then spelling.
+const HTTP1: HeaderName = HeaderName::from_static("wattle-http1");
+/// A reason phrase that is not the customary one, beside [`HTTP1`].
+const PHRASE: HeaderName = HeaderName::from_static("wattle-http1-phrase");
+/// Who the peer is, for the application (Envoy's name).
+const CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
+
+/// Removes hop-by-hop fields, and fields that only proxies may set. An upgrade stays asked for.
+pub(crate) fn leave_downstream(head: &mut RequestHead) {
+    let upgrade = strip_hop_by_hop(&mut head.headers);
+    if let Some(protocols) = upgrade {
+        restore_upgrade(&mut head.headers, protocols);
+    }
+    remove(&mut head.headers, &HTTP1);
+}
+
+/// Removes hop-by-hop fields of a response; those of an accepted upgrade stay.
+pub(crate) fn leave_upstream(head: &mut ResponseHead) {
+    let upgrade = strip_hop_by_hop(&mut head.headers);
+    if head.status == http::StatusCode::SWITCHING_PROTOCOLS
+        && let Some(protocols) = upgrade
+    {
+        restore_upgrade(&mut head.headers, protocols);
+    }
+}
+
+/// Applies a rule's or backend's filters to the request.
+pub(crate) fn request(head: &mut RequestHead, filters: &Filters, matched: Option<&PathMatch>) {
+    filters.request_headers.apply(&mut head.headers);
+    let rewritten = filters.rewrite.path_and_query(&route::facts(head), matched);
+    if let Some(target) = rewritten {
+        head.path_and_query = target.into();
+    }
+    if let Some(authority) = filters.rewrite.authority() {
+        head.authority = authority.to_owned().into();
+    }
+}
+
+/// Applies a rule's or backend's filters to the response.
+pub(crate) fn response(head: &mut ResponseHead, filters: &Filters) {
+    filters.response_headers.apply(&mut head.headers);
+}
+
+/// Before an HTTP/1 request leaves on a multiplexed connection.
+pub(crate) fn mark_request(head: &mut RequestHead) {
+    if head.version < Version::HTTP_2 {
+        head.headers.insert(HTTP1, mark(head.version, &head.spelling));
+    }
+}
+
+/// After a request came in on a multiplexed connection: an HTTP/1 request becomes one again.
+pub(crate) fn unmark_request(head: &mut RequestHead) {
+    if let Some((version, spelling)) = head.headers.remove(HTTP1).and_then(|value| unmark(&value)) {
+        head.version = version;
+        head.spelling = spelling;
+    }
+}
+
+/// Before an HTTP/1 response leaves on a multiplexed connection.
+pub(crate) fn mark_response(head: &mut ResponseHead) {
+    if head.version < Version::HTTP_2 {
+        head.headers.insert(HTTP1, mark(head.version, &head.spelling));
+        if let Some(value) = head.reason.take().and_then(|phrase| HeaderValue::from_maybe_shared(phrase).ok()) {
+            head.headers.insert(PHRASE, value);
+        }
+    }
+}
+
+/// After a response came in on a multiplexed connection.
+pub(crate) fn unmark_response(head: &mut ResponseHead) {
+    if let Some((version, spelling)) = head.headers.remove(HTTP1).and_then(|value| unmark(&value)) {
+        head.version = version;
+        head.spelling = spelling;
+        head.reason = head.headers.remove(PHRASE).map(|phrase| bytes::Bytes::copy_from_slice(phrase.as_bytes()));
+    }
+}
+
+fn mark(version: Version, spelling: &Spelling) -> HeaderValue {
+    let old = version == Version::HTTP_10;
+    match spelling {
+        Spelling::Lower if !old => HeaderValue::from_static("1:l"),
+        Spelling::Title if !old => HeaderValue::from_static("1:t"),
+        spelling => {
+            let spelled = spelling.to_header_value();
+            let mut text = Vec::with_capacity(spelled.len() + 1);
+            text.push(if old { b'0' } else { b'1' });
+            text.extend_from_slice(spelled.as_bytes());
+            HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(HeaderValue::from_static("1:t"))
+        }
+    }
+}
+
+fn unmark(value: &HeaderValue) -> Option<(Version, Spelling)> {
+    let (minor, spelled) = value.as_bytes().split_first()?;
+    let version = match minor {
+        b'0' => Version::HTTP_10,
+        b'1' => Version::HTTP_11,
+        _ => return None,
+    };
+    let spelling = match spelled {
+        b":l" => Spelling::Lower,
+        b":t" => Spelling::Title,
+        other => Spelling::from_header_value(&HeaderValue::from_bytes(other).ok()?)?,
+    };
+    Some((version, spelling))
+}
+
+/// Tells the application who the peer is; what the peer itself said of it goes.
+pub(crate) fn name_peer(headers: &mut HeaderMap, client_cert: Option<&HeaderValue>) {
+    match client_cert {
+        Some(value) => {
+            headers.insert(CLIENT_CERT, value.clone());
+        }
+        None => remove(headers, &CLIENT_CERT),
+    }
+}
+
+/// `x-forwarded-client-cert` of a connection: `By=` this workload, `URI=` the peer (Envoy's format).
+pub(crate) fn client_cert(own: &str, peer: &str) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("By={own};URI={peer}")).ok()
+}
+
+/// Is it gRPC, by its content type?
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// Looks before it removes: most messages have none.
+fn remove(headers: &mut HeaderMap, name: &HeaderName) {
+    if headers.contains_key(name) {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn version_and_spelling_survive_the_hop() {
+        for version in [Version::HTTP_10, Version::HTTP_11] {
+            for spelling in [
+                Spelling::Lower,
+                Spelling::Title,
+                Spelling::from_header_value(&HeaderValue::from_static("HOST,X-aBc")).unwrap(),
+            ] {
+                let mut head = RequestHead::new(http::Method::GET, "a", "/");
+                head.version = version;
+                head.spelling = spelling.clone();
+                mark_request(&mut head);
+                head.version = Version::HTTP_2;
+                head.spelling = Spelling::Lower;
+                unmark_request(&mut head);
+                assert_eq!((head.version, &head.spelling), (version, &spelling));
+                assert!(head.headers.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_mark_that_makes_no_sense_is_dropped() {
+        let mut head = RequestHead::new(http::Method::GET, "a", "/");
+        head.version = Version::HTTP_2;
+        head.headers.insert(HTTP1, HeaderValue::from_static("7:t"));
+        unmark_request(&mut head);
+        assert_eq!(head.version, Version::HTTP_2);
+        assert!(head.headers.is_empty());
+    }
+
+    #[test]
+    fn a_peer_cannot_name_itself() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CLIENT_CERT, HeaderValue::from_static("URI=spiffe://cluster.local/ns/a/sa/admin"));
+        name_peer(&mut headers, None);
+        assert!(headers.is_empty());
+    }
+}

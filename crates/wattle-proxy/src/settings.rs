@@ -1,0 +1,115 @@
+//! What a proxy is told when it starts; everything else comes from the control plane.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use wattle_identity::{SpiffeId, TrustDomain};
+
+/// Start-up settings of one proxy.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The workload's identity.
+    pub id: SpiffeId,
+    /// Name of the instance; with the namespace it names the Inbound resource.
+    pub instance: String,
+    /// Control plane: discovery and certificates, default port 15012.
+    pub control: SocketAddr,
+    /// Whom the control plane must be.
+    pub control_id: SpiffeId,
+    /// PEM file with the roots to trust first.
+    pub roots: PathBuf,
+    /// File with the join token; needed until a certificate was saved.
+    pub token: Option<PathBuf>,
+    /// Directory for the saved certificate and config; only its owner may read it.
+    pub state: PathBuf,
+    /// Where redirected outbound connections arrive, default 127.0.0.1:15001.
+    pub outbound: SocketAddr,
+    /// Where redirected inbound connections arrive, default 0.0.0.0:15006.
+    pub inbound: SocketAddr,
+    /// Admin endpoint, loopback only, default 127.0.0.1:15000.
+    pub admin: SocketAddr,
+    /// `/metrics` and `/ready` for scrapers and probes, default 0.0.0.0:15020.
+    pub status: SocketAddr,
+    /// Worker threads, at least 1; default the CPU quota, at most 2.
+    pub workers: usize,
+    /// Mark on the proxy's own sockets, exempt from redirection; needs CAP_NET_ADMIN.
+    pub mark: Option<u32>,
+    /// Source address towards the application, default 127.0.0.6 (Istio's); `None` lets the kernel choose.
+    pub inbound_source: Option<IpAddr>,
+    /// Longest time for open work when draining, default 30 s.
+    pub drain_grace: Duration,
+    /// Longest wait for config of a destination dialled for the first time, default 5 s.
+    pub config_timeout: Duration,
+    /// Longest wait for a connection to an endpoint, TLS included, default 5 s.
+    pub connect_timeout: Duration,
+    /// Where access log lines go; `None` writes none.
+    pub access_log: Option<AccessLogTarget>,
+    /// Carry HTTP/1.1 as HTTP/1.1 between proxies instead of multiplexing it on HTTP/2; default false.
+    pub http1_hop: bool,
+}
+
+/// Where access log lines are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLogTarget {
+    /// Standard output.
+    Stdout,
+    /// Appended to a file.
+    File(PathBuf),
+}
+
+impl Settings {
+    /// Service account and namespace of the control plane's own identity.
+    pub const CONTROL_NAMESPACE: &'static str = "wattle-system";
+    /// Service account of the control plane.
+    pub const CONTROL_ACCOUNT: &'static str = "wattle-control";
+    /// Prefix length of state file names is fixed, so that a directory serves one proxy only.
+    pub const DEFAULT_DRAIN_GRACE: Duration = Duration::from_secs(30);
+
+    /// Defaults of DESIGN §8 for a workload.
+    pub fn new(id: SpiffeId, instance: String, control: SocketAddr, roots: PathBuf, state: PathBuf) -> Self {
+        let control_id = control_identity(&id);
+        Self {
+            id,
+            instance,
+            control,
+            control_id,
+            roots,
+            token: None,
+            state,
+            outbound: SocketAddr::from((Ipv4Addr::LOCALHOST, 15001)),
+            inbound: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 15006)),
+            admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 15000)),
+            status: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 15020)),
+            workers: default_workers(),
+            mark: None,
+            inbound_source: Some(IpAddr::from([127, 0, 0, 6])),
+            drain_grace: Self::DEFAULT_DRAIN_GRACE,
+            config_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            access_log: None,
+            http1_hop: false,
+        }
+    }
+
+    /// Name of the workload's Inbound resource.
+    pub fn inbound_name(&self) -> String {
+        format!("{}/{}", self.id.namespace(), self.instance)
+    }
+
+    /// The trust domain of the workload.
+    pub fn trust_domain(&self) -> TrustDomain {
+        TrustDomain::new(self.id.trust_domain()).expect("the trust domain of a valid SPIFFE name is valid")
+    }
+}
+
+fn control_identity(id: &SpiffeId) -> SpiffeId {
+    let trust_domain = TrustDomain::new(id.trust_domain()).expect("the trust domain of a valid SPIFFE name is valid");
+    SpiffeId::new(&trust_domain, Settings::CONTROL_NAMESPACE, Settings::CONTROL_ACCOUNT)
+        .expect("the control plane's name is a constant of valid parts")
+}
+
+/// The CPUs this process may use, at most two: a sidecar shares its quota with the application.
+fn default_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(2)
+}

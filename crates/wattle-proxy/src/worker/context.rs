@@ -1,0 +1,182 @@
+//! Everything a connection of one worker needs, in one place.
+
+use std::cell::{Cell, RefCell};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use tokio::sync::Notify;
+use wattle_http::{DrainSignal, Limits};
+use wattle_model::{Inbound, Workload};
+use wattle_net::{ConnectOptions, Draining};
+use wattle_telemetry::Shard;
+use wattle_telemetry::access::AccessWriter;
+
+use super::{Clock, Destinations};
+use crate::config::{Ask, News, Post};
+use crate::identity::Credentials;
+use crate::inbound::Apps;
+use crate::settings::Settings;
+
+/// Most peers remembered; when more come, all are forgotten and asked for anew.
+const MAX_PEERS: usize = 10_000;
+
+/// State of one worker.
+pub(crate) struct Worker {
+    own: Weak<Worker>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) clock: Clock,
+    pub(crate) post: Post,
+    pub(crate) draining: Draining,
+    /// Tells HTTP connections to finish.
+    pub(crate) http_drain: DrainSignal,
+    pub(crate) limits: Rc<Limits>,
+    pub(crate) shard: Shard,
+    pub(crate) access: Option<RefCell<AccessWriter>>,
+    pub(crate) destinations: Destinations,
+    /// The application's ports, as upstreams of inbound requests.
+    pub(crate) apps: Apps,
+    credentials: RefCell<Option<Arc<Credentials>>>,
+    generation: Cell<u64>,
+    inbound: RefCell<Option<Rc<Inbound>>>,
+    changed: Notify,
+    peers: RefCell<HashMap<IpAddr, Option<Arc<Workload>>>>,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        post: Post,
+        draining: Draining,
+        shard: Shard,
+        access: Option<AccessWriter>,
+    ) -> Rc<Self> {
+        Rc::new_cyclic(|own| Self {
+            own: own.clone(),
+            settings,
+            clock: Clock::new(),
+            post,
+            draining,
+            http_drain: DrainSignal::new(),
+            limits: Rc::new(Limits::default()),
+            shard,
+            access: access.map(RefCell::new),
+            destinations: Destinations::default(),
+            apps: Apps::default(),
+            credentials: RefCell::new(None),
+            generation: Cell::new(0),
+            inbound: RefCell::new(None),
+            changed: Notify::new(),
+            peers: RefCell::default(),
+        })
+    }
+
+    /// A handle that does not keep the worker alive.
+    pub(crate) fn weak(&self) -> Weak<Worker> {
+        self.own.clone()
+    }
+
+    /// Takes in news of the main thread.
+    pub(crate) fn hear(&self, news: News) {
+        match news {
+            News::Credentials(credentials) => {
+                *self.credentials.borrow_mut() = Some(credentials);
+                self.generation.set(self.generation.get() + 1);
+                self.destinations.forget_idle();
+                self.changed.notify_waiters();
+            }
+            News::Inbound(inbound) => {
+                *self.inbound.borrow_mut() = Some(Rc::new(Inbound::clone(&inbound)));
+                self.changed.notify_waiters();
+            }
+            News::Destination(address, destination) => self.destinations.set(self, address, destination),
+            News::Endpoints(id, endpoints) => self.destinations.set_endpoints(self, &id, &endpoints),
+            News::Peer(ip, workload) => {
+                self.peers.borrow_mut().insert(ip, workload);
+            }
+            News::Drain(_) => self.http_drain.drain(),
+        }
+    }
+
+    /// The certificate in use and its generation.
+    pub(crate) fn credentials(&self) -> Option<(Arc<Credentials>, u64)> {
+        self.credentials.borrow().clone().map(|credentials| (credentials, self.generation.get()))
+    }
+
+    /// The workload's inbound side, as last told.
+    pub(crate) fn inbound(&self) -> Option<Rc<Inbound>> {
+        self.inbound.borrow().clone()
+    }
+
+    /// The inbound side and a certificate, waiting for them when the proxy has just started; `None` when they do not come in time.
+    pub(crate) async fn inbound_ready(&self) -> Option<Rc<Inbound>> {
+        let wait = async {
+            loop {
+                let changed = self.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                if let (Some(inbound), true) = (self.inbound(), self.credentials.borrow().is_some()) {
+                    return inbound;
+                }
+                changed.await;
+            }
+        };
+        tokio::time::timeout(self.settings.config_timeout, wait).await.ok()
+    }
+
+    /// Who this proxy's workload is, as labels; the start-up settings until the control plane told more.
+    pub(crate) fn own_workload(&self) -> Workload {
+        if let Some(inbound) = self.inbound() {
+            return inbound.workload.clone();
+        }
+        let id = &self.settings.id;
+        Workload {
+            namespace: id.namespace().into(),
+            name: self.settings.instance.as_str().into(),
+            instance: self.settings.instance.as_str().into(),
+            service_account: id.service_account().into(),
+            trust_domain: id.trust_domain().into(),
+            ..Workload::default()
+        }
+    }
+
+    /// The workload behind an address, if the control plane said so before; asks for it otherwise, for the next time.
+    pub(crate) fn peer(&self, ip: IpAddr) -> Option<Arc<Workload>> {
+        let mut peers = self.peers.borrow_mut();
+        if let Some(known) = peers.get(&ip) {
+            return known.clone();
+        }
+        if peers.len() >= MAX_PEERS {
+            peers.clear();
+        }
+        if self.post.ask(Ask::Peer(ip)) {
+            peers.insert(ip, None);
+        }
+        None
+    }
+
+    /// How sockets towards other proxies and addresses are opened.
+    pub(crate) fn outward(&self) -> ConnectOptions {
+        ConnectOptions {
+            mark: self.settings.mark,
+            timeout: self.settings.connect_timeout,
+            ..ConnectOptions::default()
+        }
+    }
+
+    /// How sockets towards the application are opened.
+    pub(crate) fn homeward(&self, address: SocketAddr) -> ConnectOptions {
+        let source = self.settings.inbound_source.filter(|source| source.is_ipv4() == address.is_ipv4());
+        ConnectOptions { source, ..self.outward() }
+    }
+
+    /// Now and then: forgets what is old, writes out the log.
+    pub(crate) fn sweep(&self) {
+        self.destinations.sweep(self);
+        self.apps.sweep(self.clock.now_ns());
+        if let Some(access) = &self.access {
+            access.borrow_mut().flush();
+        }
+    }
+}

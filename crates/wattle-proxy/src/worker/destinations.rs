@@ -1,0 +1,187 @@
+//! What a worker knows of the addresses its workload dials.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use tokio::sync::Notify;
+use wattle_model::{BackendId, Destination, Endpoints, Reason};
+use wattle_telemetry::EdgeMetrics;
+
+use super::cluster::SharedCluster;
+use super::{Cluster, Worker};
+use crate::config::Ask;
+
+/// A destination nobody dialled for so long is forgotten.
+const IDLE_NS: u64 = 600 * 1_000_000_000;
+
+/// A dialled address with everything to carry traffic there.
+pub(crate) struct Service {
+    /// The compiled destination.
+    pub(crate) destination: Arc<Destination>,
+    /// A cluster for each of its backends, by index.
+    pub(crate) clusters: Vec<SharedCluster>,
+    /// Series of requests that reached no endpoint.
+    pub(crate) refused_metrics: OnceCell<Rc<EdgeMetrics>>,
+}
+
+impl Service {
+    /// The cluster of a backend.
+    pub(crate) fn cluster(&self, index: u32) -> Option<&SharedCluster> {
+        self.clusters.get(usize::try_from(index).ok()?)
+    }
+}
+
+enum Slot {
+    /// Asked for; whoever dials it waits.
+    Waiting(Rc<Notify>),
+    /// Known.
+    Ready(Rc<Service>),
+    /// The control plane knows no way there.
+    Unknown,
+}
+
+struct Entry {
+    slot: Slot,
+    last_used: Cell<u64>,
+}
+
+/// Destinations and clusters of one worker.
+#[derive(Default)]
+pub(crate) struct Destinations {
+    entries: RefCell<HashMap<SocketAddr, Entry>>,
+    clusters: RefCell<HashMap<BackendId, SharedCluster>>,
+}
+
+impl Destinations {
+    /// The service behind an address, asking for it when it is dialled for the first time.
+    pub(crate) async fn find(&self, worker: &Worker, address: SocketAddr) -> Result<Rc<Service>, Reason> {
+        let waiting = match self.look(worker, address) {
+            Found::Service(service) => return Ok(service),
+            Found::Unknown => return Err(Reason::UnknownDestination),
+            Found::Overload => return Err(Reason::Overload),
+            Found::Wait(notify) => notify,
+        };
+        let told = tokio::time::timeout(worker.settings.config_timeout, async {
+            loop {
+                let notified = waiting.notified();
+                tokio::pin!(notified);
+                notified.as_mut().enable();
+                match self.look(worker, address) {
+                    Found::Wait(_) => notified.await,
+                    found => return found,
+                }
+            }
+        });
+        match told.await {
+            Ok(Found::Service(service)) => Ok(service),
+            Ok(Found::Unknown) => Err(Reason::UnknownDestination),
+            Ok(Found::Overload) => Err(Reason::Overload),
+            Ok(Found::Wait(_)) | Err(_) => {
+                self.give_up(address);
+                Err(Reason::ConfigUnavailable)
+            }
+        }
+    }
+
+    fn look(&self, worker: &Worker, address: SocketAddr) -> Found {
+        let mut entries = self.entries.borrow_mut();
+        if let Some(entry) = entries.get(&address) {
+            entry.last_used.set(worker.clock.now_ns());
+            return match &entry.slot {
+                Slot::Ready(service) => Found::Service(service.clone()),
+                Slot::Waiting(notify) => Found::Wait(notify.clone()),
+                Slot::Unknown => Found::Unknown,
+            };
+        }
+        if !worker.post.ask(Ask::Destination(address)) {
+            return Found::Overload;
+        }
+        let notify = Rc::new(Notify::new());
+        let slot = Slot::Waiting(notify.clone());
+        entries.insert(address, Entry { slot, last_used: Cell::new(worker.clock.now_ns()) });
+        Found::Wait(notify)
+    }
+
+    /// The service behind an address as it is now, without waiting.
+    pub(crate) fn current(&self, worker: &Worker, address: SocketAddr) -> Option<Rc<Service>> {
+        let entries = self.entries.borrow();
+        let entry = entries.get(&address)?;
+        entry.last_used.set(worker.clock.now_ns());
+        match &entry.slot {
+            Slot::Ready(service) => Some(service.clone()),
+            Slot::Waiting(_) | Slot::Unknown => None,
+        }
+    }
+
+    /// The answer did not come in time: the next who dials asks again.
+    fn give_up(&self, address: SocketAddr) {
+        let mut entries = self.entries.borrow_mut();
+        if entries.get(&address).is_some_and(|entry| matches!(entry.slot, Slot::Waiting(_))) {
+            entries.remove(&address);
+        }
+    }
+
+    /// News: the destination behind an address; its endpoints were told before.
+    pub(crate) fn set(&self, worker: &Worker, address: SocketAddr, destination: Option<Arc<Destination>>) {
+        let slot = match destination {
+            None => Slot::Unknown,
+            Some(destination) => {
+                let clusters = destination.backends.iter().map(|backend| match backend.id.is_empty() {
+                    true => Rc::new(Cluster::passthrough(address, worker)),
+                    false => self.cluster(&backend.id),
+                });
+                let clusters = clusters.collect();
+                Slot::Ready(Rc::new(Service { destination, clusters, refused_metrics: OnceCell::new() }))
+            }
+        };
+        let mut entries = self.entries.borrow_mut();
+        let Some(entry) = entries.get_mut(&address) else {
+            entries.insert(address, Entry { slot, last_used: Cell::new(worker.clock.now_ns()) });
+            return;
+        };
+        if let Slot::Waiting(notify) = std::mem::replace(&mut entry.slot, slot) {
+            notify.notify_waiters();
+        }
+    }
+
+    fn cluster(&self, id: &BackendId) -> SharedCluster {
+        let mut clusters = self.clusters.borrow_mut();
+        clusters.entry(id.clone()).or_insert_with(|| Rc::new(Cluster::new())).clone()
+    }
+
+    /// News: the endpoints of a backend.
+    pub(crate) fn set_endpoints(&self, worker: &Worker, id: &BackendId, endpoints: &Endpoints) {
+        self.cluster(id).update(endpoints, worker);
+    }
+
+    /// Forgets destinations nobody dialled for long and closes idle connections.
+    pub(crate) fn sweep(&self, worker: &Worker) {
+        let now = worker.clock.now_ns();
+        self.entries.borrow_mut().retain(|address, entry| {
+            let keep = now.saturating_sub(entry.last_used.get()) < IDLE_NS || matches!(entry.slot, Slot::Waiting(_));
+            keep || !worker.post.ask(Ask::Forget(*address))
+        });
+        // A cluster that no destination holds is held by the map alone.
+        self.clusters.borrow_mut().retain(|_, cluster| Rc::strong_count(cluster) > 1);
+        self.each_cluster(|cluster| cluster.sweep(now));
+    }
+
+    /// A new certificate: idle connections made with the old one go.
+    pub(crate) fn forget_idle(&self) {
+        self.each_cluster(Cluster::forget_idle);
+    }
+
+    fn each_cluster(&self, act: impl Fn(&Cluster)) {
+        self.clusters.borrow().values().for_each(|cluster| act(cluster));
+    }
+}
+
+enum Found {
+    Service(Rc<Service>),
+    Wait(Rc<Notify>),
+    Unknown,
+    Overload,
+}

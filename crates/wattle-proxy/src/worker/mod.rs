@@ -1,0 +1,18 @@
+//! A worker: one thread, one runtime, its own listeners, config, pools and metrics. Workers share nothing on a request's path.
+
+mod clock;
+mod cluster;
+mod context;
+mod destinations;
+mod labels;
+mod listeners;
+mod thread;
+mod upstream;
+
+pub(crate) use clock::Clock;
+pub(crate) use cluster::Cluster;
+pub(crate) use context::Worker;
+pub(crate) use destinations::{Destinations, Service};
+pub(crate) use labels::{peer_of, principal_of};
+pub(crate) use thread::{WorkerParts, start};
+pub(crate) use upstream::{HttpPool, Upstream};

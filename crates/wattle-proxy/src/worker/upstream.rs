@@ -1,0 +1,150 @@
+//! What a worker keeps per endpoint: connections, TLS settings, metrics.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use wattle_balance::{CheckedOut, IdleLimits, IdlePool, Permit, Shared, SharedLimits};
+use wattle_http::{h1, h2};
+use wattle_model::{Hop, Workload};
+use wattle_telemetry::{EdgeMetrics, TcpMetrics};
+
+use crate::identity::Alpn;
+use crate::worker::Worker;
+
+/// An endpoint of a cluster, with this worker's connections to it.
+pub(crate) struct Upstream {
+    /// Where to connect.
+    pub(crate) address: SocketAddr,
+    /// How the connection is secured.
+    pub(crate) hop: Hop,
+    /// Who is there.
+    pub(crate) workload: Arc<Workload>,
+    /// HTTP/1.1 connections, one request at a time.
+    pub(crate) http1: Rc<HttpPool>,
+    /// HTTP/2 connections, many requests at once.
+    pub(crate) http2: Shared<h2::Client>,
+    /// The peer's proxy speaks HTTP/1.1 only on the hop, as seen in a handshake.
+    pub(crate) http1_only: Cell<bool>,
+    tls: RefCell<TlsCache>,
+    /// Series of the edge to here, by protocol, made when first needed.
+    pub(crate) http_metrics: OnceCell<Rc<EdgeMetrics>>,
+    /// The same for gRPC.
+    pub(crate) grpc_metrics: OnceCell<Rc<EdgeMetrics>>,
+    /// The same for opaque connections.
+    pub(crate) tcp_metrics: OnceCell<Rc<TcpMetrics>>,
+}
+
+/// TLS settings of one certificate generation, by offer.
+#[derive(Default)]
+struct TlsCache {
+    generation: u64,
+    configs: Vec<(&'static [Alpn], Arc<ClientConfig>)>,
+}
+
+impl Upstream {
+    pub(crate) fn new(address: SocketAddr, hop: Hop, workload: Arc<Workload>, worker: &Worker) -> Self {
+        Self {
+            address,
+            hop,
+            workload,
+            http1: HttpPool::new(worker),
+            http2: Shared::new(SharedLimits::default()),
+            http1_only: Cell::new(false),
+            tls: RefCell::default(),
+            http_metrics: OnceCell::new(),
+            grpc_metrics: OnceCell::new(),
+            tcp_metrics: OnceCell::new(),
+        }
+    }
+
+    /// TLS settings for dialling with this offer under certificate generation `generation`; made once for each.
+    pub(crate) fn tls<E>(
+        &self,
+        generation: u64,
+        offer: &'static [Alpn],
+        make: impl FnOnce() -> Result<Arc<ClientConfig>, E>,
+    ) -> Result<Arc<ClientConfig>, E> {
+        let mut cache = self.tls.borrow_mut();
+        if cache.generation != generation {
+            *cache = TlsCache { generation, configs: Vec::new() };
+        }
+        if let Some((_, config)) = cache.configs.iter().find(|(known, _)| *known == offer) {
+            return Ok(config.clone());
+        }
+        let config = make()?;
+        cache.configs.push((offer, config.clone()));
+        Ok(config)
+    }
+}
+
+/// Idle HTTP/1.1 connections to one address.
+pub(crate) struct HttpPool {
+    idle: RefCell<IdlePool<Pooled>>,
+    worker: Weak<Worker>,
+}
+
+/// An idle connection with the handle through which it comes back.
+struct Pooled {
+    client: h1::Client,
+    back: Rc<Return>,
+}
+
+impl HttpPool {
+    pub(crate) fn new(worker: &Worker) -> Rc<Self> {
+        Rc::new(Self { idle: RefCell::new(IdlePool::new(IdleLimits::default())), worker: worker.weak() })
+    }
+
+    /// The connection used last that is still open.
+    pub(crate) fn check_out(&self, now: u64) -> Option<h1::Client> {
+        loop {
+            let CheckedOut { connection: Pooled { mut client, back }, permit } = self.idle.borrow_mut().check_out(now)?;
+            if client.is_open() {
+                *back.permit.borrow_mut() = Some(permit);
+                return Some(client);
+            }
+        }
+    }
+
+    /// The right to open one more connection; `None` at the limit.
+    pub(crate) fn permit(&self) -> Option<Permit> {
+        self.idle.borrow().permit()
+    }
+
+    /// The handle through which a new connection comes back after use.
+    pub(crate) fn checkin(self: &Rc<Self>, permit: Permit) -> Rc<dyn h1::Checkin> {
+        Rc::new_cyclic(|own| Return {
+            own: own.clone(),
+            pool: Rc::downgrade(self),
+            permit: RefCell::new(Some(permit)),
+        })
+    }
+
+    /// Closes connections that have been idle too long, or all of them.
+    pub(crate) fn sweep(&self, now: u64, all: bool) {
+        let swept = if all { self.idle.borrow_mut().clear() } else { self.idle.borrow_mut().sweep(now) };
+        drop(swept);
+    }
+}
+
+/// Brings one connection back to its pool, with the permit it holds while in use.
+struct Return {
+    own: Weak<Return>,
+    pool: Weak<HttpPool>,
+    permit: RefCell<Option<Permit>>,
+}
+
+impl h1::Checkin for Return {
+    fn check_in(&self, client: h1::Client) {
+        let (Some(pool), Some(back)) = (self.pool.upgrade(), self.own.upgrade()) else { return };
+        let Some(worker) = pool.worker.upgrade() else { return };
+        let Some(permit) = self.permit.borrow_mut().take() else { return };
+        if worker.draining.is_draining() {
+            return;
+        }
+        let evicted = pool.idle.borrow_mut().check_in(Pooled { client, back }, permit, worker.clock.now_ns());
+        drop(evicted);
+    }
+}

@@ -1,0 +1,8 @@
+//! The access log: one JSON line per request, written by a thread of its own.
+
+mod json;
+mod record;
+mod writer;
+
+pub use record::AccessRecord;
+pub use writer::{AccessLog, AccessLogConfig, AccessWriter, Sink};

@@ -1,0 +1,1 @@
+//! Test harness: real processes in network namespaces, certificates, waiting on conditions.

@@ -1,0 +1,10 @@
+//! The meshes that run on this machine: where they keep their state, and how commands ask them.
+
+pub(crate) mod ask;
+mod base;
+mod find;
+mod place;
+
+pub(crate) use base::base;
+pub(crate) use find::{find, is_alive};
+pub(crate) use place::Place;
