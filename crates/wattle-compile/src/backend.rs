@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wattle_api::{BackendRef, HttpRoute, Kind, Protocol as Transport, Resource, Service};
+use wattle_api::{BackendRef, Exposure, HttpRoute, Kind, Protocol as Transport, Resource, Service};
 use wattle_model::{Backend, BackendId, ServicePort};
 
 use crate::view::View;
@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     Kind,
     /// No such Service.
     NotFound,
+    /// An alias of a name outside.
+    External,
     /// The Service has no such TCP port.
     PortNotFound,
     /// In a namespace that neither is the route's or its parent's nor grants it.
@@ -93,6 +95,9 @@ pub(crate) fn resolve<'a>(
         return Err(Fault::NotPermitted);
     }
     let service = view.service(&name).ok_or(Fault::NotFound)?;
+    if service.spec.exposure == Exposure::ExternalName {
+        return Err(Fault::External);
+    }
     let number = written.port.ok_or(Fault::PortNotFound)?.number();
     let port = port(&service.spec, number).ok_or(Fault::PortNotFound)?;
     Ok((name, port))

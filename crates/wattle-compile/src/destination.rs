@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use wattle_api::Exposure;
 use wattle_model::{Backend, Destination, Protocol, RouteTable};
 
 use crate::backend::{self, Backends};
@@ -38,7 +39,10 @@ fn of_service(
     from: &Arc<str>,
     view: &View<'_>,
 ) -> Option<Destination> {
-    let found = view.service(service)?;
+    // An ExternalName is an alias of a name outside; its traffic goes where the caller resolved it to.
+    let found = view
+        .service(service)
+        .filter(|found| found.spec.exposure != Exposure::ExternalName)?;
     let port = backend::port(&found.spec, number)?;
     let mut backends = Backends::default();
     let own = backends.index(service, port, view.settings);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wattle_api::Protocol as Transport;
 use wattle_model::{Inbound, InboundPort, MtlsMode, Protocol};
 
-use crate::view::{View, selects};
+use crate::view::View;
 use crate::{Instance, authorization, backend, endpoints, peer_authentication, protocol};
 
 /// The inbound side of `namespace/instance`; `None` when there is no such workload.
@@ -41,10 +41,7 @@ pub(crate) fn inbound(name: &Arc<str>, view: &View<'_>) -> Option<Inbound> {
 /// The first Service by name that exposes a port gives it its name; the first that declares a protocol gives that.
 pub(crate) fn ports(instance: &Instance, view: &View<'_>) -> Vec<InboundPort> {
     let mut ports: BTreeMap<u16, InboundPort> = BTreeMap::new();
-    for service in view.services_in(&instance.key.namespace) {
-        if service.spec.selector.is_empty() || !selects(&service.spec.selector, &instance.labels) {
-            continue;
-        }
+    for service in view.services_selecting(instance) {
         let name = (
             Arc::clone(&service.meta.namespace),
             Arc::clone(&service.meta.name),
@@ -64,7 +61,12 @@ pub(crate) fn ports(instance: &Instance, view: &View<'_>) -> Vec<InboundPort> {
             declare(port, backend::protocol_of(exposed));
         }
     }
-    for own in &instance.ports {
+    // A WorkloadEntry knows the numbers of its ports; what they speak, its Process says.
+    let process = view
+        .process_of(instance)
+        .into_iter()
+        .flat_map(|process| &process.ports);
+    for own in process.chain(&instance.ports) {
         let port = ports.entry(own.port).or_insert_with(|| undeclared(own.port));
         declare(
             port,

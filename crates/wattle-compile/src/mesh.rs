@@ -18,7 +18,8 @@ use crate::{
 /// The objects of a mesh and what was compiled of them.
 ///
 /// Queries compile on demand and keep their result until an object they read changes. After changes,
-/// [`Mesh::take_changed`] names the results that were dropped; who wants them asks again and compares.
+/// [`Mesh::take_changed`] names the results that were dropped; who wants them asks again and compares. As many results
+/// are kept as were asked for and not given back with [`Mesh::forget`]: who asks for others bounds how much they may ask.
 pub struct Mesh {
     settings: Settings,
     store: Store,
@@ -65,7 +66,7 @@ impl Mesh {
         self.invalidate();
     }
 
-    /// Replaces all objects; what is the same as before stays compiled.
+    /// Replaces all objects; what is the same as before stays compiled. Nothing counts as unreadable afterwards.
     pub fn reset(&mut self, objects: Vec<Object>) {
         let keys: BTreeSet<_> = objects.iter().map(Object::key).collect();
         let gone: Vec<_> = self
@@ -75,6 +76,7 @@ impl Mesh {
             .filter(|key| !keys.contains(key))
             .cloned()
             .collect();
+        self.store.readable();
         for key in gone {
             self.store.delete(&key);
         }

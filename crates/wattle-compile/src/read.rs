@@ -10,8 +10,8 @@ use crate::Name;
 pub enum Read {
     /// The Service of this name.
     Service(Name),
-    /// Which Services a namespace has, and what they say.
-    ServicesIn(Arc<str>),
+    /// Services of a namespace whose selector starts with a label and its value.
+    Selector(Arc<str>, Box<str>, Box<str>),
     /// Which Service or workload has an address.
     Address(IpAddr),
     /// Routes that name this Service as their parent.

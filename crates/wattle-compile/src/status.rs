@@ -123,7 +123,7 @@ fn resolved(parent: &ParentRef, route: &Resource<HttpRoute>, view: &View<'_>) ->
 
 fn reason(fault: Fault) -> &'static str {
     match fault {
-        Fault::Kind => "InvalidKind",
+        Fault::Kind | Fault::External => "InvalidKind",
         Fault::NotFound | Fault::PortNotFound => "BackendNotFound",
         Fault::NotPermitted => "RefNotPermitted",
     }
@@ -134,6 +134,7 @@ pub(crate) fn sentence(fault: Fault) -> &'static str {
     match fault {
         Fault::Kind => "only Services can be backends",
         Fault::NotFound => "there is no such Service",
+        Fault::External => "an ExternalName Service has no endpoints",
         Fault::PortNotFound => "the Service has no such TCP port",
         Fault::NotPermitted => "no ReferenceGrant of its namespace permits it",
     }

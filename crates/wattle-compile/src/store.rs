@@ -11,6 +11,10 @@ use wattle_api::{
 
 use crate::{Instance, Read, Settings};
 
+mod index;
+
+pub(crate) use index::slots;
+
 /// Namespace and name.
 pub type Name = (Arc<str>, Arc<str>);
 
@@ -35,6 +39,8 @@ pub(crate) struct Store {
     pub(crate) services_at: HashMap<IpAddr, BTreeSet<Name>>,
     pub(crate) entries_at: HashMap<IpAddr, BTreeSet<Name>>,
     pub(crate) labelled: HashMap<Label, BTreeSet<ObjectKey>>,
+    /// Services by the first label of their selector.
+    pub(crate) selecting: HashMap<Label, BTreeSet<Name>>,
     unreadable: BTreeSet<ObjectKey>,
     touched: BTreeSet<Read>,
 }
@@ -101,6 +107,13 @@ impl Store {
         if !self.objects.contains_key(&key) {
             self.touch_policy(&key);
             self.unreadable.insert(key);
+        }
+    }
+
+    /// Forgets which objects cannot be read.
+    pub(crate) fn readable(&mut self) {
+        for key in std::mem::take(&mut self.unreadable) {
+            self.touch_policy(&key);
         }
     }
 
@@ -182,118 +195,5 @@ impl Store {
             _ => return,
         };
         self.touched.insert(read);
-    }
-
-    fn touch_service(&mut self, name: &Name, address: Option<IpAddr>) {
-        self.touched.insert(Read::Service(name.clone()));
-        self.touched.insert(Read::ServicesIn(Arc::clone(&name.0)));
-        self.touched.extend(address.map(Read::Address));
-    }
-
-    fn insert_service(&mut self, name: Name, service: Arc<Resource<Service>>) {
-        let address = self.address_of(&name, &service.spec);
-        self.touch_service(&name, address);
-        if let Some(address) = address {
-            self.services_at.entry(address).or_default().insert(name.clone());
-        }
-        self.services.insert(name, service);
-    }
-
-    fn remove_service(&mut self, name: &Name) {
-        let Some(service) = self.services.remove(name) else {
-            return;
-        };
-        let address = self.address_of(name, &service.spec);
-        self.touch_service(name, address);
-        if let Some(address) = address {
-            take_out(&mut self.services_at, &address, name);
-        }
-    }
-
-    fn insert_route(&mut self, name: Name, route: Arc<Resource<HttpRoute>>) {
-        for parent in parents(&route) {
-            self.touched.insert(Read::RoutesOf(parent.clone()));
-            self.routes_of.entry(parent).or_default().insert(name.clone());
-        }
-        self.routes.insert(name, route);
-    }
-
-    fn remove_route(&mut self, name: &Name) {
-        let Some(route) = self.routes.remove(name) else {
-            return;
-        };
-        for parent in parents(&route) {
-            take_out(&mut self.routes_of, &parent, name);
-            self.touched.insert(Read::RoutesOf(parent));
-        }
-    }
-
-    fn index_instance(&mut self, instance: &Instance) {
-        self.touch_instance(instance);
-        for slot in slots(instance) {
-            self.labelled
-                .entry(slot)
-                .or_default()
-                .insert(instance.key.clone());
-        }
-        if let Some(address) = instance.address {
-            self.entries_at
-                .entry(address)
-                .or_default()
-                .insert(instance.name());
-        }
-    }
-
-    fn unindex_instance(&mut self, instance: Option<Arc<Instance>>) {
-        let Some(instance) = instance else { return };
-        self.touch_instance(&instance);
-        for slot in slots(&instance) {
-            take_out(&mut self.labelled, &slot, &instance.key);
-        }
-        if let Some(address) = instance.address {
-            take_out(&mut self.entries_at, &address, &instance.name());
-        }
-    }
-
-    fn touch_instance(&mut self, instance: &Instance) {
-        let labels = slots(instance).map(|(namespace, key, value)| Read::Label(namespace, key, value));
-        self.touched.extend(labels);
-        self.touched.insert(Read::Workload(instance.name()));
-        self.touched
-            .insert(Read::WorkloadsIn(Arc::clone(&instance.key.namespace)));
-        self.touched.extend(instance.address.map(Read::Address));
-    }
-}
-
-/// The Services a route names as parents.
-pub(crate) fn parents(route: &Resource<HttpRoute>) -> BTreeSet<Name> {
-    let services = route.spec.parent_refs.iter().filter(|parent| parent.is_service());
-    let name = |parent: &wattle_api::ParentRef| {
-        let namespace = parent
-            .namespace
-            .as_deref()
-            .map_or_else(|| Arc::clone(&route.meta.namespace), Arc::from);
-        (namespace, Arc::from(&*parent.name))
-    };
-    services.map(name).collect()
-}
-
-fn slots(instance: &Instance) -> impl Iterator<Item = Label> {
-    let slot = |(key, value): (&String, &String)| {
-        (
-            Arc::clone(&instance.key.namespace),
-            key.as_str().into(),
-            value.as_str().into(),
-        )
-    };
-    instance.labels.iter().map(slot)
-}
-
-fn take_out<K: std::hash::Hash + Eq, V: Ord>(index: &mut HashMap<K, BTreeSet<V>>, key: &K, value: &V) {
-    if let Some(values) = index.get_mut(key) {
-        values.remove(value);
-        if values.is_empty() {
-            index.remove(key);
-        }
     }
 }

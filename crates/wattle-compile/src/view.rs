@@ -11,7 +11,7 @@ use wattle_api::{
 };
 
 use crate::instance::without_number;
-use crate::store::{Label, Store, in_namespace};
+use crate::store::{Label, Store, in_namespace, slots};
 use crate::{Instance, Name, Read, Settings};
 
 pub(crate) struct View<'a> {
@@ -49,12 +49,24 @@ impl<'a> View<'a> {
         self.store.services_at.get(&address)?.first().cloned()
     }
 
-    pub(crate) fn services_in(
+    /// Services of the workload's namespace that select it, by name.
+    pub(crate) fn services_selecting(
         &self,
-        namespace: &Arc<str>,
+        instance: &Instance,
     ) -> impl Iterator<Item = &'a Arc<Resource<Service>>> {
-        self.read(Read::ServicesIn(Arc::clone(namespace)));
-        in_namespace(&self.store.services, namespace)
+        let mut names = BTreeSet::new();
+        for slot in slots(instance) {
+            names.extend(self.store.selecting.get(&slot).into_iter().flatten());
+            self.read(Read::Selector(slot.0, slot.1, slot.2));
+        }
+        let services: Vec<_> = names
+            .into_iter()
+            .filter_map(|name| self.store.services.get(name))
+            .collect();
+        let labels = instance.labels.clone();
+        services
+            .into_iter()
+            .filter(move |service| selects(&service.spec.selector, &labels))
     }
 
     pub(crate) fn routes_of(&self, parent: &Name) -> Vec<&'a Arc<Resource<HttpRoute>>> {
@@ -114,6 +126,16 @@ impl<'a> View<'a> {
             self.read(Read::Workload(stem.clone()));
             self.store.processes.get(&stem)
         })
+    }
+
+    /// The Process that a running workload is a copy of.
+    pub(crate) fn process_of(&self, instance: &Instance) -> Option<&'a Arc<Instance>> {
+        let name: Name = (
+            Arc::clone(&instance.key.namespace),
+            Arc::clone(&instance.workload.name),
+        );
+        self.read(Read::Workload(name.clone()));
+        self.store.processes.get(&name)
     }
 
     /// The running workload with this address; the first by name when several claim it.

@@ -45,7 +45,7 @@ fn object(kind: u8, which: u8, variant: u8) -> Object {
                 )
         }
         2 => {
-            let health = if variant % 2 == 0 {
+            let health = if variant.is_multiple_of(2) {
                 ""
             } else {
                 "status: {conditions: [{type: Healthy, status: 'False'}]}\n"
@@ -56,6 +56,19 @@ fn object(kind: u8, which: u8, variant: u8) -> Object {
                     which + variant % 2
                 )
         }
+        _ => policy(kind, &app, &label, variant, &head),
+    };
+    one(&yaml)
+}
+
+fn policy(
+    kind: u8,
+    app: &str,
+    label: &str,
+    variant: u8,
+    head: &dyn Fn(&str, &str, &str) -> String,
+) -> String {
+    match kind {
         3 => {
             let mode = ["STRICT", "DISABLE", "PERMISSIVE", "UNSET"][usize::from(variant % 4)];
             let selector = if variant / 4 == 0 {
@@ -63,7 +76,7 @@ fn object(kind: u8, which: u8, variant: u8) -> Object {
             } else {
                 format!("  selector: {{matchLabels: {{app: {label}}}}}\n")
             };
-            head("security.istio.io/v1", "PeerAuthentication", &app)
+            head("security.istio.io/v1", "PeerAuthentication", app)
                 + &format!("{selector}  mtls: {{mode: {mode}}}\n")
         }
         4 => {
@@ -73,27 +86,26 @@ fn object(kind: u8, which: u8, variant: u8) -> Object {
             } else {
                 "  targetRefs: [{kind: Service, group: '', name: a0}]\n"
             };
-            head("security.istio.io/v1", "AuthorizationPolicy", &app)
+            head("security.istio.io/v1", "AuthorizationPolicy", app)
                 + &format!(
                     "{whom}  action: {action}\n  rules: [{{from: [{{source: {{namespaces: [{label}]}}}}]}}]\n"
                 )
         }
         5 => {
-            head("gateway.networking.k8s.io/v1", "ReferenceGrant", &app)
+            head("gateway.networking.k8s.io/v1", "ReferenceGrant", app)
                 + &format!(
                     "  from: [{{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: n{}}}]\n  to: [{{group: '', kind: Service}}]\n",
                     variant % 2
                 )
         }
         _ => {
-            head("wattle.io/v1alpha1", "Process", &app)
+            head("wattle.io/v1alpha1", "Process", app)
                 .replace("spec:", &format!("  labels: {{app: {label}}}\nspec:"))
                 .replace("}\n  labels", ", labels")
                 .replace("}\nspec", "}}\nspec")
                 + "  command: [x]\n  ports: [{name: http, port: 8080}]\n"
         }
-    };
-    one(&yaml)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -287,6 +299,25 @@ fn a_route_recompiles_the_destinations_of_its_parent_only() {
             from: "default".into()
         }]
     );
+}
+
+#[test]
+fn a_service_recompiles_what_names_it_and_whom_it_selects() {
+    let mut mesh = large();
+    mesh.apply(one(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: s7}\nspec: {selector: {app: a8}, ports: [{port: 80}]}\n",
+    ));
+    let changed: Vec<_> = mesh.take_changed().into_iter().collect();
+    let expected = [
+        ResourceName::Destination {
+            name: "s7:80".into(),
+            from: "default".into(),
+        },
+        ResourceName::Endpoints("default/s7:80".into()),
+        ResourceName::Inbound("default/w7-0".into()),
+        ResourceName::Inbound("default/w8-0".into()),
+    ];
+    assert_eq!(changed, expected);
 }
 
 #[test]

@@ -237,7 +237,15 @@ fn found(mesh: &mut Mesh, asked: &Asked) -> Option<(String, u32, u32)> {
         headers: &headers,
     };
     let destination = mesh.destination("a:80", "default").unwrap();
-    let rule = destination.route(&request, 0, &mut NoTrace).rule?;
+    let decision = destination.route(&request, 0, &mut NoTrace);
+    let mut steps = Vec::new();
+    assert_eq!(
+        decision,
+        destination.route(&request, 0, &mut steps),
+        "a trace changes nothing"
+    );
+    assert!(!steps.is_empty());
+    let rule = decision.rule?;
     Some((
         rule.origin.object.name.to_string(),
         rule.origin.rule,

@@ -42,6 +42,10 @@ fn an_unreadable_authorization_policy_refuses_everything_until_it_is_gone() {
         assert!(refused(&mut mesh), "{namespace}");
         mesh.delete(&key);
         assert!(!refused(&mut mesh), "{namespace}");
+        mesh.refuse(key);
+        let objects = mesh.objects().cloned().collect();
+        mesh.reset(objects);
+        assert!(!refused(&mut mesh), "{namespace} after reset");
     }
 }
 

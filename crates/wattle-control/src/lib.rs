@@ -1,1 +1,26 @@
-//! The control plane: sources, compile, delta xDS, the certificate authority, statuses.
+//! The control plane: sources → compile → delta xDS, the certificate authority, statuses and explanations.
+//!
+//! Owns the composition and what only a control plane does: who may subscribe to what, which proxy acknowledged which
+//! version, virtual addresses, join tokens, the authority's keys at rest. Everything that proxies hear of is decided
+//! in one place, [`hub`](mod@hub), a state machine without I/O on a thread of its own.
+//!
+//! Refuses to know: the proxy, how traffic is carried, what an object looks like on the page of its author.
+//!
+//! Start reading at [`Control::start`], then `hub/mod.rs`, then `serve/discovery.rs` (a stream's life) and
+//! `serve/certificate.rs` (who gets a certificate). [`explain`](mod@explain) and [`offline`] need no running control plane.
+
+mod admin;
+mod config;
+mod control;
+pub mod explain;
+mod hub;
+mod issuer;
+mod metrics;
+pub mod offline;
+mod serve;
+mod store;
+pub mod view;
+mod virtual_ips;
+
+pub use config::ControlConfig;
+pub use control::{Control, StartError};

@@ -38,6 +38,46 @@ fn answers_a_request_in_one_write_and_keeps_the_connection() {
 }
 
 #[test]
+fn a_request_and_its_response_cost_one_write_on_each_side() {
+    run(async {
+        let (near, far) = tokio::io::duplex(1 << 20);
+        let (up, down) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let (limits, far) = (Rc::new(Limits::default()), Counting(far, down.clone()));
+        let _serving = tokio::task::spawn_local(wattle_http::h1::serve(
+            far,
+            Bytes::new(),
+            echo(),
+            limits,
+            Drain::never(),
+        ));
+        let client =
+            wattle_http::h1::Client::new(Counting(near, up.clone()), Rc::new(Limits::default()), None);
+        let head = wattle_http::RequestHead::new(http::Method::POST, "x", "/");
+        let response = client
+            .send(Request::new(head, Bytes::from(vec![b'a'; 4000]).into()))
+            .await
+            .unwrap();
+        assert_eq!(response.body.collect(10_000).await.unwrap().len(), 4009);
+        assert_eq!((up.get(), down.get()), (1, 1));
+    });
+}
+
+#[test]
+fn a_connection_takes_little_memory() {
+    let (near, _far) = tokio::io::duplex(64);
+    let serving = wattle_http::h1::serve(
+        near,
+        Bytes::new(),
+        echo(),
+        Rc::new(Limits::default()),
+        Drain::never(),
+    );
+    assert!(size_of_val(&serving) < 3072, "{} bytes", size_of_val(&serving));
+    assert!(size_of::<Body>() <= 80, "{} bytes", size_of::<Body>());
+    assert!(size_of::<Request>() <= 352, "{} bytes", size_of::<Request>());
+}
+
+#[test]
 fn answers_pipelined_requests_in_order() {
     run(async {
         let answer = talk(echo(), &[b"POST /1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET /2 HTTP/1.1\r\nHost: x\r\n\r\n"]).await;

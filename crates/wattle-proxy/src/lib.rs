@@ -19,5 +19,5 @@ mod run;
 mod settings;
 mod worker;
 
-pub use run::{Running, StartError, run, start};
+pub use run::{Hooks, SetLogLevel, StartError, run};
 pub use settings::{AccessLogTarget, Settings};

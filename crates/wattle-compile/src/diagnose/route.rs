@@ -121,7 +121,7 @@ fn filters(written: &[Filter], field: &str, findings: &mut Findings<'_>) {
 
 fn code(fault: Fault) -> &'static str {
     match fault {
-        Fault::Kind => "backend-kind",
+        Fault::Kind | Fault::External => "backend-kind",
         Fault::NotFound => "backend-not-found",
         Fault::PortNotFound => "backend-port-not-found",
         Fault::NotPermitted => "ref-not-permitted",
@@ -130,7 +130,7 @@ fn code(fault: Fault) -> &'static str {
 
 fn hint(fault: Fault) -> &'static str {
     match fault {
-        Fault::Kind => "refer to a Service",
+        Fault::Kind | Fault::External => "refer to a Service with endpoints",
         Fault::NotFound => "check name and namespace",
         Fault::PortNotFound => "name one of its ports",
         Fault::NotPermitted => "add a ReferenceGrant to the backend's namespace",

@@ -4,7 +4,7 @@ mod front;
 mod reply;
 
 pub(crate) use front::{Asked, Front, Service};
-pub(crate) use reply::{Reply, Trail};
+pub(crate) use reply::{Reply, SERVED_BY, Trail};
 
 use std::future::Future;
 use std::io;

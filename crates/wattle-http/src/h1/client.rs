@@ -1,6 +1,7 @@
 //! The client role: one connection, one request at a time.
 
-use super::exchange::{Exchange, ResponseBody};
+use super::exchange::Exchange;
+use super::response_body::ResponseBody;
 use super::transport::Transport;
 use crate::{Body, Io, Limits, Request, RequestHead, Response, SendError, SendErrorKind};
 use bytes::Bytes;

@@ -7,20 +7,12 @@ use super::framing::Framing;
 use super::outgoing::Encoder;
 use super::parse::{ParsedResponse, parse_response};
 use super::transport::Transport;
-use crate::{
-    Body, BodyError, Frame, Informational, Limits, ParseError, RequestHead, ResponseHead, SendErrorKind,
-};
+use super::upload::{Hold, Upload};
+use crate::{Body, Informational, Limits, ParseError, RequestHead, ResponseHead, SendErrorKind};
 use http::{Method, StatusCode, Version};
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
-use tokio::time::{Sleep, sleep};
 
-/// How long a body is held back for a 100 that a server may never send (RFC 9110 §10.1.1).
-const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 /// Interim responses to one request.
 const MAX_INFORMATIONAL: u32 = 32;
 
@@ -34,47 +26,8 @@ pub(crate) struct Exchange {
     pub(crate) decoder: Decoder,
     pub(crate) upload: Upload,
     /// Both sides keep the connection after this exchange.
-    keep: bool,
+    pub(super) keep: bool,
     interim: u32,
-}
-
-/// The request's body on its way.
-pub(crate) struct Upload {
-    pub(crate) body: Option<Body>,
-    encoder: Encoder,
-    hold: Hold,
-    /// A frame was taken from the body.
-    pub(crate) consumed: bool,
-    /// Writing failed; the response may still be there to read.
-    pub(crate) broken: bool,
-    /// The hold was lifted and the body not asked since.
-    pub(crate) released: bool,
-    /// [`Outgoing::written`](super::outgoing::Outgoing) before this request.
-    written_before: u64,
-    shut: bool,
-}
-
-enum Hold {
-    No,
-    /// For a 100, or until this time.
-    Continue(Pin<Box<Sleep>>),
-    /// For the answer to an upgrade or `CONNECT`.
-    Tunnel,
-}
-
-impl Upload {
-    pub(crate) fn none() -> Self {
-        Self {
-            body: None,
-            encoder: Encoder::Omit,
-            hold: Hold::No,
-            consumed: false,
-            broken: false,
-            released: false,
-            written_before: 0,
-            shut: false,
-        }
-    }
 }
 
 impl Exchange {
@@ -104,94 +57,12 @@ impl Exchange {
             self.transport.out.buffer().truncate(start);
             return Err(body);
         }
-        let hold = match () {
-            () if tunnel => Hold::Tunnel,
-            () if expects_continue(head) && !body.is_end() => Hold::Continue(Box::pin(sleep(CONTINUE_WAIT))),
-            () => Hold::No,
-        };
-        let empty = !tunnel && body.is_end();
-        self.upload = Upload {
-            body: (!empty).then_some(body),
-            encoder,
-            hold,
-            written_before: self.transport.out.written,
-            ..Upload::none()
-        };
+        self.upload = Upload::new(head, body, encoder, self.transport.out.written);
         self.keep = head.version != Version::HTTP_10 || !head.authority.is_empty();
         self.keep &= !crate::has_token(&head.headers, &http::header::CONNECTION, "close");
         self.interim = 0;
         self.requests += 1;
         Ok(())
-    }
-
-    /// Sends what can be sent. Ready when the upload is over, also when writing failed; an error is the body's own.
-    pub(crate) fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
-        loop {
-            let idle = self.gather(cx)?;
-            if self.upload.broken {
-                return Poll::Ready(Ok(()));
-            }
-            let full = self.transport.out.is_full();
-            match self.transport.poll_flush(cx) {
-                Poll::Ready(Ok(())) if full => {}
-                Poll::Ready(Ok(())) if idle => return Poll::Pending,
-                Poll::Ready(Ok(())) => return self.poll_finish(cx),
-                Poll::Ready(Err(_)) => self.break_off(),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    }
-
-    /// Takes frames from the body until the buffer is full or the body waits; true when it waits.
-    fn gather(&mut self, cx: &mut Context<'_>) -> Result<bool, BodyError> {
-        while !self.transport.out.is_full() && !self.upload.broken {
-            if self.upload.poll_hold(cx).is_pending() {
-                return Ok(true);
-            }
-            let Some(body) = &mut self.upload.body else {
-                return Ok(false);
-            };
-            let Poll::Ready(frame) = body.poll_next(cx) else {
-                return Ok(true);
-            };
-            self.upload.consumed = true;
-            let out = &mut self.transport.out;
-            let added = match frame {
-                Some(frame) => match frame? {
-                    Frame::Data(data) => out.data(&mut self.upload.encoder, data),
-                    Frame::Trailers(trailers) => {
-                        self.upload.body = None;
-                        out.end(self.upload.encoder, Some(&trailers))
-                    }
-                },
-                None => {
-                    self.upload.body = None;
-                    out.end(self.upload.encoder, None)
-                }
-            };
-            added.map_err(|_| BodyError::Length)?;
-        }
-        Ok(false)
-    }
-
-    /// A tunnel's upload ends with the end of our direction.
-    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
-        if self.upload.encoder == Encoder::Raw && matches!(self.upload.hold, Hold::No) && !self.upload.shut {
-            // A peer that is gone shows when its direction is read.
-            let _ = ready!(self.transport.poll_shutdown(cx));
-            self.upload.shut = true;
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn break_off(&mut self) {
-        self.upload.broken = true;
-        self.keep = false;
-    }
-
-    /// Whether not a byte of the request was taken.
-    fn is_unsent(&self) -> bool {
-        self.upload.broken && self.transport.out.written == self.upload.written_before
     }
 
     /// The final response's head; interim ones go to `informational`.
@@ -257,18 +128,28 @@ impl Exchange {
                 self.decoder = Decoder::UntilClose;
             }
             _ => {
-                if !matches!(self.upload.hold, Hold::No) {
-                    // Answered without the body: it will not be sent, so what follows on this connection is undefined.
-                    self.keep &= matches!(self.upload.hold, Hold::Tunnel);
-                    self.upload.body = None;
-                    self.upload.hold = Hold::No;
-                    self.upload.encoder = Encoder::Omit;
-                }
+                self.answered(status);
                 self.decoder = Decoder::new(framing, &self.limits);
             }
         }
         self.keep &= parsed.keep_alive && !matches!(framing, Framing::UntilClose | Framing::Tunnel);
         Ok(Some(parsed.head))
+    }
+
+    /// What a final response other than a tunnel's means for a body that was held back.
+    fn answered(&mut self, status: StatusCode) {
+        let hold = std::mem::replace(&mut self.upload.hold, Hold::No);
+        match hold {
+            Hold::No => {}
+            // Not refused: a server that answers while it reads says no 100 any more, but wants the body.
+            Hold::Continue(_) if !status.is_client_error() && !status.is_server_error() => {}
+            Hold::Continue(_) | Hold::Tunnel => {
+                // The body will not be sent; after an announced one, what follows on this connection is undefined.
+                self.keep &= matches!(hold, Hold::Tunnel);
+                self.upload.body = None;
+                self.upload.encoder = Encoder::Omit;
+            }
+        }
     }
 
     pub(crate) fn is_tunnel(&self) -> bool {
@@ -290,95 +171,5 @@ impl Exchange {
             self.upload = Upload::none();
             checkin.check_in(Client(self));
         }
-    }
-}
-
-impl Upload {
-    fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.hold {
-            Hold::No => Poll::Ready(()),
-            Hold::Tunnel => Poll::Pending,
-            Hold::Continue(until) => {
-                ready!(until.as_mut().poll(cx));
-                self.hold = Hold::No;
-                Poll::Ready(())
-            }
-        }
-    }
-}
-
-fn expects_continue(head: &RequestHead) -> bool {
-    head.headers
-        .get(http::header::EXPECT)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-}
-
-/// The body of a response on an HTTP/1 connection, which it owns and gives back at its end.
-pub struct ResponseBody(Option<Box<Exchange>>);
-
-impl ResponseBody {
-    /// The body of a response whose head was read; nothing is left to own when it has none.
-    pub(crate) fn start(exchange: Box<Exchange>) -> Body {
-        if exchange.decoder.is_done() {
-            exchange.release();
-            return Body::Empty;
-        }
-        Body::H1Response(Self(Some(exchange)))
-    }
-
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
-        let Some(exchange) = &mut self.0 else {
-            return Poll::Ready(None);
-        };
-        if let Poll::Ready(Err(error)) = exchange.poll_upload(cx) {
-            self.0 = None;
-            return Poll::Ready(Some(Err(error)));
-        }
-        let frame = ready!(exchange.decoder.poll_frame(&mut exchange.transport, cx));
-        if let Some(Err(_)) = frame {
-            self.0 = None;
-            return Poll::Ready(frame);
-        }
-        exchange.decoder.settle(&mut exchange.transport);
-        // A tunnel's other direction may go on.
-        if exchange.decoder.is_done()
-            && !exchange.is_tunnel()
-            && let Some(exchange) = self.0.take()
-        {
-            exchange.release();
-        }
-        Poll::Ready(frame)
-    }
-
-    pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.0 {
-            Some(exchange) => match ready!(exchange.poll_upload(cx)) {
-                Ok(()) => Poll::Ready(()),
-                Err(_) => {
-                    // Cutting the connection tells the server that the request broke off.
-                    self.0 = None;
-                    Poll::Ready(())
-                }
-            },
-            None => Poll::Ready(()),
-        }
-    }
-
-    pub(crate) fn remaining(&self) -> Option<u64> {
-        self.0
-            .as_ref()
-            .map_or(Some(0), |exchange| exchange.decoder.remaining())
-    }
-
-    pub(crate) fn is_end(&self) -> bool {
-        self.0.is_none()
-    }
-}
-
-impl fmt::Debug for ResponseBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseBody")
-            .field("ended", &self.is_end())
-            .finish_non_exhaustive()
     }
 }

@@ -13,15 +13,17 @@ mod fields;
 mod framing;
 mod outgoing;
 mod parse;
+mod response_body;
 mod server;
 mod target;
 mod timer;
 mod transport;
+mod upload;
 
 pub use client::{Checkin, Client};
 pub use conn::RequestBody;
 pub(crate) use conn::RequestSink;
-pub use exchange::ResponseBody;
+pub use response_body::ResponseBody;
 pub use server::serve;
 
 pub(crate) use chunked::{Chunk, Chunked};

@@ -26,11 +26,7 @@ pub(super) fn request_in(parts: http::request::Parts) -> Result<(RequestHead, bo
         crate::restore_upgrade(&mut headers, protocol);
     }
     let authority = authority(&parts.uri, &mut headers)?;
-    let path = match parts.uri.path_and_query() {
-        _ if method == Method::CONNECT => ByteStr::new(),
-        Some(path) => ByteStr::from(path.as_str()),
-        None => ByteStr::new(),
-    };
+    let path = path_in(&method, &parts.uri)?;
     join_cookies(&mut headers);
     let scheme = if parts.uri.scheme() == Some(&uri::Scheme::HTTPS) {
         Scheme::Https
@@ -51,6 +47,21 @@ pub(super) fn request_in(parts: http::request::Parts) -> Result<(RequestHead, bo
         },
         extended,
     ))
+}
+
+/// A path that does not start with a slash could pass for an absolute target on an HTTP/1 hop behind us.
+fn path_in(method: &Method, uri: &Uri) -> Result<ByteStr, ParseError> {
+    if *method == Method::CONNECT {
+        return Ok(ByteStr::new());
+    }
+    let path = uri
+        .path_and_query()
+        .map(uri::PathAndQuery::as_str)
+        .unwrap_or_default();
+    if path.starts_with('/') || (path == "*" && *method == Method::OPTIONS) {
+        return Ok(ByteStr::from(path));
+    }
+    Err(ParseError::Target)
 }
 
 fn authority(uri: &Uri, headers: &mut HeaderMap) -> Result<ByteStr, ParseError> {

@@ -7,6 +7,7 @@ mod batch;
 mod body;
 mod client;
 mod convert;
+mod pending;
 mod ping;
 mod server;
 

@@ -15,6 +15,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
+use http::header::EXPECT;
 use http::{Method, StatusCode};
 use std::cell::RefCell;
 use std::fmt;
@@ -142,6 +143,15 @@ async fn stream<H: Handler>(
     let connect = head.method == Method::CONNECT;
     let body = StreamBody::start(recv, convert::content_length(&head.headers), None, None);
     let informational = Informational(Sink::H2(InformationalSink(respond.clone())));
+    if head
+        .headers
+        .get(EXPECT)
+        .is_some_and(|expect| expect == "100-continue")
+        && !body.is_end()
+    {
+        // At once: the window bounds what comes of it.
+        informational.send(&ResponseHead::new(StatusCode::CONTINUE));
+    }
     let response = {
         let mut handling = pin!(handler.handle(Request {
             head,

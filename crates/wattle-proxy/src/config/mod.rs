@@ -9,6 +9,6 @@ mod saved;
 mod stream;
 
 pub(crate) use held::Held;
-pub(crate) use news::{Ask, Feed, News, Post};
+pub(crate) use news::{Ask, Feed, MAX_ASKS, News, Post};
 pub(crate) use saved::{Saved, write_private};
 pub(crate) use stream::{ConfigDump, ConfigTask, StreamHealth};

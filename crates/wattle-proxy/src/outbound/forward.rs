@@ -11,7 +11,7 @@ use wattle_http::{Request, Response, SendError};
 use wattle_model::{Backend, Reason};
 
 use super::metrics;
-use crate::phases::connect::{self, ConnectFailure, Connection, Wanted};
+use crate::phases::connect::{self, ConnectFailure, Connection, Pool, Wanted};
 use crate::phases::exchange;
 use crate::phases::pick;
 use crate::phases::record::Record;
@@ -109,10 +109,7 @@ impl Forward<'_> {
                     continue;
                 }
             };
-            let pool = match &connection {
-                Connection::Multiplexed { pool, .. } => Some(pool.clone()),
-                Connection::Http1(_) => None,
-            };
+            let pool = connection.pool();
             match self.send(connection, request).await {
                 Tried::Response(response) => {
                     picked.outcome(elapsed(), verdict(&response, grpc));
@@ -173,7 +170,7 @@ impl Forward<'_> {
     }
 }
 
-type Answer = (Box<Response>, Option<wattle_balance::Shared<wattle_http::h2::Client>>);
+type Answer = (Box<Response>, Option<Pool>);
 
 fn ended(last: Option<(Reason, Picked<Upstream>)>) -> (Result<Answer, Reason>, Option<Picked<Upstream>>) {
     match last {

@@ -9,12 +9,13 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderValue, Method, Version, header};
 use tokio::time::Sleep;
-use wattle_balance::{Picked, Shared};
-use wattle_http::{Body, BodyError, ByteStr, Frame, RequestHead, ResponseHead, Watch, h2};
+use wattle_balance::Picked;
+use wattle_http::{Body, BodyError, ByteStr, Frame, RequestHead, ResponseHead, Watch};
 use wattle_model::Reason;
 use wattle_telemetry::access::AccessRecord;
 use wattle_telemetry::{EdgeMetrics, Exchange, ResponseFlags, Status};
 
+use super::connect::Pool;
 use super::reply;
 use crate::worker::{Upstream, Worker};
 
@@ -33,7 +34,7 @@ pub(crate) struct Record {
     /// Held until the response has passed: its endpoint is busy as long.
     picked: Option<Picked<Upstream>>,
     /// Hears that the stream ended.
-    pool: Option<Shared<h2::Client>>,
+    pool: Option<Pool>,
     done: bool,
 }
 
@@ -168,7 +169,7 @@ impl Record {
     }
 
     /// Keeps the endpoint busy, and its pool informed, until the response has passed.
-    pub(crate) fn hold(&mut self, picked: Option<Picked<Upstream>>, pool: Option<Shared<h2::Client>>) {
+    pub(crate) fn hold(&mut self, picked: Option<Picked<Upstream>>, pool: Option<Pool>) {
         self.picked = picked;
         self.pool = pool;
     }

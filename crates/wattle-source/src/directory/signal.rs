@@ -122,7 +122,7 @@ impl Watch {
             let next = timeout_at(quiet.min(patience), self.notices.arrived.notified()).await;
             if next.is_err() || Instant::now() >= patience {
                 let force = self.notices.take();
-                
+                self.unfollow(&force);
                 return force;
             }
         }

@@ -63,8 +63,16 @@ pub(crate) async fn exchange(
     body: Bytes,
 ) -> anyhow::Result<Answer> {
     let head = RequestHead::new(method, authority.to_owned(), path.to_owned());
-    let (head, body) = client_simple::fetch(io, head, body, MAX_ANSWER).await?;
-    Ok((head.status, body))
+    // The error holds the request, which cannot leave this thread: its sentences can.
+    let fetched = client_simple::fetch(io, head, body, MAX_ANSWER).await.map_err(|error| anyhow!(sentence(&error)))?;
+    Ok((fetched.0.status, fetched.1))
+}
+
+fn sentence(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {}", sentence(cause)),
+        None => error.to_string(),
+    }
 }
 
 async fn in_time<T>(patience: Duration, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

@@ -4,6 +4,8 @@ pub(crate) mod ask;
 mod base;
 mod find;
 mod place;
+#[path = "../../../wattle-control/src/view.rs"]
+pub(crate) mod view;
 
 pub(crate) use base::base;
 pub(crate) use find::{find, is_alive};

@@ -36,7 +36,8 @@ impl<H: Handler> Server<H> {
             return Box::pin(self.answer(sorry, asked)).await;
         }
         let encoder = encoder(&head, &body, asked, tunnel);
-        let keep = !tunnel && self.keeps(asked, encoder);
+        let closes = crate::has_token(&head.headers, &http::header::CONNECTION, "close");
+        let keep = !tunnel && !closes && self.keeps(asked, encoder);
         {
             let mut conn = self.conn.borrow_mut();
             conn.decide_tunnel(tunnel);

@@ -16,9 +16,22 @@ use crate::worker::{HttpPool, Upstream, Worker};
 /// A connection with room for one request.
 pub(crate) enum Connection {
     /// Shared by many requests; `marked` when HTTP/1 requests travel on it as such.
-    Multiplexed { client: h2::Client, pool: Shared<h2::Client>, marked: bool },
+    Multiplexed { client: h2::Client, pool: Pool, marked: bool },
     /// For this request alone.
     Http1(h1::Client),
+}
+
+/// Where multiplexed connections are kept.
+pub(crate) type Pool = Shared<h2::Client>;
+
+impl Connection {
+    /// The pool to tell when the request's stream has ended.
+    pub(crate) fn pool(&self) -> Option<Pool> {
+        match self {
+            Self::Multiplexed { pool, .. } => Some(pool.clone()),
+            Self::Http1(_) => None,
+        }
+    }
 }
 
 /// What a request needs of its connection.
@@ -85,7 +98,7 @@ pub(crate) async fn app(
     worker: &Worker,
     address: SocketAddr,
     http1: &Rc<HttpPool>,
-    http2: &Shared<h2::Client>,
+    http2: &Pool,
     wanted: Wanted,
 ) -> Result<Connection, ConnectFailure> {
     let dial = async || {
@@ -127,7 +140,7 @@ async fn single(
 
 async fn multiplexed(
     worker: &Worker,
-    pool: &Shared<h2::Client>,
+    pool: &Pool,
     marked: bool,
     dial: impl AsyncFnOnce() -> Result<Dialled, ConnectFailure>,
 ) -> Result<Connection, ConnectFailure> {

@@ -1,5 +1,9 @@
 //! Where another service is, and why it could not be asked.
 
+mod client;
+
+pub(crate) use client::{Answer, Client, Question};
+
 use crate::settings::{Name, SettingsError};
 use std::io;
 use std::time::Duration;
@@ -87,6 +91,8 @@ pub(crate) enum Failure {
     Status { status: u16, text: String },
     #[error("answered with grpc-status {code}: {message}")]
     Grpc { code: u32, message: String },
+    #[error("refused: {0}")]
+    Refused(String),
     #[error("answered what cannot be read: {0}")]
     Unreadable(String),
 }

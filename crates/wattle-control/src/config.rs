@@ -1,0 +1,50 @@
+//! What a control plane is told when it starts.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use wattle_compile::Settings;
+
+/// Start-up settings of a control plane.
+#[derive(Clone, Debug)]
+pub struct ControlConfig {
+    /// Directories of manifests, watched; where two hold the same object the first wins.
+    pub directories: Vec<PathBuf>,
+    /// Discovery and certificates for proxies, over mutual TLS; default `0.0.0.0:15012`.
+    pub discovery: SocketAddr,
+    /// `/metrics`, `/ready` and `/healthz` for scrapers and probes; default `0.0.0.0:15014`.
+    pub metrics: SocketAddr,
+    /// Unix socket of the admin API, only for its owner; default `admin.sock` in [`Self::state`].
+    pub admin: PathBuf,
+    /// Directory for what must survive a restart: keys, join tokens, virtual addresses; only for its owner.
+    pub state: PathBuf,
+    /// Trust domain, DNS domain, root namespace and cluster name.
+    pub settings: Settings,
+    /// Life of a workload's certificate, default and at most 24 h.
+    pub certificate_ttl: Duration,
+    /// Longest wait for streams to end when stopping, default 2 s.
+    pub drain: Duration,
+}
+
+impl ControlConfig {
+    /// Defaults of DESIGN §8 with this state directory and these directories of manifests.
+    pub fn new(state: impl Into<PathBuf>, directories: Vec<PathBuf>) -> Self {
+        let state = state.into();
+        Self {
+            directories,
+            discovery: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 15012)),
+            metrics: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 15014)),
+            admin: state.join("admin.sock"),
+            state,
+            settings: Settings::default(),
+            certificate_ttl: Duration::from_secs(24 * 3600),
+            drain: Duration::from_secs(2),
+        }
+    }
+
+    /// Where the trust bundle is written for proxies and the supervisor.
+    pub fn roots_path(&self) -> PathBuf {
+        self.state.join("roots.pem")
+    }
+}

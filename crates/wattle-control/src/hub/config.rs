@@ -1,0 +1,111 @@
+//! Batches of the sources, taken in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use wattle_api::{Diagnostic, Kind, Object, ObjectKey, Severity};
+use wattle_source::{Batch, Event, Snapshot};
+
+use super::Hub;
+use crate::offline;
+
+/// What a batch asks for beyond being taken in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// An endpoint went away or is not healthy any more: proxies are told at once.
+    pub(crate) urgent: bool,
+    /// Services or their virtual addresses changed.
+    pub(crate) services: bool,
+}
+
+impl Hub {
+    /// Takes in a batch; [`Hub::flush`] tells the proxies.
+    pub(crate) fn apply(&mut self, batch: Batch) -> Taken {
+        let mut taken = Taken::default();
+        for event in batch {
+            match event {
+                Event::Reset(snapshot) => {
+                    self.reset(snapshot);
+                    taken = Taken { urgent: true, services: true };
+                }
+                Event::Apply(object) | Event::Rewritten(object) => self.put(object, &mut taken),
+                Event::Unreadable(unreadable) => self.mesh.refuse(unreadable.key),
+                Event::Delete(key) => {
+                    taken.urgent |= key.kind == Kind::WorkloadEntry;
+                    taken.services |= key.kind == Kind::Service;
+                    self.mesh.delete(&key);
+                }
+                Event::Diagnosed { file, diagnostics } => {
+                    if diagnostics.is_empty() {
+                        self.remarks.remove(&file);
+                    } else {
+                        self.remarks.insert(file, diagnostics);
+                    }
+                }
+            }
+        }
+        if taken.services {
+            self.virtual_ips.serve(&mut self.mesh);
+        }
+        taken
+    }
+
+    fn put(&mut self, object: Arc<Object>, taken: &mut Taken) {
+        match &*object {
+            Object::Service(_) => taken.services = true,
+            Object::WorkloadEntry(entry) => taken.urgent |= entry.spec.healthy == Some(false),
+            _ => {}
+        }
+        self.mesh.apply(Arc::unwrap_or_clone(object));
+    }
+
+    fn reset(&mut self, snapshot: Snapshot) {
+        let known: Vec<ObjectKey> = snapshot.unreadable.into_iter().map(|unreadable| unreadable.key).collect();
+        self.mesh.reset(snapshot.objects.into_iter().map(Arc::unwrap_or_clone).collect());
+        for key in known {
+            self.mesh.refuse(key);
+        }
+        let mut remarks: BTreeMap<Arc<str>, Vec<Diagnostic>> = BTreeMap::new();
+        for diagnostic in snapshot.diagnostics {
+            remarks.entry(diagnostic.file.clone()).or_default().push(diagnostic);
+        }
+        self.remarks = remarks;
+        self.begin();
+    }
+
+    /// The sources have said what they hold: those who waited are answered.
+    fn begin(&mut self) {
+        if std::mem::replace(&mut self.ready, true) {
+            return;
+        }
+        let ids: Vec<_> = self.streams.keys().copied().collect();
+        for id in ids {
+            let names: Vec<_> = self.streams.get(&id).map(|stream| stream.publisher.wanted().collect()).unwrap_or_default();
+            for name in names {
+                if let Err(denied) = self.subscribe(id, &name) {
+                    self.closed(id);
+                    self.outbox.push((id, Err(denied)));
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Everything to be said about the config, by file and place.
+    pub(crate) fn diagnostics(&self) -> Vec<Diagnostic> {
+        let mut all: Vec<_> = self.remarks.values().flatten().cloned().collect();
+        all.extend(self.mesh.diagnostics());
+        offline::sort(&mut all);
+        all
+    }
+
+    /// Brings the gauges about the config up to date.
+    pub(crate) fn measure(&self) {
+        let diagnostics = self.diagnostics();
+        let of = |severity| diagnostics.iter().filter(|found| found.severity == severity).count() as u64;
+        self.metrics.config_errors.store(of(Severity::Error), Ordering::Relaxed);
+        self.metrics.config_warnings.store(of(Severity::Warning), Ordering::Relaxed);
+        self.metrics.objects.store(self.mesh.objects().count() as u64, Ordering::Relaxed);
+    }
+}

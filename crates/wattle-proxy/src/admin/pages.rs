@@ -1,0 +1,190 @@
+//! The pages themselves.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use serde_json::json;
+use tokio::sync::Notify;
+use wattle_http::{Body, Request, Response};
+use wattle_telemetry::{Registry, text};
+use wattle_wire::Resource;
+
+use crate::config::{ConfigDump, StreamHealth};
+use crate::identity::IdentityHealth;
+use crate::run::Hooks;
+use crate::settings::Settings;
+
+/// Who may see a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Processes of the workload's own network namespace.
+    Local,
+    /// Whoever reaches the status port.
+    Anyone,
+}
+
+/// What the pages tell.
+pub(crate) struct Facts {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) stream: Arc<StreamHealth>,
+    pub(crate) identity: Arc<IdentityHealth>,
+    pub(crate) dump: Arc<ArcSwap<ConfigDump>>,
+    pub(crate) drain: Arc<Notify>,
+    pub(crate) renew: Arc<Notify>,
+    pub(crate) hooks: Hooks,
+}
+
+impl Facts {
+    /// Answers one request.
+    pub(crate) async fn page(&self, audience: Audience, request: Request) -> Response {
+        let target = request.head.path_and_query.as_str();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let local = audience == Audience::Local;
+        match (&request.head.method, path) {
+            (&Method::GET, "/ready" | "/healthz/ready") => self.ready(),
+            (&Method::GET, "/metrics" | "/stats/prometheus") => {
+                typed("text/plain; version=0.0.4", self.metrics())
+            }
+            (&Method::GET, "/stats") => json_page(&json!(self.registry.snapshot())),
+            (&Method::GET, "/status") => json_page(&self.status()),
+            (&Method::GET, "/config") if local => self.config(),
+            (&Method::POST, "/drain") if local => {
+                self.drain.notify_one();
+                plain(StatusCode::OK, "draining\n")
+            }
+            (&Method::POST, "/renew") if local => {
+                self.renew.notify_one();
+                plain(StatusCode::OK, "renewing the certificate\n")
+            }
+            (&Method::POST, "/logging") if local => self.logging(query),
+            (_, "/" | "/help") => plain(StatusCode::OK, HELP),
+            _ => plain(StatusCode::NOT_FOUND, "no such page, see /help\n"),
+        }
+    }
+
+    /// Ready once there is a certificate and the workload's own config.
+    fn is_ready(&self) -> bool {
+        self.identity.not_after_secs.load(Relaxed) > unix_now() && self.stream.inbound_known.load(Relaxed)
+    }
+
+    fn ready(&self) -> Response {
+        if self.is_ready() {
+            return plain(StatusCode::OK, "ready\n");
+        }
+        let missing = match self.identity.not_after_secs.load(Relaxed) > unix_now() {
+            true => "waiting for the workload's configuration\n",
+            false => "waiting for a certificate\n",
+        };
+        plain(StatusCode::SERVICE_UNAVAILABLE, missing)
+    }
+
+    fn status(&self) -> serde_json::Value {
+        json!({
+            "id": self.settings.id.as_str(),
+            "instance": self.settings.instance,
+            "version": env!("CARGO_PKG_VERSION"),
+            "ready": self.is_ready(),
+            "control": {
+                "address": self.settings.control.to_string(),
+                "connected": self.stream.connected.load(Relaxed),
+                "last_heard_secs": self.stream.last_heard_secs.load(Relaxed),
+                "rejected": self.stream.rejected.load(Relaxed),
+                "held": self.stream.held.load(Relaxed),
+            },
+            "certificate": {
+                "not_after_secs": self.identity.not_after_secs.load(Relaxed),
+                "renewals": self.identity.renewals.load(Relaxed),
+                "failures": self.identity.failures.load(Relaxed),
+            },
+        })
+    }
+
+    /// Resources held, decoded.
+    fn config(&self) -> Response {
+        let dump = self.dump.load();
+        let resources: Vec<_> = dump
+            .resources
+            .iter()
+            .map(|(name, encoded)| {
+                let decoded = Resource::decode(name.kind, &encoded.bytes);
+                json!({
+                    "kind": name.kind.as_str(),
+                    "name": &*name.name,
+                    "version": &*encoded.version,
+                    "bytes": encoded.bytes.len(),
+                    "value": decoded.map_or_else(|error| error.to_string(), |value| format!("{value:#?}")),
+                })
+            })
+            .collect();
+        json_page(&json!(resources))
+    }
+
+    fn metrics(&self) -> String {
+        let mut out = text(&self.registry);
+        for (name, help, value) in [
+            ("wattle_proxy_control_connected", "Whether a discovery stream is open.", u64::from(self.stream.connected.load(Relaxed))),
+            ("wattle_proxy_control_last_heard_seconds", "Time of the last word of the control plane.", self.stream.last_heard_secs.load(Relaxed)),
+            ("wattle_proxy_config_resources", "Resources held.", self.stream.held.load(Relaxed)),
+            ("wattle_proxy_config_rejected", "Resources refused since start.", self.stream.rejected.load(Relaxed)),
+            ("wattle_proxy_certificate_expiry_seconds", "End of the certificate in use.", self.identity.not_after_secs.load(Relaxed)),
+            ("wattle_proxy_certificate_renewals", "Certificates obtained since start.", self.identity.renewals.load(Relaxed)),
+            ("wattle_proxy_certificate_failures", "Failed requests for a certificate since start.", self.identity.failures.load(Relaxed)),
+        ] {
+            out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"));
+        }
+        out
+    }
+
+    /// `POST /logging?level=debug`.
+    fn logging(&self, query: &str) -> Response {
+        let level = query.split('&').find_map(|pair| pair.strip_prefix("level="));
+        match (level, &self.hooks.set_log_level) {
+            (None, _) => plain(StatusCode::BAD_REQUEST, "query parameter \"level\" is missing: error, warn, info, debug or trace\n"),
+            (Some(_), None) => plain(StatusCode::NOT_IMPLEMENTED, "the log level of this process is fixed\n"),
+            (Some(level), Some(set)) => match set(level) {
+                Ok(()) => plain(StatusCode::OK, "log level set\n"),
+                Err(problem) => typed_status(StatusCode::BAD_REQUEST, "text/plain", format!("{problem}\n")),
+            },
+        }
+    }
+}
+
+const HELP: &str = "\
+GET  /ready          200 once certificate and configuration are in
+GET  /metrics        Prometheus text format
+GET  /stats          edges with counts and latency, JSON
+GET  /status         identity, control plane, certificate, JSON
+GET  /config         resources held, JSON (loopback only)
+POST /drain          finish open work, then end (loopback only)
+POST /renew          ask for a new certificate now (loopback only)
+POST /logging?level= change the log level (loopback only)
+";
+
+fn plain(status: StatusCode, text: &'static str) -> Response {
+    let mut response = Response::new(status, Body::full(Bytes::from_static(text.as_bytes())));
+    response.head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}
+
+fn json_page(value: &serde_json::Value) -> Response {
+    typed("application/json", value.to_string())
+}
+
+fn typed(content_type: &'static str, text: String) -> Response {
+    typed_status(StatusCode::OK, content_type, text)
+}
+
+fn typed_status(status: StatusCode, content_type: &'static str, text: String) -> Response {
+    let mut response = Response::new(status, Body::full(Bytes::from(text)));
+    response.head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,52 @@
+//! The admin and status listeners, on the main thread: a scrape never delays a request.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use wattle_http::{DrainSignal, Handler, Limits, Request, Response, h1};
+use wattle_net::{ListenOptions, listen};
+
+use super::pages::{Audience, Facts};
+
+/// Connections served at once; a further one waits in the kernel's queue.
+const MAX_CONNECTIONS: usize = 64;
+
+struct Pages {
+    facts: Rc<Facts>,
+    audience: Audience,
+}
+
+impl Handler for Pages {
+    async fn handle(&self, request: Request) -> Response {
+        self.facts.page(self.audience, request).await
+    }
+}
+
+/// Opens both listeners and serves them in tasks of this thread.
+pub(crate) fn serve(facts: &Rc<Facts>, admin: SocketAddr, status: SocketAddr) -> io::Result<()> {
+    for (address, audience) in [(admin, Audience::Local), (status, Audience::Anyone)] {
+        let options = ListenOptions { reuse_port: false, ..ListenOptions::default() };
+        let listener = listen(address, &options)
+            .map_err(|error| io::Error::new(error.kind(), format!("admin listener on {address}: {error}")))?;
+        let pages = Rc::new(Pages { facts: facts.clone(), audience });
+        tokio::task::spawn_local(accept(listener, pages));
+    }
+    Ok(())
+}
+
+async fn accept(listener: tokio::net::TcpListener, pages: Rc<Pages>) {
+    let limits = Rc::new(Limits::default());
+    let places = std::sync::Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
+    let signal = DrainSignal::new();
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let Ok((socket, _)) = listener.accept().await else { continue };
+        let serving = h1::serve(socket, Bytes::new(), pages.clone(), limits.clone(), signal.subscribe());
+        tokio::task::spawn_local(async move {
+            let _ = serving.await;
+            drop(place);
+        });
+    }
+}

@@ -1,0 +1,45 @@
+//! The application's ports as upstreams: connections this worker keeps to them.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use hashbrown::HashMap;
+use wattle_balance::{Shared, SharedLimits};
+use wattle_http::h2;
+
+use crate::worker::{HttpPool, Worker};
+
+/// Most ports remembered; a workload has few, and a scan of all of them must not fill memory.
+const MAX_PORTS: usize = 1024;
+
+/// One port of the application.
+pub(crate) struct App {
+    pub(crate) address: SocketAddr,
+    pub(crate) http1: Rc<HttpPool>,
+    pub(crate) http2: Shared<h2::Client>,
+}
+
+/// Ports of the application by address.
+#[derive(Default)]
+pub(crate) struct Apps(RefCell<HashMap<SocketAddr, Rc<App>>>);
+
+impl Apps {
+    /// The application's port at `address`.
+    pub(crate) fn at(&self, worker: &Worker, address: SocketAddr) -> Rc<App> {
+        let mut apps = self.0.borrow_mut();
+        if apps.len() >= MAX_PORTS {
+            apps.retain(|_, app| Rc::strong_count(app) > 1);
+        }
+        let make = || {
+            let limits = SharedLimits::default();
+            Rc::new(App { address, http1: HttpPool::new(worker), http2: Shared::new(limits) })
+        };
+        apps.entry(address).or_insert_with(make).clone()
+    }
+
+    /// Closes connections that were idle too long.
+    pub(crate) fn sweep(&self, now: u64) {
+        self.0.borrow().values().for_each(|app| app.http1.sweep(now, false));
+    }
+}

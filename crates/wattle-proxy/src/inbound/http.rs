@@ -1,0 +1,121 @@
+//! Requests to the workload: authorize → transform → connect → exchange → record.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use http::HeaderValue;
+use wattle_http::{Handler, ParseError, Request, Response, ResponseHead, SendError};
+use wattle_model::Reason;
+use wattle_net::Stream;
+use wattle_telemetry::EdgeMetrics;
+
+use super::apps::App;
+use super::{Arrived, Who, metrics};
+use crate::phases::connect::{self, Pool, Wanted};
+use crate::phases::record::Record;
+use crate::phases::{authorize, exchange, reply, route, transform};
+use crate::worker::Worker;
+
+/// Times a request is sent again because a kept connection turned out to be closed.
+const MAX_STALE: usize = 8;
+
+/// Requests of one connection to the workload.
+pub(super) struct Requests {
+    worker: Rc<Worker>,
+    app: Rc<App>,
+    /// HTTP/1 messages travel on this HTTP/2 connection as such.
+    marked: bool,
+    who: Rc<Who>,
+    client_cert: Option<HeaderValue>,
+    http_metrics: OnceCell<Rc<EdgeMetrics>>,
+    grpc_metrics: OnceCell<Rc<EdgeMetrics>>,
+}
+
+impl Requests {
+    /// Takes the stream of a connection apart from what its requests share.
+    pub(super) fn on(worker: &Rc<Worker>, arrived: Arrived, marked: bool) -> (Stream, Rc<Self>) {
+        let Arrived { stream, who } = arrived;
+        let own = worker.settings.id.as_str();
+        let requests = Self {
+            worker: worker.clone(),
+            app: worker.apps.at(worker, who.local),
+            marked,
+            client_cert: who.peer.as_ref().and_then(|peer| transform::client_cert(own, peer.as_str())),
+            who,
+            http_metrics: OnceCell::new(),
+            grpc_metrics: OnceCell::new(),
+        };
+        (stream, Rc::new(requests))
+    }
+
+    fn metrics(&self, grpc: bool) -> Rc<EdgeMetrics> {
+        let cell = if grpc { &self.grpc_metrics } else { &self.http_metrics };
+        cell.get_or_init(|| metrics::http(&self.worker, &self.who, grpc)).clone()
+    }
+
+    /// May the request in? By the policy as it is now, so that a change applies to kept connections.
+    fn authorize(&self, request: &Request) -> Result<(), Reason> {
+        let inbound = self.worker.inbound().ok_or(Reason::ConfigUnavailable)?;
+        let connection = authorize::facts(self.who.peer.as_ref(), self.who.downstream.ip(), self.who.local.port());
+        authorize::authorize(&inbound, &connection, Some(&route::facts(&request.head)))
+    }
+
+    async fn send(&self, request: Request) -> Result<(Response, Option<Pool>), Reason> {
+        let wanted = Wanted::by(&request.head);
+        let mut request = Box::new(request);
+        for _ in 0..MAX_STALE {
+            let App { address, http1, http2 } = &*self.app;
+            let connection = connect::app(&self.worker, *address, http1, http2, wanted).await.map_err(|failure| {
+                tracing::debug!(port = address.port(), cause = failure.cause, "application not reached");
+                failure.reason
+            })?;
+            let pool = connection.pool();
+            match exchange::exchange(connection, *request).await {
+                Ok(response) => return Ok((response, pool)),
+                Err(SendError { request: Some(again), reused: true, .. }) => request = again,
+                Err(error) => return Err(exchange::reason(&error.kind)),
+            }
+        }
+        Err(Reason::UpstreamResetBeforeResponse)
+    }
+
+    fn refused(&self, mut record: Record, reason: Reason) -> Response {
+        record.local(reason);
+        let mut response = reply::local(reason, record.is_grpc());
+        response.body = record.watch(response.body);
+        response
+    }
+}
+
+impl Handler for Requests {
+    async fn handle(&self, mut request: Request) -> Response {
+        if self.marked {
+            transform::unmark_request(&mut request.head);
+        }
+        let mut record =
+            Record::begin(&self.worker, &request.head, &mut request.body, self.who.downstream, self.who.local);
+        record.on(self.metrics(record.is_grpc()));
+        record.name(|names| names.source = self.who.peer.as_ref().map(|id| id.as_str().into()));
+        if let Err(reason) = self.authorize(&request) {
+            return self.refused(record, reason);
+        }
+        transform::leave_downstream(&mut request.head);
+        transform::name_peer(&mut request.head.headers, self.client_cert.as_ref());
+        let (mut response, pool) = match self.send(request).await {
+            Ok(answered) => answered,
+            Err(reason) => return self.refused(record, reason),
+        };
+        record.answered(self.who.local, &response.head);
+        record.hold(None, pool);
+        transform::leave_upstream(&mut response.head);
+        if self.marked {
+            transform::mark_response(&mut response.head);
+        }
+        response.body = record.watch(response.body);
+        response
+    }
+
+    fn refuse(&self, error: &ParseError) -> ResponseHead {
+        reply::refusal(error)
+    }
+}

@@ -1,0 +1,119 @@
+//! The inbound side: what comes to the workload. Reads as the order of the phases.
+
+mod apps;
+mod http;
+mod metrics;
+mod plaintext;
+mod tcp;
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use wattle_http::{h1, h2};
+use wattle_identity::SpiffeId;
+use wattle_model::{Inbound, MtlsMode, Protocol};
+use wattle_net::Stream;
+
+use crate::identity::Alpn;
+use crate::phases::accept::{Accepted, accept};
+use crate::phases::detect::{self, Spoken};
+use crate::phases::identify::{self, Identified};
+use crate::phases::relay::Opaque;
+use crate::phases::reply;
+use crate::worker::Worker;
+pub(crate) use apps::Apps;
+use http::Requests;
+
+/// A connection to the workload whose peer is known, or known to be nobody.
+pub(crate) struct Arrived {
+    pub(crate) stream: Stream,
+    pub(crate) who: Rc<Who>,
+}
+
+/// Who connected, and where to.
+pub(crate) struct Who {
+    /// Address of the peer.
+    pub(crate) downstream: SocketAddr,
+    /// Address of the workload that was dialled.
+    pub(crate) local: SocketAddr,
+    /// Who it is; `None` for plaintext.
+    pub(crate) peer: Option<SpiffeId>,
+}
+
+/// Serves one connection to the workload.
+pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, peer: SocketAddr) {
+    let Some(accepted) = accept(&worker, socket, peer, worker.settings.inbound) else { return };
+    let Some(inbound) = worker.inbound_ready().await else {
+        tracing::warn!(%peer, "connection refused: no configuration for the workload yet");
+        return accepted.stream.abort();
+    };
+    if let Err(error) = arrive(&worker, accepted, &inbound).await {
+        tracing::debug!(%peer, %error, "connection failed");
+    }
+}
+
+/// Mutual TLS or plaintext: by what the client says first, and by what the port asks for.
+async fn arrive(worker: &Rc<Worker>, mut accepted: Accepted, inbound: &Inbound) -> io::Result<()> {
+    let port = inbound.port(accepted.destination.port());
+    let strict = port.mtls == MtlsMode::Strict;
+    // A strict port hears the client first in any case; elsewhere a server may speak first.
+    match detect::client_hello(&mut accepted.stream, strict).await? {
+        Some(Spoken::Tls(hello)) if strict || identify::is_mesh(&hello) => secured(worker, accepted).await,
+        spoken => plaintext::serve(worker, accepted, spoken, port.protocol).await,
+    }
+}
+
+async fn secured(worker: &Rc<Worker>, accepted: Accepted) -> io::Result<()> {
+    let Accepted { stream, peer, destination } = accepted;
+    let Identified { stream, peer: id, alpn } = match identify::identify(worker, stream).await {
+        Ok(identified) => identified,
+        Err(turned_away) => {
+            identify::log(&turned_away, peer, destination.port());
+            metrics::turned_away(worker, turned_away.reason);
+            let opaque = Opaque::begin(worker, peer, destination);
+            opaque.refused(worker, None, turned_away.reason, reply::flags(wattle_model::Reason::DownstreamTlsFailure));
+            return Ok(());
+        }
+    };
+    let arrived = Arrived { stream, who: Rc::new(Who { downstream: peer, local: destination, peer: Some(id) }) };
+    match alpn {
+        Some(Alpn::Multiplexed) => serve_http2(worker, arrived, true).await,
+        Some(Alpn::Http2) => serve_http2(worker, arrived, false).await,
+        Some(Alpn::Http1) => serve_http1(worker, arrived).await,
+        Some(Alpn::Opaque) => tcp::carry(worker, arrived).await,
+        None => by_bytes(worker, arrived).await?,
+    }
+    Ok(())
+}
+
+/// The peer named no protocol: the declared one, else what its bytes say.
+async fn by_bytes(worker: &Rc<Worker>, mut arrived: Arrived) -> io::Result<()> {
+    let declared = worker.inbound().map_or(Protocol::Detect, |i| i.port(arrived.who.local.port()).protocol);
+    match detect::spoken(&mut arrived.stream, declared).await? {
+        Spoken::Http1 => serve_http1(worker, arrived).await,
+        Spoken::Http2 => serve_http2(worker, arrived, false).await,
+        Spoken::Tls(_) | Spoken::Opaque | Spoken::Silent => tcp::carry(worker, arrived).await,
+    }
+    Ok(())
+}
+
+pub(crate) async fn serve_http1(worker: &Rc<Worker>, arrived: Arrived) {
+    let downstream = arrived.who.downstream;
+    let (stream, requests) = Requests::on(worker, arrived, false);
+    let (limits, drain) = (worker.limits.clone(), worker.http_drain.subscribe());
+    if let Err(error) = h1::serve(stream, Bytes::new(), requests, limits, drain).await {
+        tracing::debug!(peer = %downstream, %error, "http connection ended");
+    }
+}
+
+pub(crate) async fn serve_http2(worker: &Rc<Worker>, arrived: Arrived, marked: bool) {
+    let downstream = arrived.who.downstream;
+    let (stream, requests) = Requests::on(worker, arrived, marked);
+    let (limits, drain) = (worker.limits.clone(), worker.http_drain.subscribe());
+    if let Err(error) = h2::serve(stream, Bytes::new(), requests, limits, drain).await {
+        tracing::debug!(peer = %downstream, %error, "http/2 connection ended");
+    }
+}

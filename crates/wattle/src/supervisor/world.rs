@@ -1,0 +1,153 @@
+//! What all instances of one mesh share: bridge, addresses, state directory, board and screen.
+
+use std::cell::{Cell, RefCell};
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::{DirBuilderExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use wattle_capture::bridge::Plan;
+use wattle_capture::exec::Bind;
+use wattle_capture::names::{RESOLV_CONF, nsswitch};
+use wattle_capture::privileges::{Exemption, PROXY_UID};
+use wattle_capture::{Allocator, Bridge};
+use wattle_telemetry::Snapshot;
+
+use crate::mesh::Place;
+
+use super::assignment::Assignment;
+use super::names::Directory;
+use super::screen::Screen;
+use super::status::Board;
+
+/// Where the control plane serves discovery and certificates, on the bridge.
+const DISCOVERY_PORT: u16 = 15012;
+
+/// The shared part of a mesh.
+pub(crate) struct World {
+    /// What to run and how.
+    pub(crate) assignment: Assignment,
+    /// Where things are kept.
+    pub(crate) place: Place,
+    /// The mesh's own subnet.
+    pub(crate) bridge: Arc<Bridge>,
+    /// Addresses of workloads.
+    pub(crate) addresses: RefCell<Allocator>,
+    /// How proxies are kept out of the redirection, and whether other users exist here.
+    pub(crate) exemption: Exemption,
+    /// How instances are doing.
+    pub(crate) board: Board,
+    /// What the terminal shows.
+    pub(crate) screen: Screen,
+    /// Where names lead.
+    pub(crate) directory: RefCell<Directory>,
+    /// What proxies that are gone have counted.
+    pub(crate) retired: RefCell<Snapshot>,
+    /// Whether everything is being stopped.
+    pub(crate) closing: Cell<bool>,
+}
+
+impl World {
+    /// Makes the bridge and the directories.
+    pub(crate) fn create(assignment: Assignment, screen: Screen) -> anyhow::Result<Rc<Self>> {
+        let place = assignment.place();
+        let plan = Plan::default();
+        let addresses = Allocator::new(plan.subnet, [plan.address()]);
+        let bridge = Arc::new(Bridge::create(plan)?);
+        let exemption = Exemption::detect().context("cannot tell which users exist here")?;
+        make_directories(&place)?;
+        Ok(Rc::new(Self {
+            assignment,
+            place,
+            bridge,
+            addresses: RefCell::new(addresses),
+            exemption,
+            board: Board::new(),
+            screen,
+            directory: RefCell::default(),
+            retired: RefCell::default(),
+            closing: Cell::new(false),
+        }))
+    }
+
+    /// Where proxies find the control plane.
+    pub(crate) fn discovery(&self) -> SocketAddr {
+        SocketAddr::new(self.bridge.address(), DISCOVERY_PORT)
+    }
+
+    /// An address for an instance, the same after every start of it.
+    pub(crate) fn allocate(&self, key: &str) -> anyhow::Result<IpAddr> {
+        Ok(self.addresses.borrow_mut().allocate(key)?)
+    }
+
+    /// Makes a directory that belongs to `owner`, where this namespace knows that user.
+    pub(crate) fn private_directory(&self, path: &Path, owner: Option<u32>) -> anyhow::Result<()> {
+        make(path, 0o700)?;
+        self.give(path, owner)
+    }
+
+    /// Gives a file to a user; without root there is only one, whom a nested namespace calls what it likes.
+    pub(crate) fn give(&self, path: &Path, owner: Option<u32>) -> anyhow::Result<()> {
+        let Some(owner) = owner.filter(|_| self.exemption == Exemption::User) else { return Ok(()) };
+        chown(path, Some(owner), Some(owner)).with_context(|| format!("cannot give {} to user {owner}", path.display()))
+    }
+
+    /// The user proxies run as; none where there is only one.
+    pub(crate) fn proxy_user(&self) -> Option<u32> {
+        (self.exemption == Exemption::User).then_some(PROXY_UID)
+    }
+
+    /// What a workload sees elsewhere than it is: names, and nothing of the mesh's own state.
+    pub(crate) fn workload_binds(&self, hosts: &Path) -> Vec<Bind> {
+        let hosts_directory = self.place.hosts();
+        let mut binds: Vec<Bind> = vec![
+            (hosts, "/etc/hosts").into(),
+            (hosts_directory.join("resolv.conf"), "/etc/resolv.conf").into(),
+        ];
+        let nsswitch = hosts_directory.join("nsswitch.conf");
+        if nsswitch.exists() {
+            binds.push((nsswitch, "/etc/nsswitch.conf").into());
+        }
+        // A program that runs as root could otherwise read keys, or speak to the control plane as its owner.
+        binds.extend(self.hidden(&[self.place.control(), self.place.workloads(), self.place.proxies(), self.place.logs()]));
+        binds.push((self.place.empty().join("nothing"), self.place.supervisor_socket()).into());
+        binds
+    }
+
+    /// What a proxy must not see.
+    pub(crate) fn proxy_binds(&self) -> Vec<Bind> {
+        self.hidden(&[self.place.control(), self.place.workloads(), self.place.data()])
+    }
+
+    fn hidden(&self, directories: &[PathBuf]) -> Vec<Bind> {
+        let empty = self.place.empty().join("directory");
+        directories.iter().map(|directory| (&empty, directory).into()).collect()
+    }
+}
+
+fn make_directories(place: &Place) -> anyhow::Result<()> {
+    for path in [place.control(), place.workloads(), place.logs()] {
+        make(&path, 0o700)?;
+    }
+    for path in [place.proxies(), place.data(), place.hosts(), place.empty(), place.empty().join("directory")] {
+        make(&path, 0o711)?;
+    }
+    let write = |path: PathBuf, text: &str| {
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    };
+    write(place.empty().join("nothing"), "")?;
+    write(place.hosts().join("resolv.conf"), RESOLV_CONF)?;
+    let machine = fs::read_to_string("/etc/nsswitch.conf").unwrap_or_default();
+    match nsswitch(&machine) {
+        Some(text) => write(place.hosts().join("nsswitch.conf"), &text),
+        None => Ok(()),
+    }
+}
+
+fn make(path: &Path, mode: u32) -> anyhow::Result<()> {
+    let made = fs::DirBuilder::new().recursive(true).mode(mode).create(path);
+    made.with_context(|| format!("cannot make the directory {}", path.display()))
+}

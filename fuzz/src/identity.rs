@@ -1,0 +1,12 @@
+//! Names, certificates, requests and tokens: [`wattle_identity::fuzz::ENTRIES`] in their order.
+
+use wattle_identity::fuzz::ENTRIES;
+
+use crate::select;
+
+/// The first byte selects the entry.
+pub fn run(input: &[u8]) {
+    if let Some((chosen, rest)) = select(input, ENTRIES.len()) {
+        ENTRIES[chosen].1(rest);
+    }
+}
