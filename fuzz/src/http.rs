@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use tokio::io::{join, sink};
 use wattle_http::{Drain, Handler, Limits, Request, RequestHead, Response, fuzz, h1, h2};
 
@@ -86,11 +86,42 @@ impl Handler for Witness {
                 &request.head.path_and_query
             )
         );
+        if request.head.asks_for_tunnel() || request.head.asks_for_upgrade() {
+            self.seen.borrow_mut().push(head);
+            return tunnel(request);
+        }
         let body = request.body.collect(1 << 20).await;
         let length = body.as_ref().map(Bytes::len).ok();
         self.seen.borrow_mut().push(format!("{head} {length:?}"));
         Response::new(StatusCode::OK, "seen".into())
     }
+}
+
+/// Agrees to a tunnel and echoes in it.
+fn tunnel(request: Request) -> Response {
+    let connect = request.head.method == Method::CONNECT;
+    let status = if connect {
+        StatusCode::OK
+    } else {
+        StatusCode::SWITCHING_PROTOCOLS
+    };
+    let mut response = Response::new(status, request.body);
+    let asked = request
+        .head
+        .headers
+        .get(http::header::UPGRADE)
+        .filter(|_| !connect);
+    if let Some(protocol) = asked {
+        response
+            .head
+            .headers
+            .insert(http::header::UPGRADE, protocol.clone());
+        response
+            .head
+            .headers
+            .insert(http::header::CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+    response
 }
 
 /// Runs on a clock that jumps; what does not end within its own limits is a finding.

@@ -13,6 +13,13 @@ use crate::netns::{Netns, NetnsError};
 use crate::privileges::{PROXY_MARK, PROXY_UID};
 use crate::tool::{self, ToolError};
 
+/// Where the proxy hears what leaves the workload, by default (Istio's port).
+pub const OUTBOUND_PORT: u16 = 15001;
+/// Where the proxy hears what reaches the workload, by default (Istio's port).
+pub const INBOUND_PORT: u16 = 15006;
+/// Ports of the proxy's own, never redirected: HBONE, status, health, Istio's metrics.
+const PROXY_PORTS: [u16; 4] = [15008, 15020, 15021, 15090];
+
 /// Source address of the inbound proxy's connections to its application (Istio's value), never redirected.
 pub const PASSTHROUGH_IPV4: &str = "127.0.0.6";
 
@@ -61,11 +68,11 @@ pub struct Redirect {
 impl Default for Redirect {
     fn default() -> Self {
         Self {
-            outbound_port: 15001,
-            inbound_port: 15006,
+            outbound_port: OUTBOUND_PORT,
+            inbound_port: INBOUND_PORT,
             proxy_uid: PROXY_UID,
             mark: PROXY_MARK,
-            proxy_ports: BTreeSet::from([15008, 15020, 15021, 15090]),
+            proxy_ports: PROXY_PORTS.into(),
             exclude_outbound_ports: BTreeSet::new(),
             exclude_outbound_cidrs: BTreeSet::new(),
             include_outbound_cidrs: BTreeSet::new(),

@@ -51,6 +51,9 @@ pub enum IssuerError {
     /// TLS refused.
     #[error("TLS settings cannot be made")]
     Tls(#[from] TlsError),
+    /// The runtime shut down meanwhile.
+    #[error("renewal was interrupted")]
+    Interrupted(#[source] tokio::task::JoinError),
     /// The roots cannot be written.
     #[error("trust bundle cannot be written to {}", .0.display())]
     Write(PathBuf, #[source] std::io::Error),
@@ -86,6 +89,11 @@ impl Issuer {
     /// Certifies the key of a request for a proven name.
     pub(crate) fn sign(&self, csr: &str, caller: &SpiffeId, ttl: Duration) -> Result<Issued, SignError> {
         self.authority.load().sign(csr, caller, SystemTime::now(), ttl)
+    }
+
+    /// Is this the control plane's own name, which nobody else may have?
+    pub(crate) fn is_own(&self, id: &SpiffeId) -> bool {
+        *id == *self.own.load().svid.id()
     }
 
     /// For accepting proxies.

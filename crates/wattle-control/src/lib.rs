@@ -24,3 +24,5 @@ mod virtual_ips;
 
 pub use config::ControlConfig;
 pub use control::{Control, StartError};
+pub use issuer::IssuerError;
+pub use store::StoreError;

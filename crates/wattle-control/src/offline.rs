@@ -19,6 +19,9 @@ pub fn load_with(directory: &Path, settings: Settings) -> (Mesh, Vec<Diagnostic>
     let snapshot = Directory::new(directory).read();
     let mut mesh = Mesh::new(settings);
     mesh.reset(snapshot.objects.into_iter().map(Arc::unwrap_or_clone).collect());
+    for unreadable in snapshot.unreadable {
+        mesh.refuse(unreadable.key);
+    }
     VirtualIps::default().serve(&mut mesh);
     let mut diagnostics = snapshot.diagnostics;
     diagnostics.extend(mesh.diagnostics());

@@ -44,13 +44,20 @@ pub struct Attempt {
 impl Intrusion {
     /// The attempt on a service.
     pub fn on(&self, destination: &str) -> Option<&Attempt> {
-        self.attempts.iter().find(|attempt| attempt.destination == destination)
+        self.attempts
+            .iter()
+            .find(|attempt| attempt.destination == destination)
     }
 }
 
 impl Attempt {
     fn new(destination: Name, method: &str, url: String) -> Self {
-        Self { destination: destination.to_string(), method: method.to_owned(), url, ..Self::default() }
+        Self {
+            destination: destination.to_string(),
+            method: method.to_owned(),
+            url,
+            ..Self::default()
+        }
     }
 
     /// Notes how a try ended: status, reason and text, or how it failed.
@@ -67,7 +74,11 @@ impl Attempt {
 const TARGETS: [(Name, &str); 2] = [(Name::Cart, "/cart/visitor-1"), (Name::Catalog, "/products")];
 
 /// Tries until `stop`, telling after each round.
-pub(crate) async fn intrude(settings: &Settings, stop: impl Future<Output = ()>, mut tell: impl FnMut(&Intrusion)) {
+pub(crate) async fn intrude(
+    settings: &Settings,
+    stop: impl Future<Output = ()>,
+    mut tell: impl FnMut(&Intrusion),
+) {
     let mut intrusion = Intrusion::default();
     let mut doors = Vec::new();
     for (name, path) in TARGETS {
@@ -98,12 +109,19 @@ pub(crate) async fn intrude(settings: &Settings, stop: impl Future<Output = ()>,
 }
 
 async fn attempt_all(intrusion: &mut Intrusion, doors: &[(Client, &'static str)], ledger: &ledger::Client) {
-    let Some((last, others)) = intrusion.attempts.split_last_mut() else { return };
+    let Some((last, others)) = intrusion.attempts.split_last_mut() else {
+        return;
+    };
     for (attempt, (client, path)) in others.iter_mut().zip(doors) {
         match client.ask(Question::of(*path, &HeaderMap::new())).await {
             Ok(answer) => {
                 let let_in = answer.status.as_u16() < 400;
-                attempt.note(let_in, Some(answer.status.as_u16()), answer.reason(), &String::from_utf8_lossy(&answer.body));
+                attempt.note(
+                    let_in,
+                    Some(answer.status.as_u16()),
+                    answer.reason(),
+                    &String::from_utf8_lossy(&answer.body),
+                );
             }
             Err(error) => failed(attempt, &error),
         }

@@ -24,5 +24,5 @@ pub mod shop;
 pub mod summary;
 
 pub use intruder::{Attempt, Intrusion};
-pub use load::{Figures, Phase};
+pub use load::{Figures, Phase, begin_phase};
 pub use settings::{Name, Settings, SettingsError};

@@ -29,7 +29,10 @@ pub enum RunError {
 
 /// Runs a service until SIGTERM or SIGINT, and until what it was at is finished. Blocks this thread.
 pub fn run(settings: Settings) -> Result<(), RunError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::Runtime)?;
     LocalSet::new().block_on(&runtime, async {
         let stop = stopped().map_err(RunError::Runtime)?;
         let sample = Sample::bind(settings).await?;
@@ -63,14 +66,20 @@ impl Sample {
         let address = settings.listen;
         let listener = match settings.name {
             Name::Load | Name::Intruder => None,
-            _ => Some(TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?),
+            _ => Some(
+                TcpListener::bind(address)
+                    .await
+                    .map_err(|source| RunError::Listen { address, source })?,
+            ),
         };
         Ok(Self { settings, listener })
     }
 
     /// Where it listens; `None` for the load and the intruder.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.listener.as_ref().and_then(|listener| listener.local_addr().ok())
+        self.listener
+            .as_ref()
+            .and_then(|listener| listener.local_addr().ok())
     }
 
     /// Serves until `stop`, and until what it was at is finished. To be polled within a [`LocalSet`].
@@ -80,7 +89,9 @@ impl Sample {
         let Self { settings, listener } = self;
         match listener {
             Some(listener) => serve(&settings, listener, stop).await,
-            None if settings.name == Name::Intruder => intruder::intrude(&settings, stop, |said| line(out, said)).await,
+            None if settings.name == Name::Intruder => {
+                intruder::intrude(&settings, stop, |said| line(out, said)).await
+            }
             None => load::drive(&settings, stop, |figures| line(out, figures)).await,
         }
     }

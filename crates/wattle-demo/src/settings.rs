@@ -1,5 +1,6 @@
 //! What a sample service is told by its environment.
 
+use crate::load::PHASE_FILE;
 use crate::upstream::Upstream;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -98,7 +99,9 @@ impl FromStr for Name {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// No such program.
-    #[error("found sample {0:?}, expected one of web, catalog, cart, reviews, ratings, ledger, greeter, load, intruder")]
+    #[error(
+        "found sample {0:?}, expected one of web, catalog, cart, reviews, ratings, ledger, greeter, load, intruder"
+    )]
     Name(String),
     /// A variable that cannot be read.
     #[error("variable {variable}: found {found:?}, expected {expected}")]
@@ -136,10 +139,14 @@ impl Settings {
     /// Reads the settings through `variable`, which answers for the environment.
     pub fn read(name: Name, variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let anywhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), name.port());
-        let timeout_ms = parsed(&variable, "TIMEOUT_MS", "milliseconds from 1 to 600000", |ms| (1..=600_000).contains(ms))?;
-        let rate = parsed(&variable, "RATE", "requests per second from 1 to 10000", |rate| (1..=MAX_RATE).contains(rate))?;
+        let timeout_ms = parsed(&variable, "TIMEOUT_MS", "milliseconds from 1 to 600000", |ms| {
+            (1..=600_000).contains(ms)
+        })?;
+        let rate = parsed(&variable, "RATE", "requests per second from 1 to 10000", |rate| {
+            (1..=MAX_RATE).contains(rate)
+        })?;
         let phase_file = variable("PHASE_FILE").map(PathBuf::from);
-        let in_data = || variable("WATTLE_DATA").map(|data| PathBuf::from(data).join("phase"));
+        let in_data = || variable("WATTLE_DATA").map(|data| PathBuf::from(data).join(PHASE_FILE));
         Ok(Self {
             name,
             instance: word(&variable, "WATTLE_INSTANCE", name.as_str())?,
@@ -148,7 +155,10 @@ impl Settings {
             timeout: timeout_ms.map_or(DEFAULT_TIMEOUT, Duration::from_millis),
             rate: rate.unwrap_or(DEFAULT_RATE),
             phase_file: phase_file.or_else(in_data),
-            upstreams: Name::ALL.into_iter().map(|name| Upstream::read(name, &variable)).collect::<Result<_, _>>()?,
+            upstreams: Name::ALL
+                .into_iter()
+                .map(|name| Upstream::read(name, &variable))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -172,9 +182,15 @@ fn parsed<T: FromStr>(
     expected: &'static str,
     fits: impl Fn(&T) -> bool,
 ) -> Result<Option<T>, SettingsError> {
-    let Some(text) = variable(name) else { return Ok(None) };
+    let Some(text) = variable(name) else {
+        return Ok(None);
+    };
     let value = text.parse().ok().filter(fits);
-    value.map(Some).ok_or(SettingsError::Variable { variable: name.to_owned(), found: text, expected })
+    value.map(Some).ok_or(SettingsError::Variable {
+        variable: name.to_owned(),
+        found: text,
+        expected,
+    })
 }
 
 /// A value that goes into a header: visible, short, without a separator.
@@ -183,7 +199,11 @@ fn word(variable: Variable<'_>, name: &str, default: &str) -> Result<String, Set
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     if text.is_empty() || text.len() > 63 || !text.bytes().all(plain) {
         let expected = "1 to 63 letters, digits, hyphens, dots or underscores";
-        return Err(SettingsError::Variable { variable: name.to_owned(), found: text, expected });
+        return Err(SettingsError::Variable {
+            variable: name.to_owned(),
+            found: text,
+            expected,
+        });
     }
     Ok(text)
 }
@@ -196,7 +216,10 @@ mod tests {
 
     fn with(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         Settings::read(Name::Web, |name| {
-            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
         })
     }
 
@@ -210,7 +233,11 @@ mod tests {
 
     #[test]
     fn variables_override_host_instance_and_version() {
-        let vars = [("REVIEWS_URL", "http://127.0.0.1:1234"), ("WATTLE_INSTANCE", "web-1"), ("VERSION", "v7")];
+        let vars = [
+            ("REVIEWS_URL", "http://127.0.0.1:1234"),
+            ("WATTLE_INSTANCE", "web-1"),
+            ("VERSION", "v7"),
+        ];
         let settings = with(&vars).unwrap();
         assert_eq!(settings.upstream(Name::Reviews).authority, "127.0.0.1:1234");
         assert_eq!(settings.signature(), "web-1/v7");
@@ -230,13 +257,22 @@ mod tests {
         ];
         for (name, value) in bad {
             let error = with(&[(name, value)]).unwrap_err();
-            assert!(error.to_string().starts_with(&format!("variable {name}: ")), "{error}");
+            assert!(
+                error.to_string().starts_with(&format!("variable {name}: ")),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn a_program_that_does_not_exist_is_refused_with_the_list() {
-        assert!("shoes".parse::<Name>().unwrap_err().to_string().contains("reviews, ratings"));
+        assert!(
+            "shoes"
+                .parse::<Name>()
+                .unwrap_err()
+                .to_string()
+                .contains("reviews, ratings")
+        );
         for name in Name::ALL {
             assert_eq!(name.as_str().parse(), Ok(name));
         }
@@ -244,7 +280,15 @@ mod tests {
 
     #[test]
     fn the_phase_file_lies_in_the_data_directory_unless_named() {
-        assert_eq!(with(&[("WATTLE_DATA", "/d")]).unwrap().phase_file, Some("/d/phase".into()));
-        assert_eq!(with(&[("WATTLE_DATA", "/d"), ("PHASE_FILE", "/p")]).unwrap().phase_file, Some("/p".into()));
+        assert_eq!(
+            with(&[("WATTLE_DATA", "/d")]).unwrap().phase_file,
+            Some("/d/phase".into())
+        );
+        assert_eq!(
+            with(&[("WATTLE_DATA", "/d"), ("PHASE_FILE", "/p")])
+                .unwrap()
+                .phase_file,
+            Some("/p".into())
+        );
     }
 }

@@ -31,6 +31,12 @@ pub struct Limits {
     pub connection_window: u32,
     /// HTTP/2 frame payload we accept in bytes, default 16 KiB (RFC 9113 §4.2).
     pub max_frame_bytes: u32,
+    /// HTTP/2 streams that may be opened and reset again before they are looked at, default 256; beyond it the
+    /// connection is closed with ENHANCE_YOUR_CALM. One rude client behind a shared hop resets many at once.
+    pub max_pending_resets: usize,
+    /// What unread small HTTP/2 DATA frames of a connection may cost beyond their payload, in bytes, default 16 MiB
+    /// (some 65,000 frames); beyond it the connection is closed with ENHANCE_YOUR_CALM.
+    pub small_frames_bytes: usize,
     /// HTTP/2 keep-alive: a PING after so long, default `None`.
     pub ping_interval: Option<Duration>,
     /// HTTP/2 keep-alive: the connection is given up when a PING is unanswered for so long, default 20 s.
@@ -51,6 +57,8 @@ impl Default for Limits {
             stream_window: 1 << 20,
             connection_window: 4 << 20,
             max_frame_bytes: 16 * 1024,
+            max_pending_resets: 256,
+            small_frames_bytes: 16 << 20,
             ping_interval: None,
             ping_timeout: Duration::from_secs(20),
         }

@@ -380,6 +380,30 @@ fn the_server_speaks_with_the_h2_crates_client() {
 }
 
 #[test]
+fn many_small_messages_to_a_slow_reader_do_not_cost_the_connection() {
+    run(async {
+        let handler = Rc::new(Call(|_| async {
+            let (sender, body) = Body::channel(64);
+            spawn_local(async move {
+                for _ in 0..20_000 {
+                    sender
+                        .send(Frame::Data(Bytes::from_static(b"small")))
+                        .await
+                        .unwrap();
+                }
+                sender.finish();
+            });
+            Response::new(StatusCode::OK, body)
+        }));
+        let client = client_to(handler).await;
+        let response = client.send(get("/")).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(response.body.collect(1 << 20).await.unwrap().len(), 100_000);
+        assert!(client.is_ready());
+    });
+}
+
+#[test]
 fn many_requests_at_once_share_few_writes() {
     run(async {
         let (near, far) = duplex(1 << 20);

@@ -25,6 +25,7 @@ mod inbound;
 mod matching;
 mod origin;
 mod path;
+pub mod port;
 mod protocol;
 mod reason;
 mod route;

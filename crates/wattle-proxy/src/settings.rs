@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use wattle_identity::{SpiffeId, TrustDomain};
+use wattle_model::port;
 
 /// Start-up settings of one proxy.
 #[derive(Clone, Debug)]
@@ -59,11 +60,11 @@ pub enum AccessLogTarget {
 }
 
 impl Settings {
-    /// Service account and namespace of the control plane's own identity.
+    /// Namespace of the control plane's own identity.
     pub const CONTROL_NAMESPACE: &'static str = "wattle-system";
     /// Service account of the control plane.
     pub const CONTROL_ACCOUNT: &'static str = "wattle-control";
-    /// Prefix length of state file names is fixed, so that a directory serves one proxy only.
+    /// Time for open work when draining.
     pub const DEFAULT_DRAIN_GRACE: Duration = Duration::from_secs(30);
 
     /// Defaults of DESIGN §8 for a workload.
@@ -77,10 +78,10 @@ impl Settings {
             roots,
             token: None,
             state,
-            outbound: SocketAddr::from((Ipv4Addr::LOCALHOST, 15001)),
-            inbound: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 15006)),
-            admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 15000)),
-            status: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 15020)),
+            outbound: SocketAddr::from((Ipv4Addr::LOCALHOST, port::OUTBOUND)),
+            inbound: SocketAddr::from((Ipv4Addr::UNSPECIFIED, port::INBOUND)),
+            admin: SocketAddr::from((Ipv4Addr::LOCALHOST, port::ADMIN)),
+            status: SocketAddr::from((Ipv4Addr::UNSPECIFIED, port::STATUS)),
             workers: default_workers(),
             mark: None,
             inbound_source: Some(IpAddr::from([127, 0, 0, 6])),

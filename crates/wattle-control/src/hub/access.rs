@@ -86,7 +86,10 @@ pub(super) fn compiled_name(name: &ResourceName, peer: &SpiffeId) -> Option<Comp
         Kind::Endpoints => Compiled::Endpoints(name.name.clone()),
         Kind::Inbound => Compiled::Inbound(name.name.clone()),
         // Addresses are written in many ways; only the customary one leads back from the compiler's name to the peer's.
-        Kind::Peer => Compiled::Peer(name.name.parse::<IpAddr>().ok().filter(|ip| *ip.to_string() == *name.name)?),
+        Kind::Peer => {
+            let ip = name.name.parse::<IpAddr>().ok()?.to_canonical();
+            Compiled::Peer(Some(ip).filter(|ip| *ip.to_string() == *name.name)?)
+        }
     })
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use wattle_api::{Diagnostic, Kind, Object, ObjectKey, Severity};
 use wattle_source::{Batch, Event, Snapshot};
 
-use super::Hub;
+use super::{Denied, Hub, StreamId};
 use crate::offline;
 
 /// What a batch asks for beyond being taken in.
@@ -21,12 +22,14 @@ pub(crate) struct Taken {
 
 impl Hub {
     /// Takes in a batch; [`Hub::flush`] tells the proxies.
-    pub(crate) fn apply(&mut self, batch: Batch) -> Taken {
+    pub(crate) fn apply(&mut self, batch: Batch, now: Instant) -> Taken {
+        let mut complete = false;
         let mut taken = Taken::default();
         for event in batch {
             match event {
                 Event::Reset(snapshot) => {
                     self.reset(snapshot);
+                    complete = true;
                     taken = Taken { urgent: true, services: true };
                 }
                 Event::Apply(object) | Event::Rewritten(object) => self.put(object, &mut taken),
@@ -47,6 +50,9 @@ impl Hub {
         }
         if taken.services {
             self.virtual_ips.serve(&mut self.mesh);
+        }
+        if complete && !self.ready {
+            self.begin(now);
         }
         taken
     }
@@ -71,25 +77,30 @@ impl Hub {
             remarks.entry(diagnostic.file.clone()).or_default().push(diagnostic);
         }
         self.remarks = remarks;
-        self.begin();
     }
 
     /// The sources have said what they hold: those who waited are answered.
-    fn begin(&mut self) {
-        if std::mem::replace(&mut self.ready, true) {
-            return;
-        }
+    fn begin(&mut self, now: Instant) {
+        self.ready = true;
         let ids: Vec<_> = self.streams.keys().copied().collect();
         for id in ids {
-            let names: Vec<_> = self.streams.get(&id).map(|stream| stream.publisher.wanted().collect()).unwrap_or_default();
-            for name in names {
-                if let Err(denied) = self.subscribe(id, &name) {
-                    self.closed(id);
-                    self.outbox.push((id, Err(denied)));
-                    break;
-                }
+            if let Err(denied) = self.catch_up(id) {
+                self.closed(id);
+                self.outbox.push((id, Err(denied)));
             }
+            self.pump(id, now);
         }
+    }
+
+    fn catch_up(&mut self, id: StreamId) -> Result<(), Denied> {
+        let Some(stream) = self.streams.get(&id) else { return Ok(()) };
+        let names: Vec<_> = stream.publisher.wanted().collect();
+        names.iter().try_for_each(|name| self.subscribe(id, name))
+    }
+
+    /// Have the sources said what they hold?
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready
     }
 
     /// Everything to be said about the config, by file and place.

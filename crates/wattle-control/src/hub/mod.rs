@@ -28,7 +28,7 @@ use crate::virtual_ips::VirtualIps;
 use access::Owner;
 pub(crate) use access::Denied;
 use stream::Stream;
-pub(crate) use task::{Command, HubHandle, Outgoing, spawn};
+pub(crate) use task::{Command, Disk, Gone, HubHandle, spawn};
 
 /// Number of a stream, never used twice.
 pub(crate) type StreamId = u64;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use redb::{ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
+use redb::{ReadableTableMetadata, TableDefinition, WriteTransaction};
 use wattle_identity::{JoinToken, SpiffeId, TokenError, TokenHash, TokenRecord};
 
 use super::{Store, StoreError};

@@ -32,17 +32,22 @@ pub(crate) struct Channel {
 
 impl Channel {
     pub(crate) fn new(upstream: Upstream, timeout: Duration) -> Self {
-        Self { upstream, timeout, limits: Rc::default(), client: RefCell::default() }
+        Self {
+            upstream,
+            timeout,
+            limits: Rc::default(),
+            client: RefCell::default(),
+        }
     }
 
     /// Calls a method and waits for all its answers.
     pub(crate) async fn call<M: Message + Default>(
         &self,
         path: &'static str,
-        ask: &impl Message,
+        ask: impl Message,
         passed_on: &HeaderMap,
     ) -> Result<Answers<M>, CallError> {
-        let exchange = self.exchange(self.request(path, ask, passed_on));
+        let exchange = self.exchange(self.request(path, &ask, passed_on));
         let answers = tokio::time::timeout(self.timeout, exchange).await;
         let answers = answers.unwrap_or(Err(Failure::Timeout(self.timeout)));
         answers.map_err(|failure| self.upstream.failed(failure))
@@ -59,18 +64,28 @@ impl Channel {
     async fn exchange<M: Message + Default>(&self, request: Request) -> Result<Answers<M>, Failure> {
         let Response { head, body } = self.send(request).await?;
         if head.status != StatusCode::OK {
-            return Err(Failure::Status { status: head.status.as_u16(), text: String::new() });
+            return Err(Failure::Status {
+                status: head.status.as_u16(),
+                text: String::new(),
+            });
         }
         let mut messages = Messages::of(body);
         let mut all = Vec::new();
-        while let Some(message) = messages.next().await.map_err(|error| Failure::Unreadable(error.to_string()))? {
+        while let Some(message) = messages
+            .next()
+            .await
+            .map_err(|error| Failure::Unreadable(error.to_string()))?
+        {
             if all.len() == MAX_ANSWERS {
                 return Err(Failure::Unreadable(format!("more than {MAX_ANSWERS} messages")));
             }
             all.push(message);
         }
         success(messages.trailers.as_ref().unwrap_or(&head.headers))?;
-        Ok(Answers { headers: head.headers, messages: all })
+        Ok(Answers {
+            headers: head.headers,
+            messages: all,
+        })
     }
 
     async fn send(&self, request: Request) -> Result<Response, Failure> {
@@ -84,7 +99,10 @@ impl Channel {
             },
         };
         let client = self.connect().await?;
-        client.send(request).await.map_err(|error| Failure::Send(error.kind))
+        client
+            .send(request)
+            .await
+            .map_err(|error| Failure::Send(error.kind))
     }
 
     async fn connect(&self) -> Result<h2::Client, Failure> {
@@ -103,11 +121,18 @@ impl Channel {
 }
 
 fn success(fields: &HeaderMap) -> Result<(), Failure> {
-    let text = |name| fields.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let text = |name| {
+        fields
+            .get(name)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
     let code = text(GRPC_STATUS).and_then(|code| code.parse().ok());
     match code {
         Some(0) => Ok(()),
-        Some(code) => Err(Failure::Grpc { code, message: excerpt(&text(GRPC_MESSAGE).unwrap_or_default(), 160) }),
+        Some(code) => Err(Failure::Grpc {
+            code,
+            message: excerpt(&text(GRPC_MESSAGE).unwrap_or_default(), 160),
+        }),
         None => Err(Failure::Unreadable("no grpc-status".to_owned())),
     }
 }

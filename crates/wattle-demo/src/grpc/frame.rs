@@ -43,7 +43,11 @@ pub(crate) struct Messages {
 
 impl Messages {
     pub(crate) fn of(body: Body) -> Self {
-        Self { body, read: BytesMut::new(), trailers: None }
+        Self {
+            body,
+            read: BytesMut::new(),
+            trailers: None,
+        }
     }
 
     /// The next message; `None` at the end.
@@ -65,7 +69,9 @@ impl Messages {
 
 /// Takes one whole message off the front.
 fn cut(read: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
-    let Some(prefix) = read.first_chunk::<PREFIX_BYTES>() else { return Ok(None) };
+    let Some(prefix) = read.first_chunk::<PREFIX_BYTES>() else {
+        return Ok(None);
+    };
     let [flags, length @ ..] = *prefix;
     if flags != 0 {
         return Err(FrameError::Compressed);
@@ -89,7 +95,12 @@ mod tests {
     use crate::grpc::message::Vote;
 
     fn votes() -> Vec<Vote> {
-        (1..4).map(|stars| Vote { voter: "x".repeat(stars as usize * 10), stars }).collect()
+        (1..4)
+            .map(|stars| Vote {
+                voter: "x".repeat(stars as usize * 10),
+                stars,
+            })
+            .collect()
     }
 
     #[tokio::test]
@@ -98,7 +109,9 @@ mod tests {
         for size in [1, 3, 5, 16, 1000] {
             let (sender, body) = Body::channel(1000);
             for piece in bytes.chunks(size) {
-                sender.try_send(Frame::Data(Bytes::copy_from_slice(piece))).unwrap();
+                sender
+                    .try_send(Frame::Data(Bytes::copy_from_slice(piece)))
+                    .unwrap();
             }
             sender.finish();
             let mut messages = Messages::of(body);

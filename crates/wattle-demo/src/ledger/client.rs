@@ -28,7 +28,11 @@ struct Connection {
 
 impl Client {
     pub(crate) fn new(upstream: Upstream, timeout: Duration) -> Self {
-        Self { upstream, timeout, idle: RefCell::default() }
+        Self {
+            upstream,
+            timeout,
+            idle: RefCell::default(),
+        }
     }
 
     /// Asks; every command may be repeated, so one that met a closed connection is.
@@ -67,11 +71,17 @@ impl Client {
 impl Connection {
     fn new(stream: TcpStream) -> Self {
         let (read, write) = stream.into_split();
-        Self { lines: Lines::of(read), write }
+        Self {
+            lines: Lines::of(read),
+            write,
+        }
     }
 
     async fn ask(&mut self, line: &str) -> io::Result<String> {
         self.write.write_all(line.as_bytes()).await?;
-        self.lines.next().await?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        self.lines
+            .next()
+            .await?
+            .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 }

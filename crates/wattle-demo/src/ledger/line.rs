@@ -4,7 +4,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Most bytes of a line, its end included.
-pub(crate) const MAX_LINE_BYTES: usize = 8 * 1024;
+const MAX_LINE_BYTES: usize = 8 * 1024;
 
 /// Reads lines off a stream. Dropping a wait for a line loses nothing.
 #[derive(Debug)]
@@ -15,7 +15,10 @@ pub(crate) struct Lines<R> {
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     pub(crate) fn of(stream: R) -> Self {
-        Self { stream, read: Vec::new() }
+        Self {
+            stream,
+            read: Vec::new(),
+        }
     }
 
     /// The next line without its end; `None` at the end of the stream.
@@ -31,7 +34,11 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             }
             if self.stream.read_buf(&mut self.read).await? == 0 {
                 let whole = self.read.is_empty();
-                return if whole { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
+                return if whole {
+                    Ok(None)
+                } else {
+                    Err(io::ErrorKind::UnexpectedEof.into())
+                };
             }
         }
     }
@@ -49,7 +56,10 @@ mod tests {
         for expected in ["one", "two", ""] {
             assert_eq!(lines.next().await.unwrap().as_deref(), Some(expected));
         }
-        assert_eq!(lines.next().await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(
+            lines.next().await.unwrap_err().kind(),
+            io::ErrorKind::UnexpectedEof
+        );
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ mod line;
 mod store;
 
 pub(crate) use client::Client;
-pub(crate) use line::{Lines, MAX_LINE_BYTES};
+pub(crate) use line::Lines;
 pub(crate) use store::Store;
 
 /// A line that was asked.
@@ -38,7 +38,10 @@ impl<'a> Command<'a> {
             "GET" => Ok(Command::Get { key: key(rest)? }),
             "SET" => {
                 let (name, value) = rest.split_once(' ').ok_or("SET wants a key and a value")?;
-                Ok(Command::Set { key: key(name)?, value })
+                Ok(Command::Set {
+                    key: key(name)?,
+                    value,
+                })
             }
             _ => Err("expected PING, GET key or SET key value"),
         }
@@ -55,7 +58,9 @@ impl<'a> Command<'a> {
 
 fn key(text: &str) -> Result<&str, &'static str> {
     let plain = !text.is_empty() && text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic());
-    plain.then_some(text).ok_or("a key is 1 to 128 visible characters")
+    plain
+        .then_some(text)
+        .ok_or("a key is 1 to 128 visible characters")
 }
 
 impl Outcome {
@@ -94,7 +99,10 @@ mod tests {
         let commands = [
             Command::Ping,
             Command::Get { key: "cart/ann" },
-            Command::Set { key: "k", value: "several words, {\"and\": json}" },
+            Command::Set {
+                key: "k",
+                value: "several words, {\"and\": json}",
+            },
             Command::Set { key: "k", value: "" },
         ];
         for command in commands {
@@ -105,7 +113,13 @@ mod tests {
     #[test]
     fn outcomes_come_back_as_they_were_written() {
         let value = Outcome::Value("two words".to_owned());
-        for outcome in [Outcome::Pong, Outcome::Ok, value, Outcome::None, Outcome::Refused("full".to_owned())] {
+        for outcome in [
+            Outcome::Pong,
+            Outcome::Ok,
+            value,
+            Outcome::None,
+            Outcome::Refused("full".to_owned()),
+        ] {
             assert_eq!(Outcome::parse(outcome.line().trim_end()), Some(outcome));
         }
         assert_eq!(Outcome::parse("HTTP/1.1 403 Forbidden"), None);
@@ -114,7 +128,19 @@ mod tests {
     #[test]
     fn other_lines_are_refused() {
         let long = format!("GET {}", "k".repeat(129));
-        for line in ["", "PING me", "get k", "GET", "GET ", "GET a b", "SET k", "SET  v", "SET \u{7} v", "GET ü", &long] {
+        for line in [
+            "",
+            "PING me",
+            "get k",
+            "GET",
+            "GET ",
+            "GET a b",
+            "SET k",
+            "SET  v",
+            "SET \u{7} v",
+            "GET ü",
+            &long,
+        ] {
             assert!(Command::parse(line).is_err(), "{line:?}");
         }
     }

@@ -56,6 +56,9 @@ mod tests {
         (0..MAX_KEYS).for_each(|key| assert_eq!(store.answer(&format!("SET {key} x")), Outcome::Ok));
         assert!(matches!(store.answer("SET another x"), Outcome::Refused(_)));
         assert_eq!(store.answer("SET 7 y"), Outcome::Ok);
-        assert!(matches!(store.answer(&format!("SET 7 {}", "y".repeat(5000))), Outcome::Refused(_)));
+        assert!(matches!(
+            store.answer(&format!("SET 7 {}", "y".repeat(5000))),
+            Outcome::Refused(_)
+        ));
     }
 }

@@ -78,8 +78,17 @@ pub(super) struct Count {
 
 impl Count {
     pub(super) fn new(start: Instant) -> Self {
-        let first = Phase { name: FIRST_PHASE.to_owned(), ..Phase::default() };
-        Self { start, latencies: Histogram::default(), shed: 0, errors: Vec::new(), phases: vec![first] }
+        let first = Phase {
+            name: FIRST_PHASE.to_owned(),
+            ..Phase::default()
+        };
+        Self {
+            start,
+            latencies: Histogram::default(),
+            shed: 0,
+            errors: Vec::new(),
+            phases: vec![first],
+        }
     }
 
     /// The number of the phase that requests now belong to.
@@ -92,7 +101,11 @@ impl Count {
         let Some(name) = name else { return };
         if self.phases.len() < MAX_PHASES {
             let since_s = self.start.elapsed().as_secs_f64();
-            self.phases.push(Phase { name, since_s, ..Phase::default() });
+            self.phases.push(Phase {
+                name,
+                since_s,
+                ..Phase::default()
+            });
         }
     }
 
@@ -103,10 +116,14 @@ impl Count {
     /// Counts an answer with the version of reviews that took part, or a failure with its text.
     pub(super) fn add(&mut self, phase: usize, latency: Duration, outcome: Result<Option<String>, String>) {
         self.latencies.add(latency);
-        let Some(phase) = self.phases.get_mut(phase) else { return };
+        let Some(phase) = self.phases.get_mut(phase) else {
+            return;
+        };
         phase.requests += 1;
         match outcome {
-            Ok(Some(version)) if phase.reviews.contains_key(&version) || phase.reviews.len() < MAX_VERSIONS => {
+            Ok(Some(version))
+                if phase.reviews.contains_key(&version) || phase.reviews.len() < MAX_VERSIONS =>
+            {
                 *phase.reviews.entry(version).or_default() += 1;
             }
             Ok(_) => {}
@@ -164,7 +181,11 @@ mod tests {
         count.add(count.phase(), Duration::from_millis(3), version("v1"));
         count.add(count.phase(), Duration::from_millis(3), Ok(None));
         let figures = count.figures(Instant::now());
-        let named: Vec<_> = figures.phases.iter().map(|phase| (phase.name.as_str(), phase.requests)).collect();
+        let named: Vec<_> = figures
+            .phases
+            .iter()
+            .map(|phase| (phase.name.as_str(), phase.requests))
+            .collect();
         assert_eq!(named, [("start", 1), ("half", 3)]);
         assert_eq!(figures.phases[1].share("v2"), Some(0.5));
         assert_eq!((figures.requests, figures.reviews["v1"]), (4, 2));
@@ -177,7 +198,10 @@ mod tests {
             count.add(0, Duration::ZERO, Err(format!("web: trouble {}\n", number % 20)));
         }
         let figures = count.figures(Instant::now());
-        assert_eq!((figures.requests, figures.failures, figures.errors.len()), (40, 40, 5));
+        assert_eq!(
+            (figures.requests, figures.failures, figures.errors.len()),
+            (40, 40, 5)
+        );
         assert_eq!(figures.errors[0], "web: trouble 0");
     }
 
@@ -187,7 +211,10 @@ mod tests {
         (0..100).for_each(|number| count.enter(Some(format!("p{number}"))));
         (0..100).for_each(|number| count.add(count.phase(), Duration::ZERO, version(&format!("v{number}"))));
         let figures = count.figures(Instant::now());
-        assert_eq!((figures.phases.len(), figures.reviews.len(), figures.requests), (32, 8, 100));
+        assert_eq!(
+            (figures.phases.len(), figures.reviews.len(), figures.requests),
+            (32, 8, 100)
+        );
     }
 
     #[test]

@@ -16,7 +16,10 @@ pub(super) struct Histogram {
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { counts: vec![0; PARTS * (POWERS + 1)].into_boxed_slice(), total: 0 }
+        Self {
+            counts: vec![0; PARTS * (POWERS + 1)].into_boxed_slice(),
+            total: 0,
+        }
     }
 }
 
@@ -62,7 +65,10 @@ mod tests {
         for micros in [0, 1, 63, 64, 127, 128, 129, 1000, 123_456, 60_000_000, u32::MAX] {
             let upper = upper_bound_micros(index(micros));
             assert!(upper >= u64::from(micros), "{micros} {upper}");
-            assert!(upper as f64 <= f64::from(micros) * 1.016 + 1.0, "{micros} {upper}");
+            assert!(
+                upper as f64 <= f64::from(micros) * 1.016 + 1.0,
+                "{micros} {upper}"
+            );
         }
     }
 

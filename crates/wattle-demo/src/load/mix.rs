@@ -32,10 +32,21 @@ pub(super) fn visit(chance: u64) -> Visit {
     let (question, text, reviews) = match kind {
         0..50 => (ask("/".to_owned()), "In the cart", true),
         50..84 => (ask(format!("/product/{product}")), "<h1>", true),
-        84..98 => (ask("/cart".to_owned()).posting(wish(visitor, product)), "{", false),
-        _ => (ask(format!("/welcome/visitor-{visitor}")), "welcome to the shop", false),
+        84..98 => (
+            ask("/cart".to_owned()).posting(wish(visitor, product)),
+            "{",
+            false,
+        ),
+        _ => (
+            ask(format!("/welcome/visitor-{visitor}")),
+            "welcome to the shop",
+            false,
+        ),
     };
-    Visit { question, expect: Expect { text, reviews } }
+    Visit {
+        question,
+        expect: Expect { text, reviews },
+    }
 }
 
 fn wish(visitor: u32, product: u32) -> Bytes {
@@ -48,7 +59,10 @@ impl Expect {
         if !String::from_utf8_lossy(&answer.body).contains(self.text) {
             return Err(format!("web: answered without {:?}", self.text));
         }
-        let version = answer.headers.get(REVIEWS_VERSION).and_then(|version| version.to_str().ok());
+        let version = answer
+            .headers
+            .get(REVIEWS_VERSION)
+            .and_then(|version| version.to_str().ok());
         match (self.reviews, version) {
             (true, None) => Err(format!("web: answered without {REVIEWS_VERSION}")),
             (_, version) => Ok(version.map(str::to_owned)),
@@ -68,10 +82,20 @@ mod tests {
 
     #[test]
     fn an_answer_without_what_belongs_there_is_a_failure() {
-        let expect = Expect { text: "hello", reviews: true };
-        let answer = |body: &'static str, headers| Answer { status: http::StatusCode::OK, headers, body: body.into() };
+        let expect = Expect {
+            text: "hello",
+            reviews: true,
+        };
+        let answer = |body: &'static str, headers| Answer {
+            status: http::StatusCode::OK,
+            headers,
+            body: body.into(),
+        };
         let version = HeaderMap::from_iter([(REVIEWS_VERSION, http::HeaderValue::from_static("v2"))]);
-        assert_eq!(expect.check(&answer("oh hello", version.clone())), Ok(Some("v2".to_owned())));
+        assert_eq!(
+            expect.check(&answer("oh hello", version.clone())),
+            Ok(Some("v2".to_owned()))
+        );
         assert!(expect.check(&answer("", version)).is_err());
         assert!(expect.check(&answer("hello", HeaderMap::new())).is_err());
     }

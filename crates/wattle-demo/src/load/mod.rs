@@ -6,6 +6,8 @@ mod mix;
 mod phase;
 
 pub use figures::{Figures, Phase};
+pub(crate) use phase::FILE as PHASE_FILE;
+pub use phase::begin_phase;
 
 use crate::settings::{Name, Settings};
 use crate::upstream::{CallError, Client};
@@ -28,8 +30,15 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Drives `web` until `stop`, telling figures once a second, and once more at the end when all is answered.
-pub(crate) async fn drive(settings: &Settings, stop: impl Future<Output = ()>, mut tell: impl FnMut(&Figures)) {
-    let web = Rc::new(Client::new(settings.upstream(Name::Web), settings.timeout.saturating_mul(2)));
+pub(crate) async fn drive(
+    settings: &Settings,
+    stop: impl Future<Output = ()>,
+    mut tell: impl FnMut(&Figures),
+) {
+    let web = Rc::new(Client::new(
+        settings.upstream(Name::Web),
+        settings.timeout.saturating_mul(2),
+    ));
     let count = Rc::new(RefCell::new(Count::new(Instant::now())));
     let mut marker = Marker::new(settings.phase_file.clone());
     let mut turns = turns(settings.rate);
@@ -55,7 +64,10 @@ pub(crate) async fn drive(settings: &Settings, stop: impl Future<Output = ()>, m
     }
     // Each is bounded by the client's timeout.
     while flying.join_next().await.is_some() {}
-    tell(&Figures { last: true, ..count.borrow().figures(Instant::now()) });
+    tell(&Figures {
+        last: true,
+        ..count.borrow().figures(Instant::now())
+    });
 }
 
 /// Turns missed are made up for at once: the rate is what was asked for.
@@ -80,6 +92,8 @@ fn judged(
     expect: &Expect,
     web: &Client,
 ) -> Result<Option<String>, String> {
-    let answer = answer.and_then(|answer| web.success(answer)).map_err(|error| error.to_string())?;
+    let answer = answer
+        .and_then(|answer| web.success(answer))
+        .map_err(|error| error.to_string())?;
     expect.check(&answer)
 }

@@ -38,8 +38,18 @@ impl Asked {
         let target = head.path_and_query.as_str();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         // HEAD is GET with the body left off at the end.
-        let method = if head.method == Method::HEAD { Method::GET } else { head.method.clone() };
-        Self { method, path: path.to_owned(), query: query.to_owned(), passed_on: passed_on(&head.headers), body }
+        let method = if head.method == Method::HEAD {
+            Method::GET
+        } else {
+            head.method.clone()
+        };
+        Self {
+            method,
+            path: path.to_owned(),
+            query: query.to_owned(),
+            passed_on: passed_on(&head.headers),
+            body,
+        }
     }
 
     /// The parts of the path, without empty ones.
@@ -50,13 +60,19 @@ impl Asked {
     /// A number in the query, such as `votes=3`.
     pub(crate) fn number(&self, key: &str) -> Option<u32> {
         let pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.filter(|(name, _)| *name == key).find_map(|(_, value)| value.parse().ok())
+        pairs
+            .filter(|(name, _)| *name == key)
+            .find_map(|(_, value)| value.parse().ok())
     }
 }
 
 fn passed_on(headers: &HeaderMap) -> HeaderMap {
     let wanted = |name: &http::HeaderName| PASSED_ON.contains(&name.as_str());
-    headers.iter().filter(|(name, _)| wanted(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    headers
+        .iter()
+        .filter(|(name, _)| wanted(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// A service of the shop, without what all have in common.

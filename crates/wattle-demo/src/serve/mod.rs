@@ -86,20 +86,40 @@ async fn finish(open: &mut JoinSet<()>) {
 }
 
 /// Serves HTTP/1.1 until `stop`.
-pub(crate) async fn http1<H: Handler + 'static>(listener: TcpListener, handler: H, stop: impl Future<Output = ()>) {
+pub(crate) async fn http1<H: Handler + 'static>(
+    listener: TcpListener,
+    handler: H,
+    stop: impl Future<Output = ()>,
+) {
     let (handler, limits) = (Rc::new(handler), Rc::new(Limits::default()));
     let connection = |stream, drain| {
-        let serving = h1::serve(stream, bytes::Bytes::new(), handler.clone(), limits.clone(), drain);
+        let serving = h1::serve(
+            stream,
+            bytes::Bytes::new(),
+            handler.clone(),
+            limits.clone(),
+            drain,
+        );
         async move { ended(serving.await) }
     };
     accept(listener, connection, stop).await;
 }
 
 /// Serves HTTP/2 without TLS until `stop`.
-pub(crate) async fn http2<H: Handler + 'static>(listener: TcpListener, handler: H, stop: impl Future<Output = ()>) {
+pub(crate) async fn http2<H: Handler + 'static>(
+    listener: TcpListener,
+    handler: H,
+    stop: impl Future<Output = ()>,
+) {
     let (handler, limits) = (Rc::new(handler), Rc::new(Limits::default()));
     let connection = |stream, drain| {
-        let serving = h2::serve(stream, bytes::Bytes::new(), handler.clone(), limits.clone(), drain);
+        let serving = h2::serve(
+            stream,
+            bytes::Bytes::new(),
+            handler.clone(),
+            limits.clone(),
+            drain,
+        );
         async move { ended(serving.await) }
     };
     accept(listener, connection, stop).await;

@@ -22,7 +22,8 @@ impl Trail {
     /// Adds the trail an answer came with, or who gave it where there is none.
     pub(crate) fn add(&mut self, headers: &HeaderMap) {
         let value = headers.get(REQUEST_PATH).or_else(|| headers.get(SERVED_BY));
-        self.0.extend(value.and_then(|value| value.to_str().ok()).map(str::to_owned));
+        self.0
+            .extend(value.and_then(|value| value.to_str().ok()).map(str::to_owned));
     }
 
     fn written(&self, signature: &str) -> String {
@@ -50,7 +51,12 @@ pub(crate) struct Reply {
 impl Reply {
     fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
-        Self { status, headers, body: body.into(), trail: Trail::default() }
+        Self {
+            status,
+            headers,
+            body: body.into(),
+            trail: Trail::default(),
+        }
     }
 
     pub(crate) fn text(status: StatusCode, text: impl Into<String>) -> Self {
@@ -80,12 +86,19 @@ impl Reply {
 
     /// As a message, signed. An answer to HEAD has no body.
     pub(crate) fn signed(mut self, signature: &str, method: &Method) -> Response {
-        for (name, text) in [(SERVED_BY, signature), (REQUEST_PATH, &self.trail.written(signature))] {
+        for (name, text) in [
+            (SERVED_BY, signature),
+            (REQUEST_PATH, &self.trail.written(signature)),
+        ] {
             if let Ok(value) = HeaderValue::from_str(text) {
                 self.headers.insert(name, value);
             }
         }
-        let body = if method == Method::HEAD { Body::Empty } else { Body::full(self.body) };
+        let body = if method == Method::HEAD {
+            Body::Empty
+        } else {
+            Body::full(self.body)
+        };
         let mut response = Response::new(self.status, body);
         response.head.headers = self.headers;
         response
@@ -117,7 +130,10 @@ mod tests {
         trail.add(&HeaderMap::new());
         let response = Reply::not_found().after(trail).signed("web/v1", &Method::GET);
         assert_eq!(response.head.headers[SERVED_BY], "web/v1");
-        assert_eq!(response.head.headers[REQUEST_PATH], "web/v1,reviews/v2,ratings/v1,catalog-0/v1");
+        assert_eq!(
+            response.head.headers[REQUEST_PATH],
+            "web/v1,reviews/v2,ratings/v1,catalog-0/v1"
+        );
     }
 
     #[test]

@@ -31,7 +31,9 @@ pub(crate) struct Cart {
 
 impl Cart {
     pub(crate) fn new(settings: &Settings) -> Self {
-        Self { ledger: Client::new(settings.upstream(Name::Ledger), settings.timeout) }
+        Self {
+            ledger: Client::new(settings.upstream(Name::Ledger), settings.timeout),
+        }
     }
 
     async fn contents(&self, visitor: &str) -> Result<Contents, Reply> {
@@ -44,13 +46,21 @@ impl Cart {
     async fn add(&self, wish: Wish) -> Result<Reply, Reply> {
         let known = (1..=PRODUCTS).contains(&wish.product) && (1..=MAX_QUANTITY).contains(&wish.quantity);
         if !known || !is_visitor(&wish.visitor) {
-            return Err(Reply::text(StatusCode::BAD_REQUEST, "no such visitor, product or quantity"));
+            return Err(Reply::text(
+                StatusCode::BAD_REQUEST,
+                "no such visitor, product or quantity",
+            ));
         }
         let mut contents = self.contents(&wish.visitor).await?;
         let quantity = contents.entry(wish.product).or_default();
         *quantity = (*quantity + wish.quantity).min(MAX_QUANTITY);
         let value = serde_json::to_string(&contents).map_err(|error| unreadable(&error))?;
-        self.ledger.ask(&Command::Set { key: &key(&wish.visitor), value: &value }).await?;
+        self.ledger
+            .ask(&Command::Set {
+                key: &key(&wish.visitor),
+                value: &value,
+            })
+            .await?;
         Ok(Reply::json(&contents))
     }
 }
@@ -75,5 +85,8 @@ fn key(visitor: &str) -> String {
 }
 
 fn unreadable(error: &serde_json::Error) -> Reply {
-    Reply::text(StatusCode::BAD_GATEWAY, format!("ledger: cart cannot be read: {error}"))
+    Reply::text(
+        StatusCode::BAD_GATEWAY,
+        format!("ledger: cart cannot be read: {error}"),
+    )
 }

@@ -20,7 +20,11 @@ impl Product {
     fn numbered(id: u32) -> Option<Self> {
         let index = id.checked_sub(1).filter(|_| id <= PRODUCTS)? as usize;
         let name = format!("{} {}", WOODS[index % WOODS.len()], THINGS[index % THINGS.len()]);
-        Some(Self { id, name, price_cents: 900 + 350 * id })
+        Some(Self {
+            id,
+            name,
+            price_cents: 900 + 350 * id,
+        })
     }
 }
 

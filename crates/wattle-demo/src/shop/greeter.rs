@@ -27,7 +27,9 @@ pub(crate) async fn greet(listener: TcpListener, signature: &str, stop: impl Fut
 }
 
 async fn serve(mut stream: TcpStream, signature: String, drain: Drain) -> io::Result<()> {
-    stream.write_all(format!("220 {signature} ready\n").as_bytes()).await?;
+    stream
+        .write_all(format!("220 {signature} ready\n").as_bytes())
+        .await?;
     let (read, mut write) = stream.split();
     let mut lines = Lines::of(read);
     loop {
@@ -75,7 +77,10 @@ impl Client {
         let mut lines = Lines::of(read);
         let banner = answer(&mut lines, "220 ").await?;
         let signature = banner.split(' ').next().unwrap_or_default().to_owned();
-        write.write_all(format!("{name}\n").as_bytes()).await.map_err(Failure::Io)?;
+        write
+            .write_all(format!("{name}\n").as_bytes())
+            .await
+            .map_err(Failure::Io)?;
         let text = answer(&mut lines, "250 ").await?;
         write.write_all(b"QUIT\n").await.map_err(Failure::Io)?;
         answer(&mut lines, "221 ").await?;
@@ -83,7 +88,10 @@ impl Client {
     }
 }
 
-async fn answer<R: tokio::io::AsyncRead + Unpin>(lines: &mut Lines<R>, code: &str) -> Result<String, Failure> {
+async fn answer<R: tokio::io::AsyncRead + Unpin>(
+    lines: &mut Lines<R>,
+    code: &str,
+) -> Result<String, Failure> {
     let line = lines.next().await.map_err(Failure::Io)?;
     let line = line.ok_or_else(|| Failure::Io(io::ErrorKind::UnexpectedEof.into()))?;
     match line.strip_prefix(code) {

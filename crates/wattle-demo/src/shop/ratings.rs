@@ -47,7 +47,11 @@ async fn rate(body: Body) -> Result<Body, Refusal> {
     let RateRequest { product } = only(body).await?;
     let votes = votes_of(product)?;
     let sum: u32 = (0..votes).map(|index| vote(product, index).stars).sum();
-    let rating = Rating { product, stars: f64::from(sum) / f64::from(votes), votes };
+    let rating = Rating {
+        product,
+        stars: f64::from(sum) / f64::from(votes),
+        votes,
+    };
     let (sender, answers) = Body::channel(2);
     let sent = sender
         .try_send(Frame::Data(framed(&rating)))
@@ -64,7 +68,11 @@ async fn list_votes(body: Body) -> Result<Body, Refusal> {
     // Ends when all is sent or nobody reads any more.
     tokio::task::spawn_local(async move {
         for index in 0..count {
-            if sender.send(Frame::Data(framed(&vote(product, index)))).await.is_err() {
+            if sender
+                .send(Frame::Data(framed(&vote(product, index))))
+                .await
+                .is_err()
+            {
                 return;
             }
         }
@@ -90,5 +98,8 @@ fn votes_of(product: u32) -> Result<u32, Refusal> {
 }
 
 fn vote(product: u32, index: u32) -> Vote {
-    Vote { voter: format!("visitor-{index}"), stars: 3 + (product + index * index) % 3 }
+    Vote {
+        voter: format!("visitor-{index}"),
+        stars: 3 + (product + index * index) % 3,
+    }
 }

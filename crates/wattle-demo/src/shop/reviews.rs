@@ -47,23 +47,32 @@ pub(crate) struct Reviews {
 impl Reviews {
     pub(crate) fn new(settings: &Settings) -> Self {
         let ratings = Channel::new(settings.upstream(Name::Ratings), settings.timeout);
-        Self { version: settings.version.clone(), ratings }
+        Self {
+            version: settings.version.clone(),
+            ratings,
+        }
     }
 
     async fn stars(&self, product: u32, asked: &Asked, trail: &mut Trail) -> Result<Stars, CallError> {
-        let rate = self.ratings.call(RATE, &RateRequest { product }, &asked.passed_on);
+        let rate = self.ratings.call(RATE, RateRequest { product }, &asked.passed_on);
         let Answers::<Rating> { headers, messages } = rate.await?;
         trail.add(&headers);
         let rating = messages.into_iter().next().unwrap_or_default();
         let latest = match asked.number("votes") {
             None | Some(0) => Vec::new(),
             Some(limit) => {
-                let list = self.ratings.call(LIST_VOTES, &ListVotesRequest { product, limit }, &asked.passed_on);
+                let list =
+                    self.ratings
+                        .call(LIST_VOTES, ListVotesRequest { product, limit }, &asked.passed_on);
                 let Answers::<Vote> { messages, .. } = list.await?;
                 messages.into_iter().map(|vote| vote.stars).collect()
             }
         };
-        Ok(Stars { average: rating.stars, votes: rating.votes, latest })
+        Ok(Stars {
+            average: rating.stars,
+            votes: rating.votes,
+            latest,
+        })
     }
 }
 
@@ -73,14 +82,22 @@ impl Service for Reviews {
         let (&Method::GET, &["reviews", product]) = (&asked.method, segments.as_slice()) else {
             return Err(Reply::not_found());
         };
-        let product = product.parse().ok().filter(|product| (1..=PRODUCTS).contains(product));
+        let product = product
+            .parse()
+            .ok()
+            .filter(|product| (1..=PRODUCTS).contains(product));
         let product = product.ok_or_else(Reply::not_found)?;
         let mut trail = Trail::default();
         let rating = match self.version.as_str() {
             "v1" => None,
             _ => Some(self.stars(product, &asked, &mut trail).await?),
         };
-        let mut reply = Reply::json(&Opinions { product, reviews: said(product), rating }).after(trail);
+        let mut reply = Reply::json(&Opinions {
+            product,
+            reviews: said(product),
+            rating,
+        })
+        .after(trail);
         if let Ok(version) = HeaderValue::from_str(&self.version) {
             reply.headers.insert(REVIEWS_VERSION, version);
         }
@@ -89,11 +106,18 @@ impl Service for Reviews {
 }
 
 fn said(product: u32) -> Vec<Opinion> {
-    const TEXTS: [&str; 4] =
-        ["bends and does not break", "smaller than it looks", "my neighbour wants one too", "smells of the river"];
+    const TEXTS: [&str; 4] = [
+        "bends and does not break",
+        "smaller than it looks",
+        "my neighbour wants one too",
+        "smells of the river",
+    ];
     let opinion = |(who, step): (&str, u32)| {
         let text = TEXTS[(product.wrapping_add(step) as usize) % TEXTS.len()];
-        Opinion { who: who.to_owned(), text: text.to_owned() }
+        Opinion {
+            who: who.to_owned(),
+            text: text.to_owned(),
+        }
     };
     [("Ann", 0), ("Ben", 1)].map(opinion).into()
 }

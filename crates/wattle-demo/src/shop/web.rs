@@ -30,7 +30,10 @@ impl Web {
             catalog: client(Name::Catalog),
             cart: client(Name::Cart),
             reviews: client(Name::Reviews),
-            greeter: greeter::Client { upstream: settings.upstream(Name::Greeter), timeout: settings.timeout },
+            greeter: greeter::Client {
+                upstream: settings.upstream(Name::Greeter),
+                timeout: settings.timeout,
+            },
         }
     }
 
@@ -38,14 +41,18 @@ impl Web {
         let question = |path: String| Question::of(path, &asked.passed_on);
         let (products, said, cart) = tokio::try_join!(
             self.catalog.call(question("/products".to_owned())),
-            self.reviews.call(question(format!("/reviews/{FEATURED}?votes=3"))),
+            self.reviews
+                .call(question(format!("/reviews/{FEATURED}?votes=3"))),
             self.cart.call(question(format!("/cart/{NOBODY}"))),
         )?;
         let shelf: Vec<Product> = json(&self.catalog, &products)?;
         let opinions: Opinions = json(&self.reviews, &said)?;
         let contents: BTreeMap<u32, u32> = json(&self.cart, &cart)?;
         let html = page::front(&shelf, &opinions, contents.values().sum());
-        Ok(with_version(Reply::html(html).after(trail(&[&products, &said, &cart])), &said))
+        Ok(with_version(
+            Reply::html(html).after(trail(&[&products, &said, &cart])),
+            &said,
+        ))
     }
 
     async fn product(&self, id: u32, asked: &Asked) -> Result<Reply, Reply> {
@@ -56,8 +63,12 @@ impl Web {
             return Err(Reply::not_found());
         }
         let (found, said) = (self.catalog.success(found)?, self.reviews.success(said)?);
-        let (product, opinions): (Product, Opinions) = (json(&self.catalog, &found)?, json(&self.reviews, &said)?);
-        Ok(with_version(Reply::html(page::product(&product, &opinions)).after(trail(&[&found, &said])), &said))
+        let (product, opinions): (Product, Opinions) =
+            (json(&self.catalog, &found)?, json(&self.reviews, &said)?);
+        Ok(with_version(
+            Reply::html(page::product(&product, &opinions)).after(trail(&[&found, &said])),
+            &said,
+        ))
     }
 
     async fn cart(&self, question: Question) -> Result<Reply, Reply> {
@@ -66,14 +77,22 @@ impl Web {
             return Err(self.cart.refused(&answer).into());
         }
         let mut reply = Reply::text(answer.status, "");
-        reply.headers.extend(answer.headers.get(http::header::CONTENT_TYPE).map(|kind| (http::header::CONTENT_TYPE, kind.clone())));
+        reply.headers.extend(
+            answer
+                .headers
+                .get(http::header::CONTENT_TYPE)
+                .map(|kind| (http::header::CONTENT_TYPE, kind.clone())),
+        );
         reply.body = answer.body.clone();
         Ok(reply.after(trail(&[&answer])))
     }
 
     async fn welcome(&self, visitor: &str) -> Result<Reply, Reply> {
         let greeting = self.greeter.greeting(visitor).await?;
-        Ok(Reply::text(StatusCode::OK, format!("{} (says {})", greeting.text, greeting.signature)))
+        Ok(Reply::text(
+            StatusCode::OK,
+            format!("{} (says {})", greeting.text, greeting.signature),
+        ))
     }
 }
 
@@ -82,13 +101,16 @@ impl Service for Web {
         match (&asked.method, asked.segments().as_slice()) {
             (&Method::GET, []) => self.front(&asked).await,
             (&Method::GET, ["product", id]) => {
-                self.product(id.parse().map_err(|_| Reply::not_found())?, &asked).await
+                self.product(id.parse().map_err(|_| Reply::not_found())?, &asked)
+                    .await
             }
             (&Method::GET, ["cart", visitor]) if is_visitor(visitor) => {
-                self.cart(Question::of(format!("/cart/{visitor}"), &asked.passed_on)).await
+                self.cart(Question::of(format!("/cart/{visitor}"), &asked.passed_on))
+                    .await
             }
             (&Method::POST, ["cart"]) => {
-                self.cart(Question::of("/cart", &asked.passed_on).posting(asked.body.clone())).await
+                self.cart(Question::of("/cart", &asked.passed_on).posting(asked.body.clone()))
+                    .await
             }
             (&Method::GET, ["welcome", visitor]) if is_visitor(visitor) => self.welcome(visitor).await,
             _ => Err(Reply::not_found()),
@@ -104,6 +126,10 @@ fn trail(answers: &[&Answer]) -> Trail {
 
 /// The load counts which version of reviews served.
 fn with_version(mut reply: Reply, said: &Answer) -> Reply {
-    reply.headers.extend(said.headers.get(REVIEWS_VERSION).map(|version| (REVIEWS_VERSION, version.clone())));
+    reply.headers.extend(
+        said.headers
+            .get(REVIEWS_VERSION)
+            .map(|version| (REVIEWS_VERSION, version.clone())),
+    );
     reply
 }

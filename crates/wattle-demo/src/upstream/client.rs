@@ -28,7 +28,12 @@ pub(crate) struct Question {
 
 impl Question {
     pub(crate) fn of(path: impl Into<String>, headers: &HeaderMap) -> Self {
-        Self { method: Method::GET, path: path.into(), headers: headers.clone(), body: Bytes::new() }
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            headers: headers.clone(),
+            body: Bytes::new(),
+        }
     }
 
     pub(crate) fn posting(mut self, body: Bytes) -> Self {
@@ -104,13 +109,20 @@ impl Idle {
 
 impl Client {
     pub(crate) fn new(upstream: Upstream, timeout: Duration) -> Self {
-        Self { upstream, timeout, limits: Rc::default(), idle: Rc::default() }
+        Self {
+            upstream,
+            timeout,
+            limits: Rc::default(),
+            idle: Rc::default(),
+        }
     }
 
     /// Asks, and takes any answer.
     pub(crate) async fn ask(&self, question: Question) -> Result<Answer, CallError> {
         let asking = tokio::time::timeout(self.timeout, self.exchange(question));
-        asking.await.map_err(|_| self.failed(Failure::Timeout(self.timeout)))?
+        asking
+            .await
+            .map_err(|_| self.failed(Failure::Timeout(self.timeout)))?
     }
 
     /// Asks, and takes only a success.
@@ -128,7 +140,10 @@ impl Client {
 
     /// An answer taken as a failure.
     pub(crate) fn refused(&self, answer: &Answer) -> CallError {
-        self.failed(Failure::Status { status: answer.status.as_u16(), text: answer.told() })
+        self.failed(Failure::Status {
+            status: answer.status.as_u16(),
+            text: answer.told(),
+        })
     }
 
     /// An error of a call to this service.
@@ -140,7 +155,11 @@ impl Client {
         let response = self.send(self.request(question)).await?;
         let body = response.body.collect(MAX_ANSWER_BYTES).await;
         let body = body.map_err(|error| self.failed(Failure::Body(error)))?;
-        Ok(Answer { status: response.head.status, headers: response.head.headers, body })
+        Ok(Answer {
+            status: response.head.status,
+            headers: response.head.headers,
+            body,
+        })
     }
 
     fn request(&self, question: Question) -> Request {
@@ -164,6 +183,9 @@ impl Client {
         let stream = self.upstream.connect().await?;
         let back = Rc::new(Return(Rc::downgrade(&self.idle)));
         let client = h1::Client::new(stream, self.limits.clone(), Some(back));
-        client.send(request).await.map_err(|error| self.failed(Failure::Send(error.kind)))
+        client
+            .send(request)
+            .await
+            .map_err(|error| self.failed(Failure::Send(error.kind)))
     }
 }

@@ -21,20 +21,38 @@ pub(crate) struct Upstream {
 impl Upstream {
     /// Under its plain name and its usual port.
     pub(crate) fn usual(name: Name) -> Self {
-        Self { name, authority: format!("{name}:{}", name.port()) }
+        Self {
+            name,
+            authority: format!("{name}:{}", name.port()),
+        }
     }
 
     /// From the variable `NAME_URL`, or as usual.
     pub(crate) fn read(name: Name, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let key = format!("{}_URL", name.as_str().to_ascii_uppercase());
-        let Some(found) = variable(&key) else { return Ok(Self::usual(name)) };
+        let Some(found) = variable(&key) else {
+            return Ok(Self::usual(name));
+        };
         let scheme = scheme(name);
-        let authority = found.strip_prefix(scheme).map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+        let authority = found
+            .strip_prefix(scheme)
+            .map(|rest| rest.strip_suffix('/').unwrap_or(rest));
         match authority.filter(|authority| is_authority(authority)) {
-            Some(authority) => Ok(Self { name, authority: authority.to_owned() }),
+            Some(authority) => Ok(Self {
+                name,
+                authority: authority.to_owned(),
+            }),
             None => {
-                let expected = if scheme == "tcp://" { "tcp://HOST:PORT" } else { "http://HOST:PORT" };
-                Err(SettingsError::Variable { variable: key, found, expected })
+                let expected = if scheme == "tcp://" {
+                    "tcp://HOST:PORT"
+                } else {
+                    "http://HOST:PORT"
+                };
+                Err(SettingsError::Variable {
+                    variable: key,
+                    found,
+                    expected,
+                })
             }
         }
     }
@@ -49,7 +67,10 @@ impl Upstream {
 
     /// An error of a call to this service.
     pub(crate) fn failed(&self, failure: Failure) -> CallError {
-        CallError { upstream: self.name, failure }
+        CallError {
+            upstream: self.name,
+            failure,
+        }
     }
 }
 
@@ -61,7 +82,9 @@ fn scheme(name: Name) -> &'static str {
 }
 
 fn is_authority(text: &str) -> bool {
-    let port = text.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    let port = text
+        .rsplit_once(':')
+        .and_then(|(_, port)| port.parse::<u16>().ok());
     let parsed = text.parse::<http::uri::Authority>();
     port.is_some_and(|port| port > 0) && parsed.is_ok_and(|authority| !authority.host().is_empty())
 }
@@ -99,5 +122,10 @@ pub(crate) enum Failure {
 
 /// At most this many characters of somebody else's text, on one line.
 pub(crate) fn excerpt(text: &str, bound: usize) -> String {
-    text.chars().take(bound).map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
+    text.chars()
+        .take(bound)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }

@@ -20,6 +20,9 @@ use std::task::{Context, Poll, Waker};
 /// Streams assumed to be allowed until the peer's SETTINGS say; odd, so that their arrival shows.
 const STREAMS_BEFORE_SETTINGS: usize = 99;
 
+/// Streams we reset whose late frames are told from errors for a second.
+pub(super) const REMEMBERED_RESETS: usize = 1024;
+
 /// A handle to an HTTP/2 client connection; clones share it. The connection ends when the last is dropped and its
 /// streams are done.
 #[derive(Clone)]
@@ -66,6 +69,10 @@ pub async fn connect(io: impl Io + 'static, limits: &Limits) -> Result<(Client, 
         .max_frame_size(limits.max_frame_bytes)
         .max_header_list_size(limits.max_head_bytes as u32)
         .initial_max_send_streams(STREAMS_BEFORE_SETTINGS)
+        .data_frame_budget(limits.small_frames_bytes)
+        .max_concurrent_reset_streams(REMEMBERED_RESETS)
+        // Counted over the connection's life, and each cancelled request may add one: a shared hop would die of old age.
+        .max_local_error_reset_streams(None)
         .enable_push(false)
         .handshake(batch.clone());
     let (send, mut conn) = handshake.await.map_err(drive_error)?;
@@ -132,7 +139,10 @@ impl Shared {
             if self.has_settings() || self.ended.get() {
                 return Poll::Ready(());
             }
-            self.waiting.borrow_mut().push(cx.waker().clone());
+            let mut waiting = self.waiting.borrow_mut();
+            if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                waiting.push(cx.waker().clone());
+            }
             Poll::Pending
         })
         .await;

@@ -96,6 +96,9 @@ async fn handshake(
         .max_frame_size(limits.max_frame_bytes)
         .max_header_list_size(limits.max_head_bytes as u32)
         .max_concurrent_streams(limits.max_streams)
+        .max_pending_accept_reset_streams(limits.max_pending_resets)
+        .data_frame_budget(limits.small_frames_bytes)
+        .max_concurrent_reset_streams(super::client::REMEMBERED_RESETS)
         .enable_connect_protocol()
         .handshake(batch.clone());
     let mut handshake = pin!(handshake);

@@ -269,3 +269,6 @@ fn destination_name(address: SocketAddr) -> ResourceName {
 fn address_of(name: &ResourceName) -> Option<SocketAddr> {
     name.name.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,8 +48,3 @@ pub(crate) fn reason(kind: &SendErrorKind) -> Reason {
         | SendErrorKind::Reset(_) => Reason::UpstreamResetBeforeResponse,
     }
 }
-
-/// Does the failure speak against the endpoint, rather than against the request or its sender?
-pub(crate) fn blames_upstream(kind: &SendErrorKind) -> bool {
-    !matches!(kind, SendErrorKind::Unrepresentable | SendErrorKind::Body(_))
-}

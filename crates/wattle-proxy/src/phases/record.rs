@@ -116,11 +116,6 @@ impl Record {
         }
     }
 
-    /// When the request began, nanoseconds of the worker's clock.
-    pub(crate) fn start_ns(&self) -> u64 {
-        self.start_ns
-    }
-
     /// Is it gRPC?
     pub(crate) fn is_grpc(&self) -> bool {
         self.grpc

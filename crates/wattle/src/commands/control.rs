@@ -1,6 +1,117 @@
-//! stub
+//! `wattle control`: the control plane.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use wattle_control::{Control, ControlConfig};
+
+use crate::failure::Advise as _;
+
+/// Arguments of `wattle control`.
 #[derive(Debug, Args)]
-pub(crate) struct Arguments {}
-pub(crate) fn run(_: Arguments) -> anyhow::Result<ExitCode> { anyhow::bail!("x") }
+pub(crate) struct Arguments {
+    /// Directory of manifests, watched; may be given several times, the first wins
+    #[arg(long, env = "WATTLE_CONTROL_CONFIG", value_name = "DIRECTORY", value_delimiter = ',', required = true)]
+    config: Vec<PathBuf>,
+    /// Directory for keys, join tokens and virtual addresses; only its owner may read it
+    #[arg(long, env = "WATTLE_CONTROL_STATE", value_name = "DIRECTORY")]
+    state: PathBuf,
+    /// Where proxies connect: discovery and certificates
+    #[arg(long, env = "WATTLE_CONTROL_LISTEN", value_name = "ADDRESS", default_value_t = any(15012))]
+    listen: SocketAddr,
+    /// Metrics and health
+    #[arg(long, env = "WATTLE_CONTROL_METRICS", value_name = "ADDRESS", default_value_t = any(15014))]
+    metrics: SocketAddr,
+    /// Socket for commands [default: admin.sock in the state directory]
+    #[arg(long, env = "WATTLE_CONTROL_ADMIN", value_name = "FILE")]
+    admin: Option<PathBuf>,
+    /// Trust domain of every workload
+    #[arg(long, env = "WATTLE_CONTROL_TRUST_DOMAIN", value_name = "NAME", default_value = "cluster.local")]
+    trust_domain: String,
+    /// DNS domain of the mesh
+    #[arg(long, env = "WATTLE_CONTROL_CLUSTER_DOMAIN", value_name = "NAME", default_value = "cluster.local")]
+    cluster_domain: String,
+    /// Namespace whose policies are for the whole mesh
+    #[arg(long, env = "WATTLE_CONTROL_ROOT_NAMESPACE", value_name = "NAME", default_value = "wattle-system")]
+    root_namespace: String,
+    /// Life of a workload's certificate, at most 24h
+    #[arg(long, env = "WATTLE_CONTROL_CERTIFICATE_TTL", value_name = "DURATION", default_value = "24h", value_parser = super::duration)]
+    certificate_ttl: Duration,
+}
+
+fn any(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))
+}
+
+impl Arguments {
+    fn config(self) -> ControlConfig {
+        let mut config = ControlConfig::new(self.state, self.config);
+        config.discovery = self.listen;
+        config.metrics = self.metrics;
+        config.certificate_ttl = self.certificate_ttl;
+        config.settings.trust_domain = self.trust_domain.into();
+        config.settings.cluster_domain = self.cluster_domain.into();
+        config.settings.root_namespace = self.root_namespace.into();
+        if let Some(admin) = self.admin {
+            config.admin = admin;
+        }
+        config
+    }
+}
+
+/// Runs the control plane until it is told to end.
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    super::proxy::keep_memory_private();
+    // Compiling and commands have threads of their own; this one encrypts and sends.
+    super::block_on(serve(arguments.config()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(config: ControlConfig) -> anyhow::Result<()> {
+    let hint = "check that its addresses are free and that no other control plane uses its state directory";
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
+    let control = Control::start(config).await.advise("cannot start the control plane", hint)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = control.ended() => {}
+    }
+    control.shutdown().await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::Parser as _;
+
+    use crate::cli::{Cli, Command};
+
+    use super::*;
+
+    fn config(line: &str) -> Result<ControlConfig, clap::Error> {
+        match Cli::try_parse_from(line.split_whitespace())?.command {
+            Command::Control(arguments) => Ok(arguments.config()),
+            other => panic!("expected a control plane, found {other:?}"),
+        }
+    }
+
+    #[test]
+    fn without_flags_the_defaults_hold() {
+        let config = config("wattle control --config /a --config /b --state /s").unwrap();
+        let defaults = ControlConfig::new("/s", vec!["/a".into(), "/b".into()]);
+        assert_eq!(format!("{config:?}"), format!("{defaults:?}"));
+    }
+
+    #[test]
+    fn the_directories_are_needed() {
+        assert!(config("wattle control --config /a").is_err());
+        assert!(config("wattle control --state /s").is_err());
+    }
+}

@@ -30,7 +30,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     if let Command::ExecIn(arguments) = command {
         return exec_in::run(&arguments);
     }
-    logging::start(shared.log_format, default_level(&command));
+    let set_level = logging::start(shared.log_format, default_level(&command));
     match command {
         Command::Demo(arguments) => demo::run(&arguments, &shared),
         Command::Up(arguments) => up::run(&arguments, &shared),
@@ -39,7 +39,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Get(arguments) => get::run(&arguments, &shared),
         Command::Check(arguments) => check::run(&arguments, &shared),
         Command::Control(arguments) => control::run(arguments),
-        Command::Proxy(arguments) => proxy::run(*arguments),
+        Command::Proxy(arguments) => proxy::run(*arguments, set_level),
         Command::Version => version::run(&shared),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Supervise(arguments) => supervise::run(&arguments),

@@ -1,7 +1,162 @@
-//! stub
-use std::process::ExitCode;
+//! `wattle up`: the mesh of a directory, on this machine, in namespaces of its own.
+
+use std::io::IsTerminal as _;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::Context as _;
 use clap::Args;
+use wattle_api::Severity;
+use wattle_capture::Isolation;
+use wattle_capture::leftover::{RunDirectory, sweep};
+
 use crate::cli::Shared;
+use crate::failure::{Advise as _, Failure};
+use crate::mesh::{self, Place};
+use crate::output::Format;
+use crate::supervisor::assignment::{Assignment, ScreenMode};
+
+/// Names that a mesh cannot have, since runs are kept beside them.
+const RESERVED_PREFIX: &str = "run-";
+
+/// Arguments of `wattle up`.
 #[derive(Debug, Args)]
-pub(crate) struct Arguments {}
-pub(crate) fn run(_: &Arguments, _: &Shared) -> anyhow::Result<ExitCode> { anyhow::bail!("x") }
+pub(crate) struct Arguments {
+    /// Directory of manifests: Process objects say what to run, all other kinds are the standard ones
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    /// Name of the mesh [default: the directory's]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// End by itself after this long
+    #[arg(long = "for", value_name = "DURATION", value_parser = super::duration)]
+    run_for: Option<Duration>,
+    /// End when this process has finished, with its exit code
+    #[arg(long, value_name = "PROCESS")]
+    exit_with: Option<String>,
+    /// Start in spite of errors in the manifests; what is wrong is left out
+    #[arg(long)]
+    force: bool,
+    /// Write a JSON line per request to `logs/NAMESPACE.INSTANCE.access.log` of the state directory
+    #[arg(long)]
+    access_log: bool,
+    /// Worker threads of each proxy
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    proxy_workers: u8,
+    /// Show nothing of what processes print
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Runs the mesh to its end.
+pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<ExitCode> {
+    let directory = std::fs::canonicalize(&arguments.directory).advise(
+        format!("cannot open the directory {}", arguments.directory.display()),
+        "name a directory of manifests, such as examples/redis",
+    )?;
+    check_manifests(&directory, arguments.force)?;
+    let name = name(arguments, shared, &directory)?;
+    let assignment = |state: &Path| Assignment {
+        name: name.clone(),
+        directory: directory.clone(),
+        state: state.to_owned(),
+        run_for: arguments.run_for,
+        exit_with: arguments.exit_with.clone(),
+        access_log: arguments.access_log,
+        proxy_workers: Some(arguments.proxy_workers.into()),
+        screen: screen(arguments.quiet, shared.output),
+    };
+    isolate(&name, assignment)
+}
+
+fn screen(quiet: bool, format: Format) -> ScreenMode {
+    match format {
+        _ if quiet => ScreenMode::Silent,
+        Format::Json => ScreenMode::Json,
+        Format::Text => {
+            let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            ScreenMode::Lines { colour }
+        }
+    }
+}
+
+/// Says what is wrong with the manifests before anything is started.
+pub(super) fn check_manifests(directory: &Path, force: bool) -> anyhow::Result<()> {
+    let (mesh, diagnostics) = wattle_control::offline::load(directory);
+    for diagnostic in diagnostics.iter().filter(|one| one.severity != Severity::Info) {
+        eprintln!("{}: {diagnostic}", if diagnostic.severity == Severity::Error { "error" } else { "warning" });
+    }
+    let errors = diagnostics.iter().filter(|one| one.severity == Severity::Error).count();
+    if errors > 0 && !force {
+        let message = format!("the manifests in {} have {errors} errors", directory.display());
+        return Err(Failure::new(message, "mend them, or leave out what is wrong with `--force`"));
+    }
+    if mesh.objects().next().is_none() {
+        let message = format!("there are no manifests in {}", directory.display());
+        return Err(Failure::new(message, "name a directory of YAML files, such as examples/redis"));
+    }
+    Ok(())
+}
+
+fn name(arguments: &Arguments, shared: &Shared, directory: &Path) -> anyhow::Result<String> {
+    let own = || directory.file_name().map(|name| name.to_string_lossy().into_owned());
+    let given = arguments.name.clone().or_else(|| shared.mesh.clone());
+    let name = given.or_else(own).unwrap_or_else(|| "mesh".to_owned());
+    let allowed = |one: char| one.is_ascii_alphanumeric() || "-_.".contains(one);
+    let is_name = name.chars().all(allowed) && name.starts_with(|one: char| one.is_ascii_alphanumeric());
+    if is_name && name.len() <= 63 && !name.starts_with(RESERVED_PREFIX) {
+        return Ok(name);
+    }
+    let message = format!("`{name}` cannot be the name of a mesh: expected at most 63 letters, digits, -, _ and .");
+    Err(Failure::new(message, "choose one with `--name NAME`"))
+}
+
+/// Makes the state directory and runs the supervisor in namespaces of its own.
+pub(super) fn isolate(name: &str, assignment: impl Fn(&Path) -> Assignment) -> anyhow::Result<ExitCode> {
+    let base = mesh::base()?;
+    sweep(&base)?;
+    if mesh::is_alive(&base, name) {
+        return Err(Failure::new(format!("a mesh `{name}` is running already"), "choose another name with `--name NAME`"));
+    }
+    let run = RunDirectory::create(&base)?;
+    let place = Place::new(run.path());
+    if !place.fits_sockets() {
+        let message = format!("the path {} is too long for Unix sockets", place.root().display());
+        return Err(Failure::new(message, "set WATTLE_RUN_DIR to a shorter one"));
+    }
+    let link = Link::create(&base.join(name), run.path())?;
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("supervise").arg(serde_json::to_string(&assignment(run.path()))?);
+    let advice = "see what is missing with `wattle check`";
+    let status = Isolation::detect()?.run(command).advise("cannot make the namespaces of the mesh", advice)?;
+    drop((link, run));
+    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+}
+
+/// The mesh's name as a link to its state directory, for as long as it runs.
+struct Link {
+    path: PathBuf,
+    target: PathBuf,
+}
+
+impl Link {
+    fn create(path: &Path, target: &Path) -> anyhow::Result<Self> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        symlink(target, path).with_context(|| format!("cannot make the link {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), target: target.to_owned() })
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // Somebody may have taken the name over since.
+        if std::fs::read_link(&self.path).is_ok_and(|target| target == self.target) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}

@@ -4,9 +4,10 @@ pub(crate) mod ask;
 mod base;
 mod find;
 mod place;
-#[path = "../../../wattle-control/src/view.rs"]
-pub(crate) mod view;
 
 pub(crate) use base::base;
 pub(crate) use find::{find, is_alive};
 pub(crate) use place::Place;
+
+/// What the control plane's admin API says.
+pub(crate) use wattle_control::view;

@@ -17,6 +17,18 @@ use super::status::Exit;
 pub(crate) struct Child {
     child: StdChild,
     handle: Rc<Handle>,
+    ended: bool,
+}
+
+/// A program that nobody waits for any more has no business running.
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.kill_group();
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
 }
 
 /// Names a process for as long as anybody holds it, whoever has its number later.
@@ -41,7 +53,7 @@ impl Child {
         let pid = Pid::from_child(&child);
         let descriptor = rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK)?;
         let descriptor = AsyncFd::with_interest(descriptor, Interest::READABLE)?;
-        Ok(Self { child, handle: Rc::new(Handle { pid, descriptor }) })
+        Ok(Self { child, handle: Rc::new(Handle { pid, descriptor }), ended: false })
     }
 
     /// Its process id.
@@ -66,6 +78,7 @@ impl Child {
         // Before it is reaped: until then its number, which is its group's, cannot be somebody else's.
         self.kill_group();
         let status: ExitStatus = self.child.wait()?;
+        self.ended = true;
         Ok(status.into())
     }
 

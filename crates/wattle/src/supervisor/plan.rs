@@ -67,11 +67,11 @@ fn stop(one: &Standing) -> Action {
 }
 
 fn plan_process(standing: &[&Standing], wanted: &Desired) -> Vec<Action> {
-    let running: Vec<&&Standing> = standing.iter().filter(|one| !one.stopping).collect();
+    let running = standing.iter().copied().filter(|one| !one.stopping);
     let is_current = |one: &Standing| {
         one.held || (one.fingerprint == wanted.fingerprint && is_fitting(&one.instance, wanted))
     };
-    let (current, old): (Vec<&Standing>, Vec<&Standing>) = running.iter().partition(|one| is_current(one));
+    let (current, old): (Vec<&Standing>, Vec<&Standing>) = running.partition(|one| is_current(one));
     let mut actions = surplus(&current, wanted);
     actions.extend(outdated(&current, &old, wanted));
     actions.extend(missing(standing, current.len(), wanted));

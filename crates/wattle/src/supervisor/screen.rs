@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -19,10 +20,20 @@ const MAX_NAME: usize = 24;
 /// Colours of names, as ANSI codes that read well on dark and on light.
 const COLOURS: [u8; 6] = [36, 33, 32, 35, 34, 31];
 
+/// Longest wait for the terminal to take the last lines.
+const FLUSH: Duration = Duration::from_secs(1);
+
 /// The writing end; cheap to clone. Never waits.
 #[derive(Debug, Clone)]
 pub(crate) struct Screen {
-    out: SyncSender<Line>,
+    out: SyncSender<Message>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Line(Line),
+    /// Everything before is written.
+    Flushed(SyncSender<()>),
 }
 
 #[derive(Debug)]
@@ -34,10 +45,18 @@ struct Line {
 
 impl Screen {
     /// Starts the thread that writes; it ends with the last writer.
-    pub(crate) fn start(mode: ScreenMode) -> io::Result<(Self, std::thread::JoinHandle<()>)> {
-        let (out, lines) = sync_channel(MAX_WAITING);
-        let writer = std::thread::Builder::new().name("screen".to_owned()).spawn(move || write_all(mode, &lines))?;
-        Ok((Self { out }, writer))
+    pub(crate) fn start(mode: ScreenMode) -> io::Result<Self> {
+        let (out, messages) = sync_channel(MAX_WAITING);
+        std::thread::Builder::new().name("screen".to_owned()).spawn(move || write_all(mode, &messages))?;
+        Ok(Self { out })
+    }
+
+    /// Waits until what was shown so far is written, or the terminal is found too slow.
+    pub(crate) fn flush(&self) {
+        let (done, flushed) = sync_channel(1);
+        if self.out.try_send(Message::Flushed(done)).is_ok() {
+            let _ = flushed.recv_timeout(FLUSH);
+        }
     }
 
     /// Shows a line that a process printed.
@@ -56,15 +75,21 @@ impl Screen {
     }
 
     fn send(&self, line: Line) {
-        if let Err(TrySendError::Full(line)) = self.out.try_send(line) {
+        if let Err(TrySendError::Full(Message::Line(line))) = self.out.try_send(Message::Line(line)) {
             tracing::debug!(source = line.source, "the terminal is slow, a line was left out");
         }
     }
 }
 
-fn write_all(mode: ScreenMode, lines: &Receiver<Line>) {
-    for line in lines {
-        let Some(text) = render(mode, &line) else { continue };
+fn write_all(mode: ScreenMode, messages: &Receiver<Message>) {
+    for message in messages {
+        let text = match &message {
+            Message::Line(line) => render(mode, line).unwrap_or_default(),
+            Message::Flushed(done) => {
+                let _ = done.try_send(());
+                continue;
+            }
+        };
         // Nobody may be reading any more: what matters is in the log files.
         let _ = io::stdout().lock().write_all(text.as_bytes());
     }

@@ -1,6 +1,7 @@
 //! What all instances of one mesh share: bridge, addresses, state directory, board and screen.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt as _, chown};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use wattle_capture::bridge::Plan;
 use wattle_capture::exec::Bind;
-use wattle_capture::names::{RESOLV_CONF, nsswitch};
+use wattle_capture::names::{DEFAULT_LIMIT, HostsFile, RESOLV_CONF, nsswitch};
 use wattle_capture::privileges::{Exemption, PROXY_UID};
 use wattle_capture::{Allocator, Bridge};
 use wattle_telemetry::Snapshot;
@@ -19,12 +20,22 @@ use wattle_telemetry::Snapshot;
 use crate::mesh::Place;
 
 use super::assignment::Assignment;
-use super::names::Directory;
+use super::child::Handle;
+use super::control::ControlState;
+use super::names::{self, Directory};
 use super::screen::Screen;
-use super::status::Board;
+use super::status::{Board, Name};
 
 /// Where the control plane serves discovery and certificates, on the bridge.
 const DISCOVERY_PORT: u16 = 15012;
+
+/// An instance's hosts file.
+#[derive(Debug)]
+struct Names {
+    address: IpAddr,
+    meshed: bool,
+    file: HostsFile,
+}
 
 /// The shared part of a mesh.
 pub(crate) struct World {
@@ -42,10 +53,18 @@ pub(crate) struct World {
     pub(crate) board: Board,
     /// What the terminal shows.
     pub(crate) screen: Screen,
+    /// Applications that run, for signalling them.
+    pub(crate) applications: RefCell<BTreeMap<Name, Rc<Handle>>>,
+    /// Proxies that run, likewise.
+    pub(crate) proxies: RefCell<BTreeMap<Name, Rc<Handle>>>,
     /// Where names lead.
-    pub(crate) directory: RefCell<Directory>,
+    directory: RefCell<Directory>,
+    /// The file that resolves names, for each instance.
+    hosts: RefCell<BTreeMap<Name, Names>>,
     /// What proxies that are gone have counted.
     pub(crate) retired: RefCell<Snapshot>,
+    /// The control plane.
+    pub(crate) control: RefCell<ControlState>,
     /// Whether everything is being stopped.
     pub(crate) closing: Cell<bool>,
 }
@@ -67,8 +86,12 @@ impl World {
             exemption,
             board: Board::new(),
             screen,
+            applications: RefCell::default(),
+            proxies: RefCell::default(),
             directory: RefCell::default(),
+            hosts: RefCell::default(),
             retired: RefCell::default(),
+            control: RefCell::default(),
             closing: Cell::new(false),
         }))
     }
@@ -81,6 +104,38 @@ impl World {
     /// An address for an instance, the same after every start of it.
     pub(crate) fn allocate(&self, key: &str) -> anyhow::Result<IpAddr> {
         Ok(self.addresses.borrow_mut().allocate(key)?)
+    }
+
+    /// Makes an instance's hosts file and says where it is; it follows what names lead to.
+    pub(crate) fn add_names(&self, instance: &Name, address: IpAddr, meshed: bool) -> anyhow::Result<PathBuf> {
+        let hosts = names::hosts(instance, address, meshed, &self.directory.borrow())?;
+        let path = self.place.hosts().join(instance.stem());
+        let file = HostsFile::create(&path, &hosts, DEFAULT_LIMIT)?;
+        self.hosts.borrow_mut().insert(instance.clone(), Names { address, meshed, file });
+        Ok(path)
+    }
+
+    /// Removes an instance's hosts file.
+    pub(crate) fn remove_names(&self, instance: &Name) {
+        if let Some(names) = self.hosts.borrow_mut().remove(instance) {
+            let _ = fs::remove_file(names.file.path());
+        }
+    }
+
+    /// Changes what names lead to, in every hosts file.
+    pub(crate) fn redirect_names(&self, change: impl FnOnce(&mut Directory)) {
+        let mut directory = self.directory.borrow_mut();
+        let before = directory.clone();
+        change(&mut directory);
+        if *directory == before {
+            return;
+        }
+        for (instance, Names { address, meshed, file }) in &mut *self.hosts.borrow_mut() {
+            let hosts = names::hosts(instance, *address, *meshed, &directory);
+            if let Err(error) = hosts.and_then(|hosts| file.rewrite(&hosts)) {
+                tracing::warn!(%error, %instance, "names are not up to date");
+            }
+        }
     }
 
     /// Makes a directory that belongs to `owner`, where this namespace knows that user.

@@ -27,7 +27,7 @@ pub(crate) const fn numbers(title: &'static str) -> Column {
 pub(crate) fn render(columns: &[Column], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let cell = |(column, text): (&Column, String)| Cell::new(text).set_alignment(column.alignment);
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(columns.iter().map(|column| cell((column, column.title.to_owned()))));
     if !table.is_tty() {
         table.set_width(PIPE_WIDTH);

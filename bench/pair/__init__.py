@@ -1,0 +1,1 @@
+"""An mTLS pair of proxies between a client and a server, measured."""

@@ -1,0 +1,245 @@
+//! A running control plane: what is started, in which order, and how it ends.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wattle_identity::{SpiffeError, TrustDomain};
+use wattle_source::{Batch, Directory, Event, Snapshot, merge};
+
+use crate::config::ControlConfig;
+use crate::hub::{self, Disk, Hub};
+use crate::issuer::{Issuer, IssuerError};
+use crate::metrics::Metrics;
+use crate::serve::{self, Services};
+use crate::store::{Store, StoreError};
+use crate::virtual_ips::VirtualIps;
+use crate::admin;
+
+/// Batches that may wait between a source and the hub.
+const MAX_BATCHES: usize = 16;
+
+/// Why a control plane did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The trust domain's name is not one.
+    #[error("trust domain \"{0}\" is not valid")]
+    TrustDomain(String, #[source] SpiffeError),
+    /// The state cannot be opened.
+    #[error("state cannot be opened")]
+    Store(#[from] StoreError),
+    /// There is no authority or no certificate of our own.
+    #[error("certificate authority cannot be started")]
+    Issuer(#[from] IssuerError),
+    /// An address is taken or not ours.
+    #[error("cannot listen on {0}")]
+    Listen(String, #[source] io::Error),
+    /// No thread could be started.
+    #[error("thread {0} cannot be started")]
+    Thread(&'static str, #[source] io::Error),
+}
+
+/// A running control plane; dropping it stops it without waiting.
+pub struct Control {
+    discovery: SocketAddr,
+    metrics: SocketAddr,
+    admin: PathBuf,
+    roots: PathBuf,
+    drain: Duration,
+    issuer: Arc<Issuer>,
+    stop: CancellationToken,
+    asked_to_stop: CancellationToken,
+    tasks: TaskTracker,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Control {
+    /// Starts everything and returns once proxies can connect; they are answered when the directories have been read.
+    ///
+    /// Needs a tokio runtime with I/O and time.
+    ///
+    /// # Errors
+    /// When the state cannot be opened, an address is not free or a thread cannot be started.
+    pub async fn start(config: ControlConfig) -> Result<Self, StartError> {
+        let trust_domain = TrustDomain::new(&config.settings.trust_domain)
+            .map_err(|error| StartError::TrustDomain(config.settings.trust_domain.to_string(), error))?;
+        let store = Arc::new(Store::open(&config.state)?);
+        let issuer = Issuer::open(store.clone(), &trust_domain, config.certificate_ttl, config.roots_path())?;
+        let issuer = Arc::new(issuer);
+        let metrics = Arc::new(Metrics::default());
+        let discovery = bind(config.discovery).await?;
+        let listeners = admin::Listeners { admin: bind_unix(&config.admin)?, metrics: bind_std(config.metrics)? };
+        let addresses = (local(&discovery)?, local_std(&listeners.metrics)?);
+
+        let stop = CancellationToken::new();
+        let asked_to_stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let hub = Hub::new(config.settings.clone(), VirtualIps::restored(store.virtual_ips()?), metrics.clone());
+        let disk = Disk { store: store.clone(), services: config.state.join("services.json") };
+        let batches = watch(&config.directories, &tasks, &stop);
+        let (hub, hub_thread) =
+            hub::spawn(hub, batches, disk, stop.clone()).map_err(|error| StartError::Thread("wattle-hub", error))?;
+        let state = admin::State {
+            hub: hub.clone(),
+            issuer: issuer.clone(),
+            store: store.clone(),
+            metrics: metrics.clone(),
+            trust_domain,
+            started: Instant::now(),
+            asked_to_stop: asked_to_stop.clone(),
+        };
+        let admin_thread =
+            admin::spawn(listeners, state, stop.clone()).map_err(|error| StartError::Thread("wattle-admin", error))?;
+        tasks.spawn(issuer.clone().keep(stop.clone()));
+        let services = Services { hub, issuer: issuer.clone(), store, metrics, stop: stop.clone() };
+        let ended = asked_to_stop.clone();
+        tasks.spawn(async move {
+            if let Err(error) = serve::serve(discovery, services).await {
+                tracing::error!(%error, "discovery port failed");
+            }
+            ended.cancel();
+        });
+        tracing::info!(discovery = %addresses.0, metrics = %addresses.1, "control plane started");
+        Ok(Self {
+            discovery: addresses.0,
+            metrics: addresses.1,
+            roots: config.roots_path(),
+            admin: config.admin,
+            drain: config.drain,
+            issuer,
+            stop,
+            asked_to_stop,
+            tasks,
+            threads: vec![hub_thread, admin_thread],
+        })
+    }
+
+    /// Where proxies connect.
+    pub fn discovery(&self) -> SocketAddr {
+        self.discovery
+    }
+
+    /// Where metrics and probes are.
+    pub fn metrics(&self) -> SocketAddr {
+        self.metrics
+    }
+
+    /// The admin socket.
+    pub fn admin(&self) -> &Path {
+        &self.admin
+    }
+
+    /// The file with the trust bundle.
+    pub fn roots(&self) -> &Path {
+        &self.roots
+    }
+
+    /// Renews the control plane's own certificate now; open connections stay.
+    ///
+    /// # Errors
+    /// When the authority cannot sign it; the old one stays in use.
+    pub async fn renew(&self) -> Result<(), IssuerError> {
+        let issuer = self.issuer.clone();
+        match tokio::task::spawn_blocking(move || issuer.renew()).await {
+            Ok(renewed) => renewed,
+            Err(error) => Err(IssuerError::Interrupted(error)),
+        }
+    }
+
+    /// Ready when somebody asked for the end over the admin socket, or when the discovery port failed.
+    pub async fn ended(&self) {
+        self.asked_to_stop.cancelled().await;
+    }
+
+    /// Stops: streams are told to go elsewhere, requests in work finish within [`ControlConfig::drain`].
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(self.drain, self.tasks.wait()).await.is_err() {
+            tracing::warn!("stopped with connections still open");
+        }
+        let threads = std::mem::take(&mut self.threads);
+        let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
+        let _ = joined.await;
+        let _ = std::fs::remove_file(&self.admin);
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Watches the directories until stopped; several are merged, the first winning.
+fn watch(directories: &[PathBuf], tasks: &TaskTracker, stop: &CancellationToken) -> mpsc::Receiver<Batch> {
+    let mut sources = Vec::new();
+    if directories.is_empty() {
+        // A mesh of nothing is a mesh too: it says so at once.
+        let (sender, receiver) = mpsc::channel(1);
+        let _ = sender.try_send(vec![Event::Reset(Snapshot::default())]);
+        sources.push(receiver);
+    }
+    for directory in directories {
+        let (sender, receiver) = mpsc::channel(MAX_BATCHES);
+        sources.push(receiver);
+        let (watching, stop, shown) = (Directory::new(directory), stop.clone(), directory.clone());
+        tasks.spawn(async move {
+            let ended = tokio::select! {
+                ended = watching.run(sender) => ended,
+                () = stop.cancelled() => return,
+            };
+            if let Err(error) = ended {
+                tracing::error!(directory = %shown.display(), %error, "directory is not watched any more");
+            }
+        });
+    }
+    let (sender, batches) = mpsc::channel(MAX_BATCHES);
+    let stop = stop.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = merge(sources, sender) => {}
+            () = stop.cancelled() => {}
+        }
+    });
+    batches
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|error| StartError::Listen(address.to_string(), error))
+}
+
+fn bind_std(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
+    std::net::TcpListener::bind(address).map_err(|error| StartError::Listen(address.to_string(), error))
+}
+
+/// A socket only for its owner; what a dead control plane left in its place is removed, for the store's lock proves it dead.
+fn bind_unix(path: &Path) -> Result<UnixListener, StartError> {
+    let failed = |error| StartError::Listen(path.display().to_string(), error);
+    match std::fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    Ok(listener)
+}
+
+fn local(listener: &TcpListener) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|error| StartError::Listen("discovery".to_owned(), error))
+}
+
+fn local_std(listener: &std::net::TcpListener) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|error| StartError::Listen("metrics".to_owned(), error))
+}

@@ -1,0 +1,159 @@
+//! What the inbound proxies behind each backend say.
+
+use std::sync::Arc;
+
+use wattle_compile::{Instance, Mesh};
+use wattle_model::{
+    AuthorizationDecision, Backend, ConnectionFacts, Destination, EndpointHealth, Endpoints, Filters, Hop, Inbound,
+    MtlsMode, PeerFacts, Protocol, Reason, Share, Step,
+};
+
+use super::question::{Asked, Head, described};
+use super::route::{Routed, backend_filters, filtered, filters};
+use super::{BackendStep, TraceLine, WorkloadStep, lines};
+
+pub(super) fn steps(mesh: &mut Mesh, asked: &Asked, destination: &Destination, route: &Routed<'_>) -> Vec<BackendStep> {
+    if !route.forwards {
+        return Vec::new();
+    }
+    let shares = destination.shares(route.rule);
+    shares.iter().enumerate().map(|(position, share)| backend(mesh, asked, route, position, share)).collect()
+}
+
+fn backend(mesh: &mut Mesh, asked: &Asked, route: &Routed<'_>, position: usize, share: &Share<'_>) -> BackendStep {
+    let own = backend_filters(route.rule, position);
+    let mut step = BackendStep {
+        name: share.written.to_string(),
+        percent: share.percent,
+        problem: None,
+        filters: own.map(filters).unwrap_or_default(),
+        workloads: Vec::new(),
+    };
+    let Some(found) = share.backend else {
+        step.problem = Some(Reason::NoBackend.id().to_owned());
+        return step;
+    };
+    if found.id.is_empty() {
+        step.name = "original destination".to_owned();
+        return step;
+    }
+    let rule = route.rule.map(|rule| &*rule.filters);
+    let all: Vec<&Filters> = rule.into_iter().chain(own).collect();
+    let matched = route.rule.and_then(|rule| rule.matches.path.as_ref());
+    let head = (!route.opaque).then(|| filtered(&asked.head, &all, matched));
+    step.workloads = workloads(mesh, asked, found, head.as_ref());
+    step.problem = problem(&step.workloads);
+    step
+}
+
+/// Why nothing can be picked.
+fn problem(workloads: &[WorkloadStep]) -> Option<String> {
+    let reason = if workloads.is_empty() {
+        Reason::NoEndpoints
+    } else if workloads.iter().all(|workload| workload.health == "unhealthy") {
+        Reason::NoHealthyEndpoint
+    } else {
+        return None;
+    };
+    Some(reason.id().to_owned())
+}
+
+fn workloads(mesh: &mut Mesh, asked: &Asked, backend: &Backend, head: Option<&Head>) -> Vec<WorkloadStep> {
+    let behind: Vec<(Arc<Instance>, u16)> =
+        mesh.workloads_of(&backend.id).into_iter().map(|(instance, port)| (instance.clone(), port)).collect();
+    let endpoints = mesh.endpoints(&backend.id);
+    behind.iter().map(|(instance, port)| workload(mesh, asked, instance, *port, endpoints.as_deref(), head)).collect()
+}
+
+fn workload(
+    mesh: &mut Mesh,
+    asked: &Asked,
+    instance: &Instance,
+    port: u16,
+    endpoints: Option<&Endpoints>,
+    head: Option<&Head>,
+) -> WorkloadStep {
+    let endpoint = endpoints.and_then(|all| all.endpoints.iter().find(|endpoint| Some(endpoint.address.ip()) == instance.address));
+    let inbound = instance.meshed.then(|| mesh.inbound(&described(instance))).flatten();
+    let mode = inbound.as_ref().map(|inbound| inbound.port(port).mtls);
+    // What does not run has no endpoint yet; its hop will be this.
+    let hop = endpoint.map_or_else(
+        || if instance.meshed && mode != Some(MtlsMode::Disable) { Hop::MutualTls } else { Hop::Plaintext },
+        |endpoint| endpoint.hop,
+    );
+    let mtls = hop == Hop::MutualTls && asked.id.is_some();
+    let mut step = WorkloadStep {
+        workload: described(instance),
+        address: instance.address.map_or_else(|| format!("port {port}"), |ip| std::net::SocketAddr::new(ip, port).to_string()),
+        health: health(endpoint.map(|endpoint| endpoint.health)).to_owned(),
+        meshed: instance.meshed,
+        mtls,
+        mode: "no proxy".to_owned(),
+        allowed: true,
+        reason: None,
+        policy: None,
+        trace: Vec::new(),
+    };
+    if let Some(inbound) = inbound {
+        step.mode = mode_text(&inbound, port);
+        judge(&mut step, asked, &inbound, port, head);
+    }
+    step
+}
+
+fn health(health: Option<EndpointHealth>) -> &'static str {
+    match health {
+        None => "not running",
+        Some(EndpointHealth::Healthy) => "healthy",
+        Some(EndpointHealth::Draining) => "draining",
+        Some(EndpointHealth::Unhealthy) => "unhealthy",
+    }
+}
+
+fn mode_text(inbound: &Inbound, port: u16) -> String {
+    let effective = inbound.port(port);
+    match effective.mtls_origin {
+        Some(origin) => format!("{} by {origin}", effective.mtls.as_str()),
+        None => format!("{} by default", effective.mtls.as_str()),
+    }
+}
+
+/// Asks the inbound side exactly as its proxy would.
+fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, port: u16, head: Option<&Head>) {
+    let peer = asked.id.as_ref().filter(|_| step.mtls).map(|id| PeerFacts {
+        principal: id.principal(),
+        namespace: id.namespace(),
+        service_account: id.service_account(),
+    });
+    let connection = ConnectionFacts { peer, peer_ip: asked.address, port };
+    let opaque = matches!(inbound.port(port).protocol, Protocol::Tcp | Protocol::Tls);
+    let head = head.filter(|_| !opaque);
+    let mut trace: Vec<Step> = Vec::new();
+    if let Err(refusal) = inbound.admit(&connection, &mut trace) {
+        step.allowed = false;
+        step.reason = Some(refusal.reason.id().to_owned());
+        step.policy = refusal.policy.map(ToString::to_string);
+        step.trace = lines(trace);
+        return;
+    }
+    let facts = head.map(Head::facts);
+    match inbound.authorize(&connection, facts.as_ref(), &mut trace) {
+        AuthorizationDecision::Allowed { policy } => step.policy = policy.map(ToString::to_string),
+        AuthorizationDecision::Refused { reason, policy, rule } => {
+            step.allowed = false;
+            step.reason = Some(reason.id().to_owned());
+            let rule = rule.map(|rule| format!(" rule {rule}")).unwrap_or_default();
+            step.policy = policy.map(|policy| format!("{policy}{rule}"));
+        }
+    }
+    step.trace = lines(trace);
+    if let Some(allowed_by) = step.policy.as_ref().filter(|_| step.allowed) {
+        step.policy = Some(with_rule(allowed_by, &step.trace));
+    }
+}
+
+/// The rule that allowed, from the trace.
+fn with_rule(policy: &str, trace: &[TraceLine]) -> String {
+    let matched = trace.iter().rev().find(|line| line.verdict == "matched" && line.subject.starts_with(policy));
+    matched.map_or_else(|| policy.to_owned(), |line| line.subject.clone())
+}

@@ -1,0 +1,200 @@
+//! The thread that runs the hub: batches and commands in, responses out.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use wattle_identity::SpiffeId;
+use wattle_source::Batch;
+use wattle_wire::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
+
+use super::{Denied, Hub, StreamId};
+use crate::issuer::replace;
+use crate::store::Store;
+
+/// Longest wait for further changes before proxies are told.
+const COALESCE: Duration = Duration::from_millis(5);
+/// Commands that may wait; whoever sends more waits.
+const MAX_COMMANDS: usize = 1024;
+/// Gauges about the config are brought up to date so long after a change.
+const MEASURE_AFTER: Duration = Duration::from_millis(500);
+
+/// What goes out on a stream. The hub has at most one response per kind in flight, so a queue of
+/// [`HubHandle::MAX_OUTGOING`] is never full.
+pub(crate) type Outgoing = mpsc::Sender<Result<DeltaDiscoveryResponse, Status>>;
+
+/// A word to the hub.
+pub(crate) enum Command {
+    /// A stream opened.
+    Opened(StreamId, SpiffeId, SocketAddr, Outgoing),
+    /// A proxy said something on it.
+    Requested(StreamId, DeltaDiscoveryRequest),
+    /// It ended.
+    Closed(StreamId),
+    /// Somebody wants to know something.
+    Asked(Box<dyn FnOnce(&mut Hub) + Send>),
+}
+
+/// The hub's thread is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the control plane is stopping")]
+pub(crate) struct Gone;
+
+/// Speaks to the hub from anywhere.
+#[derive(Clone)]
+pub(crate) struct HubHandle {
+    commands: mpsc::Sender<Command>,
+}
+
+impl HubHandle {
+    /// Responses that can be on their way to one stream: one of each kind, and the stream's end.
+    pub(crate) const MAX_OUTGOING: usize = 8;
+
+    /// Says something; waits while too much is unheard.
+    pub(crate) async fn tell(&self, command: Command) -> Result<(), Gone> {
+        self.commands.send(command).await.map_err(|_| Gone)
+    }
+
+    /// Asks the hub.
+    pub(crate) async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&mut Hub) -> T + Send + 'static) -> Result<T, Gone> {
+        let (answer, answered) = oneshot::channel();
+        let asking = move |hub: &mut Hub| {
+            // Whoever asked may have gone; then nobody wants the answer.
+            let _ = answer.send(question(hub));
+        };
+        self.tell(Command::Asked(Box::new(asking))).await?;
+        answered.await.map_err(|_| Gone)
+    }
+}
+
+/// Starts the thread; it ends when stopped or when its sources and every handle are gone.
+pub(crate) fn spawn(
+    hub: Hub,
+    batches: mpsc::Receiver<Batch>,
+    disk: Disk,
+    stop: CancellationToken,
+) -> std::io::Result<(HubHandle, JoinHandle<()>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let (commands, heard) = mpsc::channel(MAX_COMMANDS);
+    let task = Task { hub, outgoing: HashMap::new(), disk, flush_at: None, measure_at: None };
+    let thread = std::thread::Builder::new()
+        .name("wattle-hub".to_owned())
+        .spawn(move || runtime.block_on(task.run(batches, heard, stop)))?;
+    Ok((HubHandle { commands }, thread))
+}
+
+/// Where the hub leaves what must be found by others.
+pub(crate) struct Disk {
+    pub(crate) store: Arc<Store>,
+    /// Services with names and addresses, as JSON, for hosts files.
+    pub(crate) services: PathBuf,
+}
+
+struct Task {
+    hub: Hub,
+    outgoing: HashMap<StreamId, Outgoing>,
+    disk: Disk,
+    flush_at: Option<Instant>,
+    measure_at: Option<Instant>,
+}
+
+impl Task {
+    async fn run(mut self, mut batches: mpsc::Receiver<Batch>, mut commands: mpsc::Receiver<Command>, stop: CancellationToken) {
+        loop {
+            let (flush_at, measure_at) = (self.flush_at, self.measure_at);
+            tokio::select! {
+                Some(batch) = batches.recv() => self.take(batch),
+                command = commands.recv() => match command {
+                    Some(command) => self.obey(command),
+                    None => break,
+                },
+                () = at(flush_at) => self.flush(),
+                () = at(measure_at) => {
+                    self.measure_at = None;
+                    self.hub.measure();
+                }
+                () = stop.cancelled() => break,
+            }
+            self.deliver();
+        }
+        for (_, outgoing) in self.outgoing.drain() {
+            let _ = outgoing.try_send(Err(Denied::Stopping.into()));
+        }
+    }
+
+    fn take(&mut self, batch: Batch) {
+        let now = Instant::now();
+        let taken = self.hub.apply(batch, now.into_std());
+        if taken.services {
+            self.disk.keep(&self.hub);
+        }
+        self.measure_at.get_or_insert(now + MEASURE_AFTER);
+        self.flush_at.get_or_insert(now + COALESCE);
+        if taken.urgent {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        self.flush_at = None;
+        self.hub.flush(Instant::now().into_std());
+    }
+
+    fn obey(&mut self, command: Command) {
+        let now = Instant::now().into_std();
+        match command {
+            Command::Opened(id, peer, address, outgoing) => {
+                self.outgoing.insert(id, outgoing);
+                self.hub.opened(id, peer, address, now);
+            }
+            Command::Requested(id, request) => self.hub.requested(id, request, now),
+            Command::Closed(id) => {
+                self.outgoing.remove(&id);
+                self.hub.closed(id);
+            }
+            Command::Asked(question) => question(&mut self.hub),
+        }
+    }
+
+    fn deliver(&mut self) {
+        for (id, push) in self.hub.take_outbox() {
+            let Some(outgoing) = self.outgoing.get(&id) else { continue };
+            let ended = push.is_err();
+            if let Err(denied) = &push {
+                tracing::warn!(stream = id, cause = %denied, "discovery stream refused");
+            }
+            let sent = outgoing.try_send(push.map_err(Status::from));
+            if ended || sent.is_err() {
+                self.outgoing.remove(&id);
+                self.hub.closed(id);
+            }
+        }
+    }
+}
+
+impl Disk {
+    fn keep(&self, hub: &Hub) {
+        // Addresses follow from the names, so a failure costs little: it is said, and traffic goes on.
+        if let Err(error) = self.store.keep_virtual_ips(hub.virtual_ips().assigned()) {
+            tracing::error!(%error, "virtual addresses could not be kept");
+        }
+        let written = serde_json::to_vec_pretty(&hub.services()).map_err(std::io::Error::other);
+        if let Err(error) = written.and_then(|json| replace(&self.services, &json)) {
+            tracing::error!(%error, file = %self.services.display(), "services could not be written");
+        }
+    }
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,105 @@
+//! Delta aggregated discovery: one task for each stream, between the connection and the hub.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+use wattle_identity::Peer;
+use wattle_wire::proto::discovery::aggregated_discovery_service_server::AggregatedDiscoveryService;
+use wattle_wire::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
+
+use super::{Caller, Services};
+use crate::hub::{Command, HubHandle};
+use crate::metrics::{Metrics, count};
+
+type Answer = Result<DeltaDiscoveryResponse, Status>;
+
+pub(crate) struct Discovery {
+    hub: HubHandle,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+    next: AtomicU64,
+}
+
+impl Discovery {
+    pub(crate) fn new(services: &Services) -> Self {
+        let (hub, metrics, stop) = (services.hub.clone(), services.metrics.clone(), services.stop.clone());
+        Self { hub, metrics, stop, next: AtomicU64::new(1) }
+    }
+}
+
+/// The peer that a call comes from; a call without a valid certificate is refused.
+fn proven(caller: Option<&Caller>) -> Result<(Peer, SocketAddr), Box<Status>> {
+    let refuse = |why: &str| Box::new(Status::unauthenticated(why.to_owned()));
+    let caller = caller.ok_or_else(|| refuse("the connection has no caller"))?;
+    let peer = caller.peer.clone().ok_or_else(|| refuse("discovery needs a client certificate"))?;
+    peer.check_time(SystemTime::now()).map_err(|rejection| refuse(&rejection.to_string()))?;
+    Ok((peer, caller.address))
+}
+
+#[tonic::async_trait]
+impl AggregatedDiscoveryService for Discovery {
+    type DeltaAggregatedResourcesStream = ReceiverStream<Answer>;
+
+    async fn delta_aggregated_resources(
+        &self,
+        request: Request<Streaming<DeltaDiscoveryRequest>>,
+    ) -> Result<Response<Self::DeltaAggregatedResourcesStream>, Status> {
+        let (peer, address) = proven(request.extensions().get::<Caller>()).map_err(|status| {
+            count(&self.metrics.streams_refused);
+            *status
+        })?;
+        let (outgoing, answers) = mpsc::channel(HubHandle::MAX_OUTGOING);
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let opened = Command::Opened(id, peer.id().clone(), address, outgoing.clone());
+        self.hub.tell(opened).await.map_err(|gone| Status::unavailable(gone.to_string()))?;
+        let (hub, stop) = (self.hub.clone(), self.stop.clone());
+        let requests = request.into_inner();
+        // Owned by the stream: it ends with either direction, with the certificate or with the control plane.
+        tokio::spawn(async move {
+            let end = tokio::select! {
+                () = listen(id, requests, &hub) => None,
+                () = outgoing.closed() => None,
+                () = expired(&peer) => Some(Status::unauthenticated("the certificate of the connection has expired")),
+                () = stop.cancelled() => Some(Status::unavailable("the control plane is stopping")),
+            };
+            if let Some(status) = end {
+                let _ = outgoing.try_send(Err(status));
+            }
+            let _ = hub.tell(Command::Closed(id)).await;
+        });
+        Ok(Response::new(ReceiverStream::new(answers)))
+    }
+}
+
+/// Passes on what the proxy says, until it says no more.
+async fn listen(id: u64, mut requests: Streaming<DeltaDiscoveryRequest>, hub: &HubHandle) {
+    loop {
+        match requests.message().await {
+            Ok(Some(request)) => {
+                if hub.tell(Command::Requested(id, request)).await.is_err() {
+                    return;
+                }
+            }
+            Ok(None) => return,
+            Err(status) => {
+                tracing::debug!(stream = id, cause = %status, "discovery stream ended");
+                return;
+            }
+        }
+    }
+}
+
+/// Waits for the end of the peer's certificate: who was proven an hour ago need not be who is there now.
+async fn expired(peer: &Peer) {
+    /// So that a clock that was set forward is noticed.
+    const LOOK_AGAIN: Duration = Duration::from_secs(60);
+    while let Ok(left) = peer.not_after().duration_since(SystemTime::now()) {
+        tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+    }
+}

@@ -1,0 +1,125 @@
+//! What workers are told, and when.
+
+#![allow(clippy::unwrap_used)]
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use wattle_model::{Backend, Protocol, RouteTable};
+
+use super::*;
+
+const ADDRESS: &str = "10.96.0.1:80";
+
+fn held() -> (Held, UnboundedReceiver<News>) {
+    let (sender, news) = unbounded_channel();
+    (Held::new(Feed::new(vec![sender]), "shop/web"), news)
+}
+
+fn destination(backends: &[&str]) -> Resource {
+    let backend = |id: &&str| Backend { id: (*id).into(), service: None, protocol: Protocol::Http1 };
+    Resource::Destination(Destination {
+        name: ADDRESS.into(),
+        service: None,
+        protocol: Protocol::Http1,
+        routes: RouteTable::default(),
+        backends: backends.iter().map(backend).collect(),
+        default_backend: Some(0),
+    })
+}
+
+fn endpoints(id: &str) -> Resource {
+    Resource::Endpoints(Endpoints { id: id.into(), endpoints: Vec::new() })
+}
+
+fn changed(resource: Resource) -> Update {
+    Update::Changed(resource.name(), Box::new(resource.clone()), resource.encode())
+}
+
+fn told_destination(news: &mut UnboundedReceiver<News>) -> Vec<bool> {
+    let mut told = Vec::new();
+    while let Ok(heard) = news.try_recv() {
+        if let News::Destination(_, destination) = heard {
+            told.push(destination.is_some());
+        }
+    }
+    told
+}
+
+fn ask(held: &mut Held) {
+    held.asked(0, Ask::Destination(ADDRESS.parse().unwrap()));
+}
+
+#[test]
+fn a_destination_is_told_only_when_all_its_endpoints_are_known() {
+    let (mut held, mut news) = held();
+    ask(&mut held);
+    held.apply(changed(destination(&["a/b:1", "a/c:1"])));
+    held.apply(changed(endpoints("a/b:1")));
+    assert!(told_destination(&mut news).is_empty());
+    held.apply(changed(endpoints("a/c:1")));
+    assert_eq!(told_destination(&mut news), [true]);
+}
+
+#[test]
+fn an_update_that_needs_new_endpoints_leaves_the_old_one_in_force_until_they_are_there() {
+    let (mut held, mut news) = held();
+    ask(&mut held);
+    held.apply(changed(destination(&["a/b:1"])));
+    held.apply(changed(endpoints("a/b:1")));
+    assert_eq!(told_destination(&mut news), [true]);
+    held.apply(changed(destination(&["a/b:1", "a/new:1"])));
+    assert!(told_destination(&mut news).is_empty());
+    held.apply(changed(endpoints("a/new:1")));
+    assert_eq!(told_destination(&mut news), [true]);
+}
+
+#[test]
+fn what_does_not_exist_is_told_at_once() {
+    let (mut held, mut news) = held();
+    ask(&mut held);
+    held.apply(Update::Removed(destination_name(ADDRESS.parse().unwrap())));
+    assert_eq!(told_destination(&mut news), [false]);
+}
+
+#[test]
+fn a_forgotten_destination_takes_its_endpoints_along() {
+    let (mut held, _news) = held();
+    ask(&mut held);
+    held.apply(changed(destination(&["a/b:1"])));
+    held.apply(changed(endpoints("a/b:1")));
+    assert_eq!(held.encoded().len(), 2);
+    held.asked(0, Ask::Forget(ADDRESS.parse().unwrap()));
+    assert!(held.encoded().is_empty());
+}
+
+#[test]
+fn a_removed_inbound_stays_in_force() {
+    let (mut held, _news) = held();
+    let inbound = Resource::Inbound(Inbound {
+        name: "shop/web".into(),
+        workload: Workload::default(),
+        ports: Vec::new(),
+        mtls: wattle_model::MtlsMode::Strict,
+        mtls_origin: None,
+        authorization: wattle_model::Authorization::default(),
+    });
+    held.apply(changed(inbound));
+    held.apply(Update::Removed(ResourceName::new(Kind::Inbound, "shop/web")));
+    assert!(held.inbound().is_some());
+}
+
+#[test]
+fn a_saved_state_serves_without_a_control_plane() {
+    let (mut first, _news) = held();
+    ask(&mut first);
+    first.apply(changed(destination(&["a/b:1"])));
+    first.apply(changed(endpoints("a/b:1")));
+    let saved = first.encoded().iter().map(|(name, encoded)| {
+        (name.clone(), Resource::decode(name.kind, &encoded.bytes).unwrap(), encoded.clone())
+    });
+    let (mut second, mut news) = held();
+    second.restore(saved.collect());
+    ask(&mut second);
+    assert_eq!(told_destination(&mut news), [true]);
+    let versions: usize = second.subscriber.connected().iter().map(|r| r.initial_resource_versions.len()).sum();
+    assert_eq!(versions, 2);
+}

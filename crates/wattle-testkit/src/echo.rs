@@ -1,0 +1,87 @@
+//! A plain HTTP/1.1 server on blocking sockets that tells who it is and what it was asked.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::json;
+
+use crate::Spot;
+
+/// A running echo; it serves until the test process ends.
+#[derive(Clone, Debug)]
+pub struct Echo {
+    /// Where it listens.
+    pub address: SocketAddr,
+    requests: Arc<AtomicU64>,
+}
+
+impl Echo {
+    /// Starts one at a workload's place, on all of its addresses. It answers with JSON: `name`, `method`, `target`,
+    /// `headers` (list of pairs as they came).
+    pub fn start(spot: &Spot, port: u16, name: &str) -> io::Result<Self> {
+        let listener = spot.enter(|| TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, port)))?;
+        let requests = Arc::new(AtomicU64::new(0));
+        let echo = Self { address: listener.local_addr()?, requests: requests.clone() };
+        let name = name.to_owned();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (name, requests) = (name.clone(), requests.clone());
+                // Whoever breaks off a conversation has ended it.
+                std::thread::spawn(move || drop(converse(stream, &name, &requests)));
+            }
+        });
+        Ok(echo)
+    }
+
+    /// Requests answered so far.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+}
+
+fn converse(stream: TcpStream, name: &str, requests: &AtomicU64) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut writer = stream.try_clone()?;
+    let mut reader = BufReader::new(stream);
+    while let Some(asked) = hear(&mut reader)? {
+        requests.fetch_add(1, Ordering::Relaxed);
+        let body = json!({ "name": name, "method": asked.method, "target": asked.target, "headers": asked.headers });
+        let body = if asked.method == "HEAD" { String::new() } else { body.to_string() };
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+        writer.write_all(format!("{head}{body}").as_bytes())?;
+    }
+    Ok(())
+}
+
+struct Asked {
+    method: String,
+    target: String,
+    headers: Vec<(String, String)>,
+}
+
+fn hear(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Asked>> {
+    let first = line(reader)?;
+    if first.is_empty() {
+        return Ok(None);
+    }
+    let mut words = first.split(' ').map(str::to_owned);
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let mut headers = Vec::new();
+    loop {
+        let line = line(reader)?;
+        let Some((name, value)) = line.split_once(':') else { break };
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
+    io::copy(&mut reader.by_ref().take(length.unwrap_or(0)), &mut io::sink())?;
+    Ok(Some(Asked { method, target, headers }))
+}
+
+fn line(reader: &mut BufReader<TcpStream>) -> io::Result<String> {
+    let mut line = String::new();
+    reader.by_ref().take(64 * 1024).read_line(&mut line)?;
+    Ok(line.trim_end().to_owned())
+}

@@ -1,0 +1,178 @@
+//! A mesh started by the real binary, as a user starts it.
+
+mod ends;
+mod status;
+
+use std::fs::{self, File, Permissions};
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{Conversation, HostProcess, Request, Spot, eventually, processes_beside};
+pub use status::Process;
+
+/// Name of every mesh of a test; each has a runtime directory of its own.
+const NAME: &str = "test";
+/// Longest wait for a mesh to answer, and for it to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running mesh. When it is dropped it is ended; when the test fails, what it said is printed.
+#[derive(Debug)]
+pub struct Mesh {
+    binary: PathBuf,
+    child: Child,
+    runtime: TempDir,
+    supervisor: u32,
+    stopped: bool,
+}
+
+impl Mesh {
+    /// Starts `wattle up DIRECTORY` and waits until it answers; programs may still be starting.
+    #[track_caller]
+    #[must_use]
+    pub fn up(binary: &str, directory: &Path) -> Self {
+        Self::up_with(binary, directory, &[])
+    }
+
+    /// The same with further arguments.
+    #[track_caller]
+    #[must_use]
+    pub fn up_with(binary: &str, directory: &Path, arguments: &[&str]) -> Self {
+        let runtime = tempfile::Builder::new().prefix("wt").tempdir_in("/tmp").unwrap();
+        // Proxies run as another user, who must be able to pass.
+        fs::set_permissions(runtime.path(), Permissions::from_mode(0o711)).unwrap();
+        let output = File::create(runtime.path().join("up.log")).unwrap();
+        let child = Command::new(binary)
+            .args(["up", "--name", NAME])
+            .args(arguments)
+            .arg(directory)
+            .env("WATTLE_RUN_DIR", runtime.path().join("run"))
+            .env("WATTLE_LOG", std::env::var("WATTLE_LOG").unwrap_or_else(|_| "info".to_owned()))
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        let mut mesh = Self { binary: binary.into(), child, runtime, supervisor: 0, stopped: false };
+        mesh.supervisor = eventually("the supervisor answers", PATIENCE, || {
+            assert!(mesh.child.try_wait().unwrap().is_none(), "`wattle up` ended at once");
+            ends::peer_of(&mesh.state().join("supervisor.sock"))
+        });
+        mesh
+    }
+
+    /// The state directory.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.runtime.path().join("run").join(NAME)
+    }
+
+    /// Runs another command of the binary against this mesh.
+    #[track_caller]
+    pub fn wattle(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).env("WATTLE_RUN_DIR", self.runtime.path().join("run"));
+        command.env("WATTLE_MESH", NAME).output().unwrap()
+    }
+
+    /// The same for its JSON; panics with what it said when it fails.
+    #[track_caller]
+    pub fn wattle_json(&self, arguments: &[&str]) -> Value {
+        let output = self.wattle(&[arguments, &["-o", "json"]].concat());
+        let said = String::from_utf8_lossy(&output.stdout);
+        let error = || format!("{arguments:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_str(&said).unwrap_or_else(|_| panic!("no JSON of {}", error()))
+    }
+
+    /// GETs JSON from the supervisor.
+    pub fn supervisor(&self, path: &str) -> Option<Value> {
+        get(&self.state().join("supervisor.sock"), path)
+    }
+
+    /// GETs JSON from the control plane; nothing while it is away.
+    pub fn control(&self, path: &str) -> Option<Value> {
+        get(&self.state().join("control/admin.sock"), path)
+    }
+
+    /// POSTs to the supervisor.
+    #[track_caller]
+    pub fn tell_supervisor(&self, path: &str) {
+        let request = Request { method: "POST".to_owned(), ..Request::get("wattle", path) };
+        let answer = Conversation::unix(&self.state().join("supervisor.sock")).unwrap().send(&request).unwrap();
+        assert!(answer.status < 300, "{path}: {} {}", answer.status, answer.text());
+    }
+
+    /// The virtual address of a service.
+    #[track_caller]
+    #[must_use]
+    pub fn service(&self, name: &str) -> IpAddr {
+        eventually(&format!("service {name} has an address"), PATIENCE, || {
+            let services = self.control("/services")?;
+            let found = services.as_array()?.iter().find(|service| service["name"] == name)?.clone();
+            found["address"].as_str()?.parse().ok()
+        })
+    }
+
+    /// Every process of the mesh.
+    #[must_use]
+    pub fn host_processes(&self) -> Vec<HostProcess> {
+        processes_beside(self.supervisor)
+    }
+
+    /// The running process of a role (`control`, `proxy`), if there is one.
+    #[must_use]
+    pub fn role(&self, role: &str) -> Option<HostProcess> {
+        self.host_processes().into_iter().find(|process| process.is("wattle", role))
+    }
+
+    /// The namespace of the bridge.
+    #[must_use]
+    pub fn bridge(&self) -> Spot {
+        Spot::of(self.supervisor)
+    }
+
+    /// The place of an instance.
+    #[track_caller]
+    #[must_use]
+    pub fn spot(&self, instance: &str) -> Spot {
+        let process = self.process(instance);
+        let inner = process.pid.unwrap_or_else(|| panic!("{instance} does not run: {process:?}"));
+        Spot::of(self.host_pid(inner))
+    }
+
+    /// The proxy of an instance, as a process of this machine.
+    #[track_caller]
+    #[must_use]
+    pub fn proxy(&self, instance: &str) -> HostProcess {
+        let inner = eventually(&format!("{instance} has a proxy"), PATIENCE, || self.process(instance).proxy_pid);
+        let found = self.host_processes().into_iter().find(|process| process.inner_pid == inner);
+        found.expect("a process that the supervisor names")
+    }
+
+    fn host_pid(&self, inner: u32) -> u32 {
+        let found = self.host_processes().into_iter().find(|process| process.inner_pid == inner);
+        found.expect("a process that the supervisor names").pid
+    }
+
+    /// The text of a log file of the state directory.
+    #[must_use]
+    pub fn log(&self, name: &str) -> String {
+        fs::read_to_string(self.state().join("logs").join(name)).unwrap_or_default()
+    }
+
+    /// Ends the mesh as a user does, and proves that nothing is left of it.
+    #[track_caller]
+    pub fn stop(mut self) {
+        self.end();
+    }
+}
+
+fn get(socket: &Path, path: &str) -> Option<Value> {
+    let answer = Conversation::unix(socket).ok()?.send(&Request::get("wattle", path)).ok()?;
+    (answer.status == 200).then(|| serde_json::from_slice(&answer.body).ok())?
+}

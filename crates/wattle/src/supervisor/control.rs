@@ -1,0 +1,131 @@
+//! The control plane of the mesh: a child of its own, started again whenever it dies.
+
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use tokio::sync::watch;
+
+use crate::mesh::ask;
+use crate::mesh::view::ServiceView;
+
+use super::backoff::Backoff;
+use super::child::{Child, Handle};
+use super::entry::replace;
+use super::pump::{self, Log};
+use super::world::World;
+
+/// Metrics and health of the control plane, on the bridge.
+const METRICS_PORT: u16 = 15014;
+
+/// How often services are asked for; a new one has its name after this long at most.
+const SERVICES_PERIOD: Duration = Duration::from_millis(500);
+
+/// Longest time the control plane gets to end.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How the control plane is doing, for `GET /mesh`.
+#[derive(Debug, Default)]
+pub(crate) struct ControlState {
+    /// For signalling it.
+    pub(crate) handle: Option<Rc<Handle>>,
+    /// Its process id inside the mesh's namespaces.
+    pub(crate) pid: Option<u32>,
+    /// How often it was started again.
+    pub(crate) restarts: u32,
+}
+
+/// Keeps a control plane running until told to stop.
+pub(crate) async fn keep(world: Rc<World>, mut stop: watch::Receiver<bool>) {
+    let mut backoff = Backoff::new();
+    loop {
+        let begun = Instant::now();
+        let cause = match start(&world) {
+            Ok(mut child) => {
+                note(&world, Some(&child));
+                tokio::select! {
+                    exit = child.wait() => exit.map_or_else(|error| error.to_string(), |exit| format!("ended with {}", exit.code)),
+                    _ = stop.wait_for(|stop| *stop) => {
+                        let _ = child.stop(GRACE).await;
+                        return;
+                    }
+                }
+            }
+            Err(error) => format!("could not be started: {error:#}"),
+        };
+        note(&world, None);
+        world.screen.news(format!("the control plane {cause}; starting it again"));
+        tokio::select! {
+            () = tokio::time::sleep(backoff.after(begun.elapsed())) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        world.control.borrow_mut().restarts += 1;
+    }
+}
+
+fn note(world: &World, child: Option<&Child>) {
+    let mut control = world.control.borrow_mut();
+    (control.handle, control.pid) = (child.map(Child::handle), child.map(Child::id));
+}
+
+fn start(world: &World) -> anyhow::Result<Child> {
+    let mut command = Command::new("/proc/self/exe");
+    let place = &world.place;
+    command
+        .arg("control")
+        .arg("--config")
+        .arg(&world.assignment.directory)
+        .arg("--config")
+        .arg(place.workloads())
+        .arg("--listen")
+        .arg(world.discovery().to_string())
+        .arg("--metrics")
+        .arg(format!("{}:{METRICS_PORT}", world.discovery().ip()))
+        .arg("--state")
+        .arg(place.control())
+        .arg("--admin")
+        .arg(place.admin_socket())
+        // A Ctrl-C at the terminal is the supervisor's to answer.
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = Child::adopt(command.spawn().context("cannot execute it")?)?;
+    let log = Log::open(&place.logs().join("control.log")).context("cannot open its log")?;
+    let (stdout, stderr) = child.pipes();
+    stdout.map(|pipe| pump::pump(pipe, &log, None)).transpose()?;
+    stderr.map(|pipe| pump::pump(pipe, &log, None)).transpose()?;
+    Ok(child)
+}
+
+/// Follows what the control plane says: the names of services, and the roots that everybody trusts.
+pub(crate) async fn follow(world: Rc<World>) {
+    loop {
+        refresh_names(&world).await;
+        if let Err(error) = publish_roots(&world) {
+            tracing::warn!(%error, "proxies cannot be shown the roots");
+        }
+        tokio::time::sleep(SERVICES_PERIOD).await;
+    }
+}
+
+/// Asks for the names of services now; without an answer they stay as they are.
+pub(crate) async fn refresh_names(world: &World) {
+    match ask::get::<Vec<ServiceView>>(&world.place.admin_socket(), "/services").await {
+        Ok(services) => world.redirect_names(|directory| directory.virtual_addresses = services),
+        Err(error) => tracing::debug!(%error, "the control plane does not answer"),
+    }
+}
+
+/// Shows proxies the roots, which the control plane writes to its own directory.
+pub(crate) fn publish_roots(world: &World) -> anyhow::Result<()> {
+    let Ok(roots) = fs::read(world.place.control().join("roots.pem")) else { return Ok(()) };
+    let path = world.place.roots();
+    if fs::read(&path).is_ok_and(|shown| shown == roots) {
+        return Ok(());
+    }
+    replace(&path, &roots, 0o644).with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,50 @@
+//! What all proxies have counted, gathered in parallel.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _};
+use wattle_telemetry::Snapshot;
+
+use crate::mesh::ask;
+
+use super::world::World;
+
+/// Where a proxy tells its counts.
+const STATUS_PORT: u16 = 15020;
+
+/// Longest wait for one proxy.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Proxies asked at a time.
+const PARALLEL: usize = 32;
+
+/// What one proxy has counted.
+pub(crate) async fn snapshot(address: SocketAddr) -> anyhow::Result<Snapshot> {
+    let (status, body) = ask::tcp(address, "/stats", PATIENCE).await?;
+    anyhow::ensure!(status.is_success(), "{address}/stats was answered with {status}");
+    Ok(serde_json::from_slice(&body)?)
+}
+
+/// What all proxies have counted, those that are gone included. One that does not answer is left out and logged.
+pub(crate) async fn all(world: &Rc<World>) -> Snapshot {
+    let addresses = proxies(world);
+    let snapshots = stream::iter(addresses).map(|address| async move {
+        snapshot(address).await.inspect_err(|error| tracing::debug!(%error, %address, "a proxy's counts are missing")).ok()
+    });
+    let mut all = world.retired.borrow().clone();
+    let mut snapshots = std::pin::pin!(snapshots.buffer_unordered(PARALLEL));
+    while let Some(one) = snapshots.next().await {
+        if let Some(one) = one {
+            all.merge(&one);
+        }
+    }
+    all
+}
+
+fn proxies(world: &World) -> Vec<SocketAddr> {
+    let board = world.board.all();
+    let running = board.values().filter(|status| status.proxy.as_ref().is_some_and(|proxy| proxy.pid.is_some()));
+    running.filter_map(|status| Some(SocketAddr::new(status.address?, STATUS_PORT))).collect()
+}

@@ -1,0 +1,202 @@
+//! Whatever happens around it, a request that could be saved is not lost.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/load.rs"]
+mod load;
+mod support;
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use load::Load;
+use support::Manifests;
+use wattle_testkit::{Mesh, Need, Request, Spot, ask, eventually, lacks};
+
+const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Edits that land under load, and requests between two of them.
+const EDITS: u32 = 50;
+const BETWEEN: u64 = 2_000;
+
+const MESH: &str = "
+apiVersion: wattle.io/v1alpha1
+kind: Process
+metadata: {name: load}
+spec: {command: [sleep, '86400'], serviceAccountName: load}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  selector: {app: web}
+  ports: [{name: http, port: 80, targetPort: 8080, appProtocol: http}]
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default}
+spec: {mtls: {mode: STRICT}}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: base}
+spec:
+  selector: {matchLabels: {app: web}}
+  rules: [{from: [{source: {principals: [cluster.local/ns/default/sa/load]}}]}]
+";
+
+fn version(name: &str) -> String {
+    format!(
+        "apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {{name: web-{name}, labels: {{app: web, version: {name}}}}}\n\
+         spec:\n  command: [sh, server.sh]\n  env: [{{name: VERSION, value: {name}}}]\n  serviceAccountName: web\n\
+         \x20 ports: [{{name: http, port: 8080, appProtocol: http}}]\n\
+         \x20 readiness: {{httpGet: {{path: /, port: 8080}}, periodSeconds: 1, failureThreshold: 60}}\n---\n\
+         apiVersion: v1\nkind: Service\nmetadata: {{name: web-{name}}}\n\
+         spec: {{selector: {{app: web, version: {name}}}, ports: [{{name: http, port: 80, targetPort: 8080, appProtocol: http}}]}}\n"
+    )
+}
+
+/// A route that marks its requests with the number of the edit.
+fn route(edit: u32, v1: u32, v2: u32) -> String {
+    format!(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n\
+         metadata: {{name: web, annotations: {{generation: '{edit}'}}}}\n\
+         spec:\n  parentRefs: [{{group: '', kind: Service, name: web}}]\n  rules:\n\
+         \x20 - filters: [{{type: RequestHeaderModifier, requestHeaderModifier: {{set: [{{name: x-edit, value: '{edit}'}}]}}}}]\n\
+         \x20   backendRefs: [{{name: web-v1, port: 80, weight: {v1}}}, {{name: web-v2, port: 80, weight: {v2}}}]\n"
+    )
+}
+
+/// A further policy that changes nothing for whoever is allowed.
+fn policy(edit: u32) -> String {
+    let action = if edit.is_multiple_of(2) { "ALLOW" } else { "DENY" };
+    format!(
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: extra-{edit}}}\n\
+         spec: {{selector: {{matchLabels: {{app: web}}}}, action: {action}, rules: [{{to: [{{operation: {{paths: [/never/{edit}]}}}}]}}]}}\n"
+    )
+}
+
+fn start(load: bool) -> (Manifests, Mesh, SocketAddr) {
+    let manifests = Manifests::new(&[
+        ("server.sh", include_str!("support/server.sh")),
+        ("mesh.yaml", MESH),
+        ("v1.yaml", &version("v1")),
+        ("route.yaml", &route(0, 1, 0)),
+    ]);
+    let mesh = Mesh::up(WATTLE, manifests.path());
+    mesh.wait_ready("web-v1");
+    mesh.wait_ready("load");
+    let address = SocketAddr::new(mesh.service("web"), 80);
+    eventually("a first answer", PATIENCE, || {
+        let answer = mesh.spot("load").enter(|| ask(address, &Request::get("web", "/"))).ok();
+        answer.filter(|answer| answer.status == 200 && (load || answer.text() == "v1 0\n"))
+    });
+    (manifests, mesh, address)
+}
+
+#[test]
+fn not_one_of_a_hundred_thousand_requests_fails_whatever_happens_around_them() {
+    if lacks(&[Need::Root, Need::Program("nginx")]) {
+        return;
+    }
+    let (manifests, mesh, address) = start(true);
+    let load = Load::start(mesh.spot("load"), address);
+    for edit in 1..=EDITS {
+        load.pass(BETWEEN);
+        match edit {
+            10 => kill_control(&mesh),
+            18 => renew(&mesh, "load"),
+            20 => renew(&mesh, "web-v1"),
+            25 => {
+                manifests.write("v2.yaml", &version("v2"));
+                mesh.wait_ready("web-v2");
+            }
+            42 => {
+                manifests.remove("v1.yaml");
+                eventually("v1 is gone", PATIENCE, || {
+                    mesh.processes().iter().all(|process| process.instance != "web-v1").then_some(())
+                });
+            }
+            _ => {}
+        }
+        // From the 28th edit on the second version takes over, and has everything by the 40th.
+        let v2 = edit.saturating_sub(27).min(12);
+        manifests.write("route.yaml", &route(edit, 12 - v2, v2));
+        if edit.is_multiple_of(5) {
+            manifests.write(&format!("policy-{edit}.yaml"), &policy(edit));
+        }
+        mesh.wait_generation("HTTPRoute", "web", &edit.to_string());
+        let last = if v2 == 12 { "v2" } else { "v1" };
+        load.see(&format!("{last} {edit}"));
+    }
+    load.pass(BETWEEN);
+    let answers = load.answers();
+    assert_eq!(answers.keys().filter(|text| text.starts_with("v2")).count() as u32, EDITS - 27, "{answers:?}");
+    let sent = load.finish();
+    assert!(sent >= 100_000, "only {sent} requests");
+    eprintln!("{sent} requests, none failed");
+    mesh.stop();
+}
+
+#[test]
+fn a_proxy_serves_from_its_saved_state_while_there_is_no_control_plane() {
+    if lacks(&[Need::Root, Need::Program("nginx")]) {
+        return;
+    }
+    let (_manifests, mesh, address) = start(false);
+    let load = Load::start(mesh.spot("load"), address);
+    load.pass(500);
+    let keep_down = keep_control_down(&mesh);
+    load.pass(2_000);
+    let _ = load.finish();
+    for instance in ["load", "web-v1"] {
+        let before = mesh.proxy(instance);
+        before.kill();
+        mesh.wait_for(instance, "served by a new proxy", PATIENCE, |process| {
+            process.proxy_ready && process.proxy_pid.is_some_and(|pid| pid != before.inner_pid)
+        });
+        let load = Load::start(mesh.spot("load"), address);
+        load.pass(500);
+        let _ = load.finish();
+    }
+    drop(keep_down);
+    eventually("the control plane is back and all proxies with it", PATIENCE, || {
+        let status = mesh.control("/status")?;
+        let proxies = status["proxies"].as_array()?;
+        (proxies.len() == 2 && proxies.iter().all(|proxy| proxy["synced"] == true)).then_some(())
+    });
+    mesh.stop();
+}
+
+/// Kills the control plane and waits for the next one.
+fn kill_control(mesh: &Mesh) {
+    let first = mesh.role("control").unwrap();
+    first.kill();
+    eventually("another control plane runs", PATIENCE, || mesh.role("control").filter(|next| next.pid != first.pid));
+    mesh.wait_synced(2);
+}
+
+/// Kills the control plane and holds its port, so that none can start until this is dropped.
+fn keep_control_down(mesh: &Mesh) -> TcpListener {
+    let taken = eventually("its port is taken", PATIENCE, || {
+        if let Some(control) = mesh.role("control") {
+            control.kill();
+        }
+        mesh.bridge().enter(|| TcpListener::bind("10.244.0.1:15012")).ok()
+    });
+    eventually("no control plane answers", PATIENCE, || mesh.control("/status").is_none().then_some(()));
+    taken
+}
+
+/// Asks a proxy for a new certificate and waits until it has it.
+fn renew(mesh: &Mesh, instance: &str) {
+    let spot = Spot::of(mesh.proxy(instance).pid);
+    let admin = SocketAddr::from(([127, 0, 0, 1], 15000));
+    let renewals = || {
+        let page = spot.enter(|| ask(admin, &Request::get("proxy", "/status"))).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&page.body).unwrap()["certificate"]["renewals"].as_u64().unwrap()
+    };
+    let before = renewals();
+    let order = Request { method: "POST".to_owned(), ..Request::get("proxy", "/renew") };
+    assert_eq!(spot.enter(|| ask(admin, &order)).unwrap().status, 200);
+    eventually("a new certificate", PATIENCE, || (renewals() > before).then_some(()));
+}

@@ -1,0 +1,269 @@
+//! Nobody gets in or is called who is not who they must be, and each refusal says why.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rustls_pki_types::ServerName;
+use wattle_identity::{
+    Authority, BundleSet, ClientCertificates, Expected, SpiffeId, Svid, SvidRequest, TlsSettings, TrustDomain,
+};
+use wattle_testkit::{Echo, Mesh, Need, Request, Spot, ask, eventually, lacks};
+
+use support::{Manifests, authority_of};
+
+const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
+const PATIENCE: Duration = Duration::from_secs(30);
+const PORT: u16 = 8080;
+
+const SERVER: &str = "
+apiVersion: wattle.io/v1alpha1
+kind: Process
+metadata: {name: server, labels: {app: server}}
+spec:
+  command: [sleep, '86400']
+  serviceAccountName: server
+  ports: [{name: http, port: 8080, appProtocol: http}, {name: raw, port: 9090, appProtocol: tcp}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: server}
+spec:
+  selector: {app: server}
+  ports: [{name: http, port: 80, targetPort: 8080, appProtocol: http}]
+";
+
+fn mtls(mode: &str) -> String {
+    format!(
+        "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {{name: default}}\nspec: {{mtls: {{mode: {mode}}}}}\n"
+    )
+}
+
+#[test]
+fn a_client_without_identity_is_refused_under_strict_and_served_under_permissive() {
+    if lacks(&[Need::Root]) {
+        return;
+    }
+    let manifests = Manifests::new(&[("server.yaml", SERVER), ("mtls.yaml", &mtls("STRICT"))]);
+    manifests.write(
+        "outsider.yaml",
+        "apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {name: outsider, labels: {wattle.io/inject: disabled}}\n\
+         spec: {command: [sleep, '86400']}\n",
+    );
+    let mesh = Mesh::up(WATTLE, manifests.path());
+    let (http, raw) = (at(&mesh, PORT), at(&mesh, 9090));
+    let echo = Echo::start(&mesh.spot("server"), PORT, "server").unwrap();
+    let _raw = Echo::start(&mesh.spot("server"), 9090, "raw").unwrap();
+    mesh.wait_ready("outsider");
+    let outsider = mesh.spot("outsider");
+    let knock = |address| outsider.enter(|| ask(address, &Request::get("server", "/")));
+
+    let refused = knock(http).unwrap();
+    assert_eq!((refused.status, refused.header("wattle-reason")), (403, Some("mtls_required")));
+    assert!(knock(raw).is_err(), "an opaque connection is cut off");
+    assert_eq!(echo.requests(), 0, "nothing reached the application");
+
+    manifests.write("mtls.yaml", &mtls("PERMISSIVE"));
+    let served = eventually("PERMISSIVE lets the outsider in", PATIENCE, || {
+        knock(http).ok().filter(|answer| answer.status == 200)
+    });
+    assert!(served.text().contains("\"name\":\"server\""), "{}", served.text());
+    assert!(knock(raw).is_ok());
+
+    manifests.write("mtls.yaml", &mtls("STRICT"));
+    eventually("STRICT shuts it out again", PATIENCE, || knock(http).ok().filter(|answer| answer.status == 403));
+    mesh.stop();
+}
+
+#[test]
+fn a_forged_or_stale_client_certificate_is_turned_away_each_for_its_own_reason() {
+    if lacks(&[Need::Root]) {
+        return;
+    }
+    let manifests = Manifests::new(&[("server.yaml", SERVER), ("mtls.yaml", &mtls("STRICT"))]);
+    let mesh = Mesh::up(WATTLE, manifests.path());
+    let address = at(&mesh, PORT);
+    let echo = Echo::start(&mesh.spot("server"), PORT, "server").unwrap();
+    let forger = Forger::of(&mesh);
+
+    let genuine = forger.svid("cluster.local", "client", SystemTime::now());
+    assert_eq!(forger.call(&mesh, address, &genuine), Ok(200), "a genuine certificate is let in");
+    for (svid, reason) in [
+        (forger.foreign("elsewhere.example", "client"), "unknown_trust_domain"),
+        (forger.foreign("cluster.local", "client"), "untrusted_issuer"),
+        (forger.svid("cluster.local", "client", SystemTime::now() - Duration::from_secs(100_000)), "expired"),
+        (forger.svid("cluster.local", "client", SystemTime::now() + Duration::from_secs(100_000)), "not_yet_valid"),
+    ] {
+        let before = turned_away(&mesh, reason);
+        assert!(forger.call(&mesh, address, &svid).is_err(), "{reason}: must be turned away");
+        eventually(&format!("the proxy counts one more {reason}"), PATIENCE, || {
+            (turned_away(&mesh, reason) == before + 1).then_some(())
+        });
+        let log = mesh.log("default.server.proxy.log");
+        assert!(log.contains(&format!("reason=\"{reason}\"")), "{reason} in\n{log}");
+    }
+    assert_eq!(echo.requests(), 1, "only the genuine one reached the application");
+    mesh.stop();
+}
+
+#[test]
+fn a_server_that_is_not_who_the_endpoint_may_be_is_not_called() {
+    if lacks(&[Need::Root]) {
+        return;
+    }
+    let manifests = Manifests::new(&[("mtls.yaml", &mtls("STRICT"))]);
+    manifests.write(
+        "mesh.yaml",
+        "apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {name: client}\n\
+         spec: {command: [sleep, '86400'], serviceAccountName: client}\n---\n\
+         apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {name: impostor, labels: {wattle.io/inject: disabled}}\n\
+         spec: {command: [sleep, '86400']}\n---\n\
+         apiVersion: v1\nkind: Service\nmetadata: {name: server}\n\
+         spec: {selector: {app: server}, ports: [{name: http, port: 80, targetPort: 8080, appProtocol: http}]}\n",
+    );
+    let mesh = Mesh::up(WATTLE, manifests.path());
+    let impostor = mesh.wait_ready("impostor");
+    let place = impostor.address.unwrap();
+    // The config says that `server`, with a proxy, is where in truth somebody else listens.
+    manifests.write(
+        "entry.yaml",
+        &format!(
+            "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\n\
+             metadata: {{name: server, labels: {{app: server}}, annotations: {{wattle.io/proxy: enabled}}}}\n\
+             spec: {{address: {place}, serviceAccount: server, labels: {{app: server}}, ports: {{http: 8080}}}}\n"
+        ),
+    );
+    mesh.wait_ready("client");
+    let client = mesh.spot("client");
+    let service = SocketAddr::new(mesh.service("server"), 80);
+    let forger = Forger::of(&mesh);
+    let presented = Presented::listen(&mesh.spot("impostor"), &forger, forger.svid("cluster.local", "server", SystemTime::now()));
+
+    let call = || client.enter(|| ask(service, &Request::get("server", "/"))).unwrap();
+    eventually("the right name is called", PATIENCE, || (call().status == 200).then_some(()));
+    for (svid, reason, cause) in [
+        (forger.svid("cluster.local", "impostor", SystemTime::now()), "upstream_tls_identity", "unexpected_identity"),
+        (forger.foreign("elsewhere.example", "server"), "upstream_tls_failure", "unknown_trust_domain"),
+        (forger.foreign("cluster.local", "server"), "upstream_tls_failure", "untrusted_issuer"),
+        (
+            forger.svid("cluster.local", "server", SystemTime::now() - Duration::from_secs(100_000)),
+            "upstream_tls_failure",
+            "expired",
+        ),
+    ] {
+        presented.replace(&forger, &svid);
+        let answer = eventually(&format!("{cause} is refused"), PATIENCE, || Some(call()).filter(|answer| answer.status != 200));
+        assert_eq!((answer.status, answer.header("wattle-reason")), (503, Some(reason)), "{cause}");
+        let log = mesh.log("default.client.proxy.log");
+        assert!(log.contains(&format!("cause=\"{cause}\"")), "{cause} in\n{log}");
+    }
+    mesh.stop();
+}
+
+fn at(mesh: &Mesh, port: u16) -> SocketAddr {
+    SocketAddr::new(mesh.wait_ready("server").address.unwrap(), port)
+}
+
+/// How many peers the server's proxy turned away for this reason.
+fn turned_away(mesh: &Mesh, reason: &str) -> u64 {
+    let status = at(mesh, 15020);
+    let page = mesh.bridge().enter(|| ask(status, &Request::get("proxy", "/metrics"))).unwrap().text();
+    let wanted = format!("wattle_inbound_tls_refused_total{{reason=\"{reason}\"}} ");
+    page.lines().find_map(|line| line.strip_prefix(&wanted)?.parse().ok()).unwrap_or(0)
+}
+
+/// Makes certificates: with the mesh's own authority, or with one of its own.
+struct Forger {
+    genuine: Authority,
+    bundles: Arc<BundleSet>,
+}
+
+impl Forger {
+    fn of(mesh: &Mesh) -> Self {
+        let genuine = authority_of(mesh);
+        let bundles = Arc::new(BundleSet::only(genuine.bundle().unwrap()));
+        Self { genuine, bundles }
+    }
+
+    /// Signed by the mesh's authority at that time, for an hour.
+    fn svid(&self, trust_domain: &str, account: &str, then: SystemTime) -> Svid {
+        sign(&self.genuine, trust_domain, account, then)
+    }
+
+    /// Signed by an authority that nobody in the mesh trusts.
+    fn foreign(&self, trust_domain: &str, account: &str) -> Svid {
+        let domain = TrustDomain::new(trust_domain).unwrap();
+        let now = SystemTime::now();
+        sign(&Authority::create(&domain, now).unwrap(), trust_domain, account, now)
+    }
+
+    /// One request to the server's proxy from the bridge with this certificate.
+    fn call(&self, mesh: &Mesh, address: SocketAddr, svid: &Svid) -> Result<u16, String> {
+        let server = id("cluster.local", "server");
+        let config = TlsSettings::new(self.bundles.clone(), &[b"istio-http/1.1"]).client(svid, Expected::only(server)).unwrap();
+        let answer = mesh.bridge().enter(|| {
+            let stream = TcpStream::connect(address)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            let connection = rustls::ClientConnection::new(config, ServerName::from(address.ip())).unwrap();
+            wattle_testkit::Conversation::on(rustls::StreamOwned::new(connection, stream)).send(&Request::get("server", "/"))
+        });
+        answer.map(|answer| answer.status).map_err(|error| error.to_string())
+    }
+}
+
+fn sign(authority: &Authority, trust_domain: &str, account: &str, then: SystemTime) -> Svid {
+    let id = id(trust_domain, account);
+    let request = SvidRequest::new(&id).unwrap();
+    let issued = authority.sign(request.csr_pem(), &id, then, Duration::from_secs(3600)).unwrap();
+    request.into_svid(&issued.chain_pem()).unwrap()
+}
+
+fn id(trust_domain: &str, account: &str) -> SpiffeId {
+    SpiffeId::new(&TrustDomain::new(trust_domain).unwrap(), "default", account).unwrap()
+}
+
+/// A TLS server that shows whatever certificate it is given and answers every request with 200.
+struct Presented(Arc<std::sync::Mutex<Arc<rustls::ServerConfig>>>);
+
+impl Presented {
+    fn listen(spot: &Spot, forger: &Forger, svid: Svid) -> Self {
+        let listener = spot.enter(|| TcpListener::bind((IpAddr::from([0, 0, 0, 0]), PORT))).unwrap();
+        let shown = Arc::new(std::sync::Mutex::new(config(forger, &svid)));
+        let current = shown.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let config = current.lock().unwrap().clone();
+                // A client that hangs up in the handshake is what the test is about.
+                std::thread::spawn(move || drop(answer(stream, config)));
+            }
+        });
+        Self(shown)
+    }
+
+    fn replace(&self, forger: &Forger, svid: &Svid) {
+        *self.0.lock().unwrap() = config(forger, svid);
+    }
+}
+
+fn config(forger: &Forger, svid: &Svid) -> Arc<rustls::ServerConfig> {
+    TlsSettings::new(forger.bundles.clone(), &[b"istio-http/1.1"]).server(svid, ClientCertificates::Optional).unwrap()
+}
+
+fn answer(stream: TcpStream, config: Arc<rustls::ServerConfig>) -> std::io::Result<()> {
+    use std::io::BufRead as _;
+    let connection = rustls::ServerConnection::new(config).map_err(std::io::Error::other)?;
+    let mut stream = std::io::BufReader::new(rustls::StreamOwned::new(connection, stream));
+    let mut line = String::new();
+    while stream.read_line(&mut line)? > 2 {
+        line.clear();
+    }
+    // Closed after each answer, so that the next request shakes hands anew.
+    stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+    stream.get_mut().conn.send_close_notify();
+    stream.get_mut().flush()
+}
+

@@ -1,0 +1,51 @@
+//! What several of these tests share.
+#![allow(clippy::unwrap_used, dead_code)]
+
+use std::fs;
+use std::path::Path;
+
+use redb::ReadableDatabase as _;
+use wattle_identity::{Authority, TrustDomain};
+use wattle_testkit::Mesh;
+
+/// A directory of manifests that a test edits while the mesh runs.
+pub(crate) struct Manifests(tempfile::TempDir);
+
+impl Manifests {
+    /// With these files.
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        let manifests = Self(tempfile::tempdir().unwrap());
+        files.iter().for_each(|(name, text)| manifests.write(name, text));
+        manifests
+    }
+
+    /// The directory.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Replaces a file as a whole, as editors do.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let fresh = self.0.path().join(format!(".{name}.new"));
+        fs::write(&fresh, text).unwrap();
+        fs::rename(&fresh, self.0.path().join(name)).unwrap();
+    }
+
+    /// Deletes a file.
+    pub(crate) fn remove(&self, name: &str) {
+        fs::remove_file(self.0.path().join(name)).unwrap();
+    }
+}
+
+/// The mesh's own authority, from a copy of its store: what a thief with root could do.
+pub(crate) fn authority_of(mesh: &Mesh) -> Authority {
+    let directory = tempfile::tempdir().unwrap();
+    let copy = directory.path().join("store");
+    let store = mesh.state().join("control/control.redb");
+    fs::copy(store, &copy).unwrap();
+    let database = redb::Database::open(&copy).unwrap();
+    let facts: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("facts");
+    let reading = database.begin_read().unwrap();
+    let pem = reading.open_table(facts).unwrap().get("authority/cluster.local").unwrap().unwrap().value().to_vec();
+    Authority::from_pem(&TrustDomain::new("cluster.local").unwrap(), &pem).unwrap()
+}
