@@ -32,5 +32,6 @@ def start(world: World) -> None:
     config = CONFIG.format(folder=world.folder, body="x" * BODY_BYTES, http1=HTTP1, http2=HTTP2, grpc=GRPC)
     nginx = world.start("nginx", SERVER, ["nginx", "-c", str(world.write("nginx.conf", config))])
     sink = world.start("sink", SERVER, [sys.executable, str(Path(__file__).with_name("bulk.py")), "sink", str(TCP)])
-    for port, process in ((HTTP1, nginx), (HTTP2, nginx), (GRPC, nginx), (TCP, sink)):
-        world.wait_for(SERVER, port, process)
+    for port in (HTTP1, HTTP2, GRPC):
+        world.wait_for(SERVER, port, nginx, "nginx")
+    world.wait_for(SERVER, TCP, sink, "sink")

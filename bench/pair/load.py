@@ -20,6 +20,8 @@ def at_rate(world: World, scenario: Scenario, rate: int, seconds: int) -> list[i
     log.unlink(missing_ok=True)
     count = rate * seconds
     words = h2load(world, scenario, scenario.clients, 1) + ["-n", str(count), f"--rps={rate / scenario.clients}"]
+    # Clients start one after the other, or else all of them would always send at the same instant.
+    words += ["-r1", f"--rate-period={max(1000 // rate, 1)}ms"]
     succeeded(world.run(words + [f"--log-file={log}", url(scenario)], seconds * 3 + 30), count)
     rows = [line.split("\t") for line in log.read_text().splitlines()]
     return [int(row[2]) for row in rows if row[1] == "200"]

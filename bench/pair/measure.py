@@ -1,7 +1,7 @@
 """One cell: a proxy pair at one kind of work. Each gives named numbers; all are medians over rounds later."""
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import load
 from .process import cpu_seconds, machine_busy_seconds, memory_mb
@@ -54,7 +54,6 @@ def fixed(world: World, scenario: Scenario, effort: Effort) -> dict[str, float]:
     """Latency at a rate that leaves everybody room."""
     load.at_rate(world, scenario, RATE, 1)
     latencies = sorted(load.at_rate(world, scenario, RATE, effort.seconds))
-    # The first requests of each client wait for its connection.
     if len(latencies) < 100:
         raise Failed(f"only {len(latencies)} latencies")
     return {"p50_us": statistics.median(latencies), "p99_us": latencies[len(latencies) * 99 // 100]}
@@ -62,7 +61,7 @@ def fixed(world: World, scenario: Scenario, effort: Effort) -> dict[str, float]:
 
 def memory(world: World, scenario: Scenario, effort: Effort) -> dict[str, float]:
     """Memory after a little traffic and a rest, and in the middle of holding many connections."""
-    load.requests(world, scenario, scenario.clients)
+    load.requests(world, replace(scenario, clients=8), 64)
     resident, anonymous = pair_memory(world)
     seconds = effort.seconds + 3
     holder = world.start("hold", CLIENT, load.hold_words(world, scenario, scenario.clients, seconds))

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 CLIENT, SERVER = "wattle-bench-a", "wattle-bench-b"
-CLIENT_IP, SERVER_IP, VIP, CONTROL_IP = "10.77.0.1", "10.77.0.2", "10.96.0.10", "10.77.0.2"
+CLIENT_IP, SERVER_IP, VIP = "10.77.0.1", "10.77.0.2", "10.96.0.10"
 OUTBOUND, INBOUND = 15001, 15006
 PROXY_UID = 1337
 
@@ -85,6 +85,15 @@ class World:
         command("ip", "netns", "exec", CLIENT, "nft", "-f", "-", text=REDIRECT_OUT)
         command("ip", "netns", "exec", SERVER, "nft", "-f", "-", text=REDIRECT_IN)
 
+    def expect_plaintext_refused(self, port: int) -> None:
+        """A pair that lets plaintext in does not do the work: past the client's proxy there must be no answer."""
+        user = [f"--reuid={PROXY_UID}", f"--regid={PROXY_UID}", "--clear-groups"]
+        words = ["ip", "netns", "exec", CLIENT, "setpriv", *user, "curl", "--silent", "--fail", "--max-time", "2",
+                 f"http://{SERVER_IP}:{port}/"]
+        done = subprocess.run(words, capture_output=True, timeout=10, check=False)
+        if done.returncode == 0:
+            raise Failed("the server's proxy let plaintext in")
+
     def connect_directly(self) -> None:
         """Sends the client's traffic to the server without any proxy."""
         command("ip", "netns", "exec", CLIENT, "nft", "-f", "-", text=DIRECT)
@@ -114,22 +123,20 @@ class World:
             raise Failed(f"{words[0]}: {done.stderr.strip()[-300:] or done.stdout.strip()[-300:]}")
         return done.stdout
 
-    def wait_for(self, namespace: str, port: int, process: subprocess.Popen, seconds: float = 20) -> None:
-        """Waits until a process of a namespace listens on a port."""
+    def wait_for(self, namespace: str, port: int, process: subprocess.Popen, name: str, seconds: float = 20) -> None:
+        """Waits until the process of this name listens on a port of a namespace."""
         deadline = time.monotonic() + seconds
         while not listens(namespace, port):
             if process.poll() is not None:
-                raise Failed(f"ended with {process.returncode} before it listened on {port}: {self.said(process)}")
+                raise Failed(f"{name} ended with {process.returncode} before it listened on {port}: {self.said(name)}")
             if time.monotonic() > deadline:
-                raise Failed(f"does not listen on {port} after {seconds:.0f} s: {self.said(process)}")
+                raise Failed(f"{name} does not listen on {port} after {seconds:.0f} s: {self.said(name)}")
             time.sleep(0.02)
 
-    def said(self, process: subprocess.Popen) -> str:
-        """The last words of a process, from its log."""
-        for log in self.folder.glob("*.log"):
-            if f"/{log.stem}" in " ".join(map(str, process.args)) or log.stem in self.measured:
-                return log.read_text(errors="replace")[-400:]
-        return "it said nothing"
+    def said(self, name: str) -> str:
+        """The last words of a process."""
+        log = self.folder / f"{name}.log"
+        return log.read_text(errors="replace")[-400:].strip() or "it said nothing"
 
 
 def listens(namespace: str, port: int) -> bool:

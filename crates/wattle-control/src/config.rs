@@ -6,14 +6,19 @@ use std::time::Duration;
 
 use wattle_compile::Settings;
 
+/// Port of discovery and certificates.
+pub const DISCOVERY_PORT: u16 = 15012;
+/// Port of metrics and probes.
+pub const METRICS_PORT: u16 = 15014;
+
 /// Start-up settings of a control plane.
 #[derive(Clone, Debug)]
 pub struct ControlConfig {
     /// Directories of manifests, watched; where two hold the same object the first wins.
     pub directories: Vec<PathBuf>,
-    /// Discovery and certificates for proxies, over mutual TLS; default `0.0.0.0:15012`.
+    /// Discovery and certificates for proxies, over mutual TLS; default all addresses, [`DISCOVERY_PORT`].
     pub discovery: SocketAddr,
-    /// `/metrics`, `/ready` and `/healthz` for scrapers and probes; default `0.0.0.0:15014`.
+    /// `/metrics`, `/ready` and `/healthz` for scrapers and probes; default all addresses, [`METRICS_PORT`].
     pub metrics: SocketAddr,
     /// Unix socket of the admin API, only for its owner; default `admin.sock` in [`Self::state`].
     pub admin: PathBuf,
@@ -33,8 +38,8 @@ impl ControlConfig {
         let state = state.into();
         Self {
             directories,
-            discovery: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 15012)),
-            metrics: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 15014)),
+            discovery: SocketAddr::from((Ipv4Addr::UNSPECIFIED, DISCOVERY_PORT)),
+            metrics: SocketAddr::from((Ipv4Addr::UNSPECIFIED, METRICS_PORT)),
             admin: state.join("admin.sock"),
             state,
             settings: Settings::default(),

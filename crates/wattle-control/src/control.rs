@@ -16,14 +16,14 @@ use tokio_util::task::TaskTracker;
 use wattle_identity::{SpiffeError, TrustDomain};
 use wattle_source::{Batch, Directory, Event, Snapshot, merge};
 
+use crate::admin;
 use crate::config::ControlConfig;
-use crate::hub::{self, Disk, Hub};
+use crate::hub::{self, Disk, Hub, HubHandle};
 use crate::issuer::{Issuer, IssuerError};
 use crate::metrics::Metrics;
 use crate::serve::{self, Services};
 use crate::store::{Store, StoreError};
 use crate::virtual_ips::VirtualIps;
-use crate::admin;
 
 /// Batches that may wait between a source and the hub.
 const MAX_BATCHES: usize = 16;
@@ -74,54 +74,90 @@ impl Control {
         let trust_domain = TrustDomain::new(&config.settings.trust_domain)
             .map_err(|error| StartError::TrustDomain(config.settings.trust_domain.to_string(), error))?;
         let store = Arc::new(Store::open(&config.state)?);
-        let issuer = Issuer::open(store.clone(), &trust_domain, config.certificate_ttl, config.roots_path())?;
-        let issuer = Arc::new(issuer);
-        let metrics = Arc::new(Metrics::default());
+        let issuer = Issuer::open(
+            store.clone(),
+            &trust_domain,
+            config.certificate_ttl,
+            config.roots_path(),
+        )?;
         let discovery = bind(config.discovery).await?;
-        let listeners = admin::Listeners { admin: bind_unix(&config.admin)?, metrics: bind_std(config.metrics)? };
-        let addresses = (local(&discovery)?, local_std(&listeners.metrics)?);
-
-        let stop = CancellationToken::new();
-        let asked_to_stop = CancellationToken::new();
-        let tasks = TaskTracker::new();
-        let hub = Hub::new(config.settings.clone(), VirtualIps::restored(store.virtual_ips()?), metrics.clone());
-        let disk = Disk { store: store.clone(), services: config.state.join("services.json") };
-        let batches = watch(&config.directories, &tasks, &stop);
-        let (hub, hub_thread) =
-            hub::spawn(hub, batches, disk, stop.clone()).map_err(|error| StartError::Thread("wattle-hub", error))?;
+        let listeners = admin::Listeners {
+            admin: bind_unix(&config.admin)?,
+            metrics: bind_std(config.metrics)?,
+        };
+        let mut control = Self {
+            discovery: local(&discovery)?,
+            metrics: local_std(&listeners.metrics)?,
+            roots: config.roots_path(),
+            admin: config.admin.clone(),
+            drain: config.drain,
+            issuer: Arc::new(issuer),
+            stop: CancellationToken::new(),
+            asked_to_stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            threads: Vec::new(),
+        };
+        let metrics = Arc::new(Metrics::default());
+        let hub = control.start_hub(&config, &store, &metrics)?;
         let state = admin::State {
             hub: hub.clone(),
-            issuer: issuer.clone(),
+            issuer: control.issuer.clone(),
             store: store.clone(),
             metrics: metrics.clone(),
             trust_domain,
             started: Instant::now(),
-            asked_to_stop: asked_to_stop.clone(),
+            asked_to_stop: control.asked_to_stop.clone(),
         };
-        let admin_thread =
-            admin::spawn(listeners, state, stop.clone()).map_err(|error| StartError::Thread("wattle-admin", error))?;
-        tasks.spawn(issuer.clone().keep(stop.clone()));
-        let services = Services { hub, issuer: issuer.clone(), store, metrics, stop: stop.clone() };
-        let ended = asked_to_stop.clone();
-        tasks.spawn(async move {
+        let admin_thread = admin::spawn(listeners, state, control.stop.clone())
+            .map_err(|error| StartError::Thread("wattle-admin", error))?;
+        control.threads.push(admin_thread);
+        let issuer = control.issuer.clone();
+        control.tasks.spawn(issuer.clone().keep(control.stop.clone()));
+        control.start_serving(
+            discovery,
+            Services {
+                hub,
+                issuer,
+                store,
+                metrics,
+                stop: control.stop.clone(),
+            },
+        );
+        tracing::info!(discovery = %control.discovery, metrics = %control.metrics, "control plane started");
+        Ok(control)
+    }
+
+    /// Watches the directories and starts the hub that reads them.
+    fn start_hub(
+        &mut self,
+        config: &ControlConfig,
+        store: &Arc<Store>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<HubHandle, StartError> {
+        let hub = Hub::new(
+            config.settings.clone(),
+            VirtualIps::restored(store.virtual_ips()?),
+            metrics.clone(),
+        );
+        let disk = Disk {
+            store: store.clone(),
+            services: config.state.join("services.json"),
+        };
+        let batches = watch(&config.directories, &self.tasks, &self.stop);
+        let (hub, thread) = hub::spawn(hub, batches, disk, self.stop.clone(), self.asked_to_stop.clone())
+            .map_err(|error| StartError::Thread("wattle-hub", error))?;
+        self.threads.push(thread);
+        Ok(hub)
+    }
+
+    fn start_serving(&self, discovery: TcpListener, services: Services) {
+        let ended = self.asked_to_stop.clone();
+        self.tasks.spawn(async move {
             if let Err(error) = serve::serve(discovery, services).await {
                 tracing::error!(%error, "discovery port failed");
             }
             ended.cancel();
         });
-        tracing::info!(discovery = %addresses.0, metrics = %addresses.1, "control plane started");
-        Ok(Self {
-            discovery: addresses.0,
-            metrics: addresses.1,
-            roots: config.roots_path(),
-            admin: config.admin,
-            drain: config.drain,
-            issuer,
-            stop,
-            asked_to_stop,
-            tasks,
-            threads: vec![hub_thread, admin_thread],
-        })
     }
 
     /// Where proxies connect.
@@ -156,7 +192,7 @@ impl Control {
         }
     }
 
-    /// Ready when somebody asked for the end over the admin socket, or when the discovery port failed.
+    /// Ready when somebody asked for the end over the admin socket, or when a part failed without which nothing is served.
     pub async fn ended(&self) {
         self.asked_to_stop.cancelled().await;
     }
@@ -169,7 +205,8 @@ impl Control {
             tracing::warn!("stopped with connections still open");
         }
         let threads = std::mem::take(&mut self.threads);
-        let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
+        let joined =
+            tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
         let _ = joined.await;
         let _ = std::fs::remove_file(&self.admin);
     }
@@ -216,7 +253,9 @@ fn watch(directories: &[PathBuf], tasks: &TaskTracker, stop: &CancellationToken)
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|error| StartError::Listen(address.to_string(), error))
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| StartError::Listen(address.to_string(), error))
 }
 
 fn bind_std(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
@@ -237,9 +276,13 @@ fn bind_unix(path: &Path) -> Result<UnixListener, StartError> {
 }
 
 fn local(listener: &TcpListener) -> Result<SocketAddr, StartError> {
-    listener.local_addr().map_err(|error| StartError::Listen("discovery".to_owned(), error))
+    listener
+        .local_addr()
+        .map_err(|error| StartError::Listen("discovery".to_owned(), error))
 }
 
 fn local_std(listener: &std::net::TcpListener) -> Result<SocketAddr, StartError> {
-    listener.local_addr().map_err(|error| StartError::Listen("metrics".to_owned(), error))
+    listener
+        .local_addr()
+        .map_err(|error| StartError::Listen("metrics".to_owned(), error))
 }

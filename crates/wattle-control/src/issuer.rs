@@ -10,8 +10,8 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use wattle_identity::{
-    Authority, AuthorityError, BundleError, BundleSet, ClientCertificates, Issued, KeyError, SignError, SpiffeError,
-    SpiffeId, Svid, SvidError, SvidRequest, TlsError, TlsSettings, TrustDomain,
+    Authority, AuthorityError, BundleError, BundleSet, ClientCertificates, Issued, KeyError, SignError,
+    SpiffeError, SpiffeId, Svid, SvidError, SvidRequest, TlsError, TlsSettings, TrustDomain,
 };
 
 use crate::store::{Store, StoreError};
@@ -75,7 +75,12 @@ struct Own {
 
 impl Issuer {
     /// Takes the authority from the store, making it when there is none, and writes its roots to `roots`.
-    pub(crate) fn open(store: Arc<Store>, trust_domain: &TrustDomain, ttl: Duration, roots: PathBuf) -> Result<Self, IssuerError> {
+    pub(crate) fn open(
+        store: Arc<Store>,
+        trust_domain: &TrustDomain,
+        ttl: Duration,
+        roots: PathBuf,
+    ) -> Result<Self, IssuerError> {
         let now = SystemTime::now();
         let mut authority = store.authority(trust_domain, now)?.with_max_ttl(ttl);
         if authority.needs_new_issuer(now) {
@@ -83,7 +88,13 @@ impl Issuer {
         }
         write_roots(&roots, &authority.bundle()?.to_pem())?;
         let own = own(&authority, now)?;
-        Ok(Self { store, authority: ArcSwap::from_pointee(authority), own: ArcSwap::from_pointee(own), ttl, roots })
+        Ok(Self {
+            store,
+            authority: ArcSwap::from_pointee(authority),
+            own: ArcSwap::from_pointee(own),
+            ttl,
+            roots,
+        })
     }
 
     /// Certifies the key of a request for a proven name.
@@ -177,7 +188,12 @@ pub(crate) fn replace(path: &Path, contents: &[u8]) -> std::io::Result<()> {
     let mut next = path.as_os_str().to_owned();
     next.push(".new");
     let next = PathBuf::from(next);
-    let mut file = std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o644).open(&next)?;
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o644)
+        .open(&next)?;
     file.write_all(contents)?;
     file.sync_all()?;
     std::fs::rename(&next, path)

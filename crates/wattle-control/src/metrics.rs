@@ -38,7 +38,10 @@ pub(crate) fn count(counter: &AtomicU64) {
 impl Metrics {
     /// A response was answered after this time.
     pub(crate) fn answered(&self, after: Duration) {
-        let bucket = BOUNDS.iter().position(|bound| after.as_secs_f64() <= *bound).unwrap_or(BOUNDS.len());
+        let bucket = BOUNDS
+            .iter()
+            .position(|bound| after.as_secs_f64() <= *bound)
+            .unwrap_or(BOUNDS.len());
         count(&self.ack_buckets[bucket]);
         let micros = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
         self.ack_micros.fetch_add(micros, Ordering::Relaxed);
@@ -48,26 +51,62 @@ impl Metrics {
     pub(crate) fn render(&self) -> String {
         let mut text = String::new();
         let gauges = [
-            ("connected_streams", "Discovery streams that are open.", &self.streams),
-            ("connections", "Connections of proxies that are open.", &self.connections),
-            ("config_errors", "Diagnostics of severity error.", &self.config_errors),
-            ("config_warnings", "Diagnostics of severity warning.", &self.config_warnings),
+            (
+                "connected_streams",
+                "Discovery streams that are open.",
+                &self.streams,
+            ),
+            (
+                "connections",
+                "Connections of proxies that are open.",
+                &self.connections,
+            ),
+            (
+                "config_errors",
+                "Diagnostics of severity error.",
+                &self.config_errors,
+            ),
+            (
+                "config_warnings",
+                "Diagnostics of severity warning.",
+                &self.config_warnings,
+            ),
             ("objects", "Objects in force.", &self.objects),
         ];
         for (name, help, value) in gauges {
             family(&mut text, name, help, "gauge", value);
         }
         let counters = [
-            ("streams_refused_total", "Discovery streams that were refused.", &self.streams_refused),
-            ("handshakes_failed_total", "TLS handshakes that failed or timed out.", &self.handshakes_failed),
+            (
+                "streams_refused_total",
+                "Discovery streams that were refused.",
+                &self.streams_refused,
+            ),
+            (
+                "handshakes_failed_total",
+                "TLS handshakes that failed or timed out.",
+                &self.handshakes_failed,
+            ),
             ("pushes_total", "Discovery responses sent.", &self.pushes),
-            ("push_resources_total", "Resources and removals sent.", &self.push_resources),
+            (
+                "push_resources_total",
+                "Resources and removals sent.",
+                &self.push_resources,
+            ),
             ("push_bytes_total", "Bytes of resources sent.", &self.push_bytes),
             ("compiled_total", "Resources compiled.", &self.compiled),
             ("acks_total", "Responses that proxies acknowledged.", &self.acks),
             ("nacks_total", "Responses that proxies refused.", &self.nacks),
-            ("certificates_issued_total", "Certificates signed.", &self.certificates_issued),
-            ("certificates_refused_total", "Certificate requests that were refused.", &self.certificates_refused),
+            (
+                "certificates_issued_total",
+                "Certificates signed.",
+                &self.certificates_issued,
+            ),
+            (
+                "certificates_refused_total",
+                "Certificate requests that were refused.",
+                &self.certificates_refused,
+            ),
         ];
         for (name, help, value) in counters {
             family(&mut text, name, help, "counter", value);
@@ -78,9 +117,16 @@ impl Metrics {
 
     fn render_acks(&self, text: &mut String) {
         let name = "wattle_control_ack_seconds";
-        let _ = writeln!(text, "# HELP {name} Time from a response to its answer.\n# TYPE {name} histogram");
+        let _ = writeln!(
+            text,
+            "# HELP {name} Time from a response to its answer.\n# TYPE {name} histogram"
+        );
         let mut total = 0;
-        for (bucket, bound) in self.ack_buckets.iter().zip(BOUNDS.iter().map(ToString::to_string).chain(["+Inf".to_owned()])) {
+        for (bucket, bound) in self
+            .ack_buckets
+            .iter()
+            .zip(BOUNDS.iter().map(ToString::to_string).chain(["+Inf".to_owned()]))
+        {
             total += bucket.load(Ordering::Relaxed);
             let _ = writeln!(text, "{name}_bucket{{le=\"{bound}\"}} {total}");
         }
@@ -107,9 +153,18 @@ mod tests {
         metrics.answered(Duration::from_millis(3));
         metrics.answered(Duration::from_secs(60));
         let text = metrics.render();
-        assert!(text.contains("wattle_control_ack_seconds_bucket{le=\"0.001\"} 0\n"), "{text}");
-        assert!(text.contains("wattle_control_ack_seconds_bucket{le=\"0.005\"} 1\n"), "{text}");
-        assert!(text.contains("wattle_control_ack_seconds_bucket{le=\"+Inf\"} 2\n"), "{text}");
+        assert!(
+            text.contains("wattle_control_ack_seconds_bucket{le=\"0.001\"} 0\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("wattle_control_ack_seconds_bucket{le=\"0.005\"} 1\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("wattle_control_ack_seconds_bucket{le=\"+Inf\"} 2\n"),
+            "{text}"
+        );
         assert!(text.contains("wattle_control_ack_seconds_count 2\n"), "{text}");
     }
 }

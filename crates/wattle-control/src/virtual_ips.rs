@@ -59,7 +59,12 @@ impl VirtualIps {
 
     fn release(&mut self, mesh: &mut Mesh) -> bool {
         let services: BTreeSet<Name> = mesh.services().map(|(name, _, _)| name).collect();
-        let gone: Vec<Name> = self.assigned.keys().filter(|name| !services.contains(name)).cloned().collect();
+        let gone: Vec<Name> = self
+            .assigned
+            .keys()
+            .filter(|name| !services.contains(name))
+            .cloned()
+            .collect();
         for name in &gone {
             self.assigned.remove(name);
             mesh.assign_virtual_ip(&name.0, &name.1, None);
@@ -71,14 +76,20 @@ impl VirtualIps {
 /// The first free address from the one that the name leads to.
 fn free(name: &Name, taken: &BTreeSet<Ipv4Addr>) -> Option<Ipv4Addr> {
     let start = hash(name) % SIZE;
-    let hosts = (0..SIZE).map(|step| (start + step) % SIZE).filter(|host| *host != 0 && *host != SIZE - 1);
-    hosts.map(|host| Ipv4Addr::from(RANGE + host)).find(|address| !taken.contains(address))
+    let hosts = (0..SIZE)
+        .map(|step| (start + step) % SIZE)
+        .filter(|host| *host != 0 && *host != SIZE - 1);
+    hosts
+        .map(|host| Ipv4Addr::from(RANGE + host))
+        .find(|address| !taken.contains(address))
 }
 
 /// FNV-1a, 32 bit.
 fn hash(name: &Name) -> u32 {
     let bytes = name.0.bytes().chain([b'/']).chain(name.1.bytes());
-    bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    bytes.fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
 }
 
 #[cfg(test)]
@@ -102,7 +113,9 @@ mod tests {
     }
 
     fn address(mesh: &Mesh, wanted: &str) -> Option<IpAddr> {
-        mesh.services().find(|(name, _, _)| &*name.1 == wanted).and_then(|(_, address, _)| address)
+        mesh.services()
+            .find(|(name, _, _)| &*name.1 == wanted)
+            .and_then(|(_, address, _)| address)
     }
 
     #[test]
@@ -133,7 +146,11 @@ mod tests {
         let mut plain = mesh(&[("a", "")]);
         VirtualIps::default().serve(&mut plain);
         let own = address(&plain, "a").unwrap().to_string();
-        let mut contested = mesh(&[("a", ""), ("b", &format!("clusterIP: {own},")), ("c", "clusterIP: None,")]);
+        let mut contested = mesh(&[
+            ("a", ""),
+            ("b", &format!("clusterIP: {own},")),
+            ("c", "clusterIP: None,"),
+        ]);
         VirtualIps::default().serve(&mut contested);
         assert_eq!(address(&contested, "b").unwrap().to_string(), own);
         assert_ne!(address(&contested, "a").unwrap().to_string(), own);

@@ -20,8 +20,13 @@ async fn a_join_token_is_good_for_one_certificate_and_that_renews_itself() {
     let token = world.token("default", "client").await;
     let svid = enrol(&world, None, Some(&token), &id("client")).await.unwrap();
     assert_eq!(*svid.id(), id("client"));
-    let status = enrol(&world, None, Some(&token), &id("client")).await.unwrap_err();
-    assert_eq!((status.code(), status.message()), (Code::Unauthenticated, "join token is not valid"));
+    let status = enrol(&world, None, Some(&token), &id("client"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (status.code(), status.message()),
+        (Code::Unauthenticated, "join token is not valid")
+    );
     let renewed = enrol(&world, Some(&svid), None, &id("client")).await.unwrap();
     assert_eq!(renewed.id(), svid.id());
     assert_ne!(renewed.chain(), svid.chain());
@@ -31,19 +36,33 @@ async fn a_join_token_is_good_for_one_certificate_and_that_renews_itself() {
 async fn nobody_gets_a_name_that_is_not_his() {
     let world = World::start(MANIFESTS).await;
     let token = world.token("default", "client").await;
-    let status = enrol(&world, None, Some(&token), &id("reviews")).await.unwrap_err();
+    let status = enrol(&world, None, Some(&token), &id("reviews"))
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::PermissionDenied, "{status}");
     // The token is still good for whom it is meant.
     let svid = enrol(&world, None, Some(&token), &id("client")).await.unwrap();
-    let status = enrol(&world, Some(&svid), None, &id("reviews")).await.unwrap_err();
+    let status = enrol(&world, Some(&svid), None, &id("reviews"))
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::PermissionDenied);
     let status = enrol(&world, None, None, &id("client")).await.unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
-    for bad in ["", "nonsense", "wattle-join-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+    for bad in [
+        "",
+        "nonsense",
+        "wattle-join-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    ] {
         let status = enrol(&world, None, Some(bad), &id("client")).await.unwrap_err();
         assert_eq!(status.code(), Code::Unauthenticated, "{bad}");
     }
-    let (status, body) = world.ask("POST", "/tokens", r#"{"namespace":"wattle-system","serviceAccount":"wattle-control"}"#).await;
+    let (status, body) = world
+        .ask(
+            "POST",
+            "/tokens",
+            r#"{"namespace":"wattle-system","serviceAccount":"wattle-control"}"#,
+        )
+        .await;
     assert_eq!(status, 400, "{body}");
 }
 
@@ -65,7 +84,9 @@ async fn renewal_of_the_control_planes_own_certificate_disturbs_no_stream() {
 async fn a_stream_ends_with_the_certificate_it_was_opened_with() {
     let mut world = World::start(MANIFESTS).await;
     world.stop().await;
-    world.resume(|config| config.certificate_ttl = Duration::from_secs(2)).await;
+    world
+        .resume(|config| config.certificate_ttl = Duration::from_secs(2))
+        .await;
     let mut proxy = world.join("client", "client-0").await;
     assert!(proxy.svid.not_after() <= SystemTime::now() + Duration::from_secs(3));
     proxy.connect(&world).await.unwrap();

@@ -32,6 +32,6 @@ pub use handler::{Ended, Handler, Served};
 pub use headers::{has_token, restore_upgrade, strip_hop_by_hop};
 pub use io::Io;
 pub use limits::Limits;
-pub use message::{Informational, Request, RequestHead, Response, ResponseHead, Scheme};
+pub use message::{Answered, Informational, Request, RequestHead, Response, ResponseHead, Scheme};
 pub use spelling::Spelling;
 pub use text::ByteStr;

@@ -141,6 +141,15 @@ impl Response {
     }
 }
 
+/// A response with the request it answers, where that can be sent again.
+#[derive(Debug)]
+pub struct Answered {
+    /// The response.
+    pub response: Response,
+    /// The request, when its body is still there as a whole.
+    pub request: Option<Request>,
+}
+
 /// Where 1xx responses to a request go; nowhere by default.
 #[derive(Clone, Debug, Default)]
 pub struct Informational(pub(crate) Sink);

@@ -50,7 +50,7 @@ fn converse(stream: TcpStream, name: &str, requests: &AtomicU64) -> io::Result<(
         requests.fetch_add(1, Ordering::Relaxed);
         let body = json!({ "name": name, "method": asked.method, "target": asked.target, "headers": asked.headers });
         let body = if asked.method == "HEAD" { String::new() } else { body.to_string() };
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Served-By: {name}\r\nContent-Length: {}\r\n\r\n", body.len());
         writer.write_all(format!("{head}{body}").as_bytes())?;
     }
     Ok(())

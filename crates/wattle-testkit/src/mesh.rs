@@ -127,7 +127,7 @@ impl Mesh {
     /// The running process of a role (`control`, `proxy`), if there is one.
     #[must_use]
     pub fn role(&self, role: &str) -> Option<HostProcess> {
-        self.host_processes().into_iter().find(|process| process.is("wattle", role))
+        self.host_processes().into_iter().find(|process| process.is(role))
     }
 
     /// The namespace of the bridge.

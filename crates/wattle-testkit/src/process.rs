@@ -15,11 +15,10 @@ pub struct HostProcess {
 }
 
 impl HostProcess {
-    /// Is it this program (by the last part of its path) with this first argument?
+    /// Is its first argument this word? So are the roles of the binary told apart, whatever its path.
     #[must_use]
-    pub fn is(&self, program: &str, role: &str) -> bool {
-        let name = self.words.first().map_or("", |path| path.rsplit('/').next().unwrap_or_default());
-        name == program && self.words.get(1).is_some_and(|word| word == role)
+    pub fn is(&self, role: &str) -> bool {
+        self.words.get(1).is_some_and(|word| word == role)
     }
 
     /// Ends it at once.

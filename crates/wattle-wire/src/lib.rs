@@ -8,6 +8,7 @@
 
 mod convert;
 pub mod delta;
+pub mod fuzz;
 pub mod proto;
 mod resource;
 

@@ -3,19 +3,37 @@
 //! Regenerate with `cargo xtask proto` after editing `proto/*.proto`.
 
 /// Delta aggregated discovery service (Envoy data-plane-api v3).
-#[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic
+)]
 pub mod discovery {
     include!("generated/envoy.service.discovery.v3.rs");
 }
 
 /// Certificate signing (Istio's CA API).
-#[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic
+)]
 pub mod certificate {
     include!("generated/istio.v1.auth.rs");
 }
 
 /// Wattle's own resources; converted in this crate and nowhere else.
-#[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic
+)]
 pub(crate) mod mesh {
     include!("generated/wattle.v1.rs");
 }

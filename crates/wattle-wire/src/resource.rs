@@ -69,7 +69,10 @@ impl ResourceName {
 
     /// Kind and name together.
     pub fn new(kind: Kind, name: impl Into<Arc<str>>) -> Self {
-        Self { kind, name: name.into() }
+        Self {
+            kind,
+            name: name.into(),
+        }
     }
 }
 
@@ -113,7 +116,10 @@ pub struct Encoded {
 impl Encoded {
     /// Bytes that came from elsewhere, e.g. a saved state.
     pub fn new(bytes: Bytes) -> Self {
-        Self { version: format!("{:016x}", fnv1a(&bytes)).into(), bytes }
+        Self {
+            version: format!("{:016x}", fnv1a(&bytes)).into(),
+            bytes,
+        }
     }
 }
 
@@ -169,5 +175,7 @@ fn parse<M: Message + Default>(bytes: &[u8]) -> Result<M, DecodeError> {
 
 /// FNV-1a, 64 bit: a content version, not a defence; both ends are authenticated.
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }

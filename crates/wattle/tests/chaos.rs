@@ -31,6 +31,20 @@ spec:
   selector: {app: web}
   ports: [{name: http, port: 80, targetPort: 8080, appProtocol: http}]
 ---
+apiVersion: v1
+kind: Service
+metadata: {name: web-v1}
+spec:
+  selector: {app: web, version: v1}
+  ports: [{name: http, port: 80, targetPort: 8080, appProtocol: http}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web-v2}
+spec:
+  selector: {app: web, version: v2}
+  ports: [{name: http, port: 80, targetPort: 8080, appProtocol: http}]
+---
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: {name: default}
@@ -49,9 +63,7 @@ fn version(name: &str) -> String {
         "apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {{name: web-{name}, labels: {{app: web, version: {name}}}}}\n\
          spec:\n  command: [sh, server.sh]\n  env: [{{name: VERSION, value: {name}}}]\n  serviceAccountName: web\n\
          \x20 ports: [{{name: http, port: 8080, appProtocol: http}}]\n\
-         \x20 readiness: {{httpGet: {{path: /, port: 8080}}, periodSeconds: 1, failureThreshold: 60}}\n---\n\
-         apiVersion: v1\nkind: Service\nmetadata: {{name: web-{name}}}\n\
-         spec: {{selector: {{app: web, version: {name}}}, ports: [{{name: http, port: 80, targetPort: 8080, appProtocol: http}}]}}\n"
+         \x20 readiness: {{httpGet: {{path: /, port: 8080}}, periodSeconds: 1, failureThreshold: 60}}\n"
     )
 }
 

@@ -18,6 +18,7 @@ use support::{Manifests, authority_of};
 
 const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
 const PATIENCE: Duration = Duration::from_secs(30);
+const HOUR: Duration = Duration::from_secs(3600);
 const PORT: u16 = 8080;
 
 const SERVER: &str = "
@@ -90,13 +91,13 @@ fn a_forged_or_stale_client_certificate_is_turned_away_each_for_its_own_reason()
     let echo = Echo::start(&mesh.spot("server"), PORT, "server").unwrap();
     let forger = Forger::of(&mesh);
 
-    let genuine = forger.svid("cluster.local", "client", SystemTime::now());
+    let genuine = forger.svid("client", SystemTime::now());
     assert_eq!(forger.call(&mesh, address, &genuine), Ok(200), "a genuine certificate is let in");
     for (svid, reason) in [
         (forger.foreign("elsewhere.example", "client"), "unknown_trust_domain"),
         (forger.foreign("cluster.local", "client"), "untrusted_issuer"),
-        (forger.svid("cluster.local", "client", SystemTime::now() - Duration::from_secs(100_000)), "expired"),
-        (forger.svid("cluster.local", "client", SystemTime::now() + Duration::from_secs(100_000)), "not_yet_valid"),
+        (forger.expired("client"), "expired"),
+        (forger.svid("client", SystemTime::now() + HOUR * 20), "not_yet_valid"),
     ] {
         let before = turned_away(&mesh, reason);
         assert!(forger.call(&mesh, address, &svid).is_err(), "{reason}: must be turned away");
@@ -141,19 +142,15 @@ fn a_server_that_is_not_who_the_endpoint_may_be_is_not_called() {
     let client = mesh.spot("client");
     let service = SocketAddr::new(mesh.service("server"), 80);
     let forger = Forger::of(&mesh);
-    let presented = Presented::listen(&mesh.spot("impostor"), &forger, forger.svid("cluster.local", "server", SystemTime::now()));
+    let presented = Presented::listen(&mesh.spot("impostor"), &forger, forger.svid("server", SystemTime::now()));
 
     let call = || client.enter(|| ask(service, &Request::get("server", "/"))).unwrap();
     eventually("the right name is called", PATIENCE, || (call().status == 200).then_some(()));
     for (svid, reason, cause) in [
-        (forger.svid("cluster.local", "impostor", SystemTime::now()), "upstream_tls_identity", "unexpected_identity"),
+        (forger.svid("impostor", SystemTime::now()), "upstream_tls_identity", "unexpected_identity"),
         (forger.foreign("elsewhere.example", "server"), "upstream_tls_failure", "unknown_trust_domain"),
         (forger.foreign("cluster.local", "server"), "upstream_tls_failure", "untrusted_issuer"),
-        (
-            forger.svid("cluster.local", "server", SystemTime::now() - Duration::from_secs(100_000)),
-            "upstream_tls_failure",
-            "expired",
-        ),
+        (forger.expired("server"), "upstream_tls_failure", "expired"),
     ] {
         presented.replace(&forger, &svid);
         let answer = eventually(&format!("{cause} is refused"), PATIENCE, || Some(call()).filter(|answer| answer.status != 200));
@@ -190,15 +187,21 @@ impl Forger {
     }
 
     /// Signed by the mesh's authority at that time, for an hour.
-    fn svid(&self, trust_domain: &str, account: &str, then: SystemTime) -> Svid {
-        sign(&self.genuine, trust_domain, account, then)
+    fn svid(&self, account: &str, then: SystemTime) -> Svid {
+        sign(&self.genuine, "cluster.local", account, then, HOUR)
+    }
+
+    /// Signed by the mesh's authority, and over half a minute ago.
+    fn expired(&self, account: &str) -> Svid {
+        let then = SystemTime::now() - Duration::from_secs(40);
+        sign(&self.genuine, "cluster.local", account, then, Duration::from_secs(10))
     }
 
     /// Signed by an authority that nobody in the mesh trusts.
     fn foreign(&self, trust_domain: &str, account: &str) -> Svid {
         let domain = TrustDomain::new(trust_domain).unwrap();
         let now = SystemTime::now();
-        sign(&Authority::create(&domain, now).unwrap(), trust_domain, account, now)
+        sign(&Authority::create(&domain, now).unwrap(), trust_domain, account, now, HOUR)
     }
 
     /// One request to the server's proxy from the bridge with this certificate.
@@ -215,10 +218,10 @@ impl Forger {
     }
 }
 
-fn sign(authority: &Authority, trust_domain: &str, account: &str, then: SystemTime) -> Svid {
+fn sign(authority: &Authority, trust_domain: &str, account: &str, then: SystemTime, ttl: Duration) -> Svid {
     let id = id(trust_domain, account);
     let request = SvidRequest::new(&id).unwrap();
-    let issued = authority.sign(request.csr_pem(), &id, then, Duration::from_secs(3600)).unwrap();
+    let issued = authority.sign(request.csr_pem(), &id, then, ttl).unwrap();
     request.into_svid(&issued.chain_pem()).unwrap()
 }
 

@@ -37,7 +37,12 @@ impl Refused {
     }
 
     pub(super) fn response(&self) -> Response {
-        json(self.status(), &ErrorView { error: self.to_string() })
+        json(
+            self.status(),
+            &ErrorView {
+                error: self.to_string(),
+            },
+        )
     }
 }
 
@@ -45,7 +50,10 @@ impl Refused {
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(body) => with_type(status, "application/json", body.into()),
-        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("answer cannot be written: {error}\n")),
+        Err(error) => text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("answer cannot be written: {error}\n"),
+        ),
     }
 }
 
@@ -56,7 +64,13 @@ pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response {
 
 fn with_type(status: StatusCode, content_type: &'static str, body: Bytes) -> Response {
     let mut response = Response::new(status, Body::full(body));
-    response.head.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response.head.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .head
+        .headers
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .head
+        .headers
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

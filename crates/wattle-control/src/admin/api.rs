@@ -34,7 +34,9 @@ impl From<Gone> for Refused {
 
 impl Handler for Api {
     async fn handle(&self, request: Request) -> Response {
-        self.answer(request).await.unwrap_or_else(|refused| refused.response())
+        self.answer(request)
+            .await
+            .unwrap_or_else(|refused| refused.response())
     }
 }
 
@@ -57,7 +59,11 @@ impl Api {
             ["endpoints"] => self.endpoints().await,
             ["explain"] => self.explain(query).await,
             ["tokens"] => {
-                let body = request.body.collect(MAX_BODY).await.map_err(|error| Refused::Invalid(error.to_string()))?;
+                let body = request
+                    .body
+                    .collect(MAX_BODY)
+                    .await
+                    .map_err(|error| Refused::Invalid(error.to_string()))?;
                 self.token(body).await
             }
             ["drain"] => {
@@ -91,10 +97,16 @@ impl Api {
         let (kind, namespace, name) = (path.next(), path.next(), path.next());
         let kind = match kind.filter(|kind| !kind.is_empty()) {
             None => None,
-            Some(written) => Some(kind_named(&written).ok_or_else(|| Refused::Absent(format!("there is no kind {written}")))?),
+            Some(written) => Some(
+                kind_named(&written).ok_or_else(|| Refused::Absent(format!("there is no kind {written}")))?,
+            ),
         };
         let (one, described) = (name.is_some(), format!("{kind:?} {namespace:?}/{name:?}"));
-        let found = self.0.hub.ask(move |hub| hub.objects(kind, namespace.as_deref(), name.as_deref())).await?;
+        let found = self
+            .0
+            .hub
+            .ask(move |hub| hub.objects(kind, namespace.as_deref(), name.as_deref()))
+            .await?;
         match found.first() {
             Some(only) if one => Ok(json(StatusCode::OK, only)),
             None if one => Err(Refused::Absent(format!("there is no {described}"))),
@@ -103,7 +115,10 @@ impl Api {
     }
 
     async fn diagnostics(&self) -> Result<Response, Refused> {
-        Ok(json(StatusCode::OK, &self.0.hub.ask(|hub| hub.diagnostic_views()).await?))
+        Ok(json(
+            StatusCode::OK,
+            &self.0.hub.ask(|hub| hub.diagnostic_views()).await?,
+        ))
     }
 
     async fn services(&self) -> Result<Response, Refused> {
@@ -111,17 +126,23 @@ impl Api {
     }
 
     async fn endpoints(&self) -> Result<Response, Refused> {
-        Ok(json(StatusCode::OK, &self.0.hub.ask(|hub| hub.endpoints()).await?))
+        Ok(json(
+            StatusCode::OK,
+            &self.0.hub.ask(|hub| hub.endpoints()).await?,
+        ))
     }
 
     async fn explain(&self, query: &str) -> Result<Response, Refused> {
         let question = Question::from_query(query).map_err(|error| Refused::Invalid(error.to_string()))?;
         let explained = self.0.hub.ask(move |hub| hub.explain(&question)).await?;
-        explained.map(|explanation| json(StatusCode::OK, &explanation)).map_err(|error| Refused::Invalid(error.to_string()))
+        explained
+            .map(|explanation| json(StatusCode::OK, &explanation))
+            .map_err(|error| Refused::Invalid(error.to_string()))
     }
 
     async fn token(&self, body: Bytes) -> Result<Response, Refused> {
-        let request: TokenRequest = serde_json::from_slice(&body).map_err(|error| Refused::Invalid(error.to_string()))?;
+        let request: TokenRequest =
+            serde_json::from_slice(&body).map_err(|error| Refused::Invalid(error.to_string()))?;
         let id = SpiffeId::new(&self.0.trust_domain, &request.namespace, &request.service_account)
             .map_err(|error| Refused::Invalid(error.to_string()))?;
         if self.0.issuer.is_own(&id) {
@@ -129,16 +150,27 @@ impl Api {
         }
         let ttl = request.ttl_secs.unwrap_or(TOKEN_TTL);
         if ttl == 0 || ttl > MAX_TOKEN_TTL {
-            return Err(Refused::Invalid(format!("ttlSecs is {ttl}, 1 to {MAX_TOKEN_TTL} expected")));
+            return Err(Refused::Invalid(format!(
+                "ttlSecs is {ttl}, 1 to {MAX_TOKEN_TTL} expected"
+            )));
         }
         let now = SystemTime::now();
         let token = JoinToken::generate().map_err(|error| Refused::Failed(error.to_string()))?;
-        let record = TokenRecord { hash: token.hash(), id: id.clone(), expires_at: now + Duration::from_secs(ttl) };
+        let record = TokenRecord {
+            hash: token.hash(),
+            id: id.clone(),
+            expires_at: now + Duration::from_secs(ttl),
+        };
         let expires_secs = unix_secs(record.expires_at);
         let store = self.0.store.clone();
         let kept = tokio::task::spawn_blocking(move || store.add_token(&record, now)).await;
-        kept.map_err(|error| Refused::Failed(error.to_string()))?.map_err(|error| Refused::Failed(error.to_string()))?;
-        let answer = TokenAnswer { token: token.expose().to_owned(), identity: id.to_string(), expires_secs };
+        kept.map_err(|error| Refused::Failed(error.to_string()))?
+            .map_err(|error| Refused::Failed(error.to_string()))?;
+        let answer = TokenAnswer {
+            token: token.expose().to_owned(),
+            identity: id.to_string(),
+            expires_secs,
+        };
         Ok(json(StatusCode::CREATED, &answer))
     }
 }

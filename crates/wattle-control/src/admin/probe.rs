@@ -23,10 +23,16 @@ impl Handler for Probe {
             Some("/healthz") => text(StatusCode::OK, "ok\n"),
             Some("/ready") => match self.0.hub.ask(|hub| hub.is_ready()).await {
                 Ok(true) => text(StatusCode::OK, "ready\n"),
-                Ok(false) => text(StatusCode::SERVICE_UNAVAILABLE, "the sources have not said yet what they hold\n"),
+                Ok(false) => text(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the sources have not said yet what they hold\n",
+                ),
                 Err(gone) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{gone}\n")),
             },
-            _ => text(StatusCode::NOT_FOUND, format!("up for {} s; see /metrics, /ready, /healthz\n", self.uptime())),
+            _ => text(
+                StatusCode::NOT_FOUND,
+                format!("up for {} s; see /metrics, /ready, /healthz\n", self.uptime()),
+            ),
         }
     }
 }

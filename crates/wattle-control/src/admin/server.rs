@@ -28,26 +28,41 @@ pub(crate) struct Listeners {
     pub(crate) metrics: std::net::TcpListener,
 }
 
-/// Starts the thread; it ends soon after it is stopped.
-pub(crate) fn spawn(listeners: Listeners, state: State, stop: CancellationToken) -> io::Result<JoinHandle<()>> {
+/// Starts the thread; it ends soon after it is stopped, and asks for the end of everything if it ends before.
+pub(crate) fn spawn(
+    listeners: Listeners,
+    state: State,
+    stop: CancellationToken,
+) -> io::Result<JoinHandle<()>> {
     listeners.admin.set_nonblocking(true)?;
     listeners.metrics.set_nonblocking(true)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    std::thread::Builder::new().name("wattle-admin".to_owned()).spawn(move || {
-        let served = LocalSet::new().block_on(&runtime, serve(listeners, Arc::new(state), stop));
-        if let Err(error) = served {
-            tracing::error!(%error, "admin endpoint ended");
-        }
-    })
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    std::thread::Builder::new()
+        .name("wattle-admin".to_owned())
+        .spawn(move || {
+            let _ended = state.asked_to_stop.clone().drop_guard();
+            let served = LocalSet::new().block_on(&runtime, serve(listeners, Arc::new(state), stop));
+            if let Err(error) = served {
+                tracing::error!(%error, "admin endpoint ended");
+            }
+        })
 }
 
 async fn serve(listeners: Listeners, state: Arc<State>, stop: CancellationToken) -> io::Result<()> {
     let admin = UnixListener::from_std(listeners.admin)?;
     let metrics = TcpListener::from_std(listeners.metrics)?;
-    let limits = Rc::new(Limits { idle_timeout: Some(Duration::from_secs(60)), ..Limits::default() });
+    let limits = Rc::new(Limits {
+        idle_timeout: Some(Duration::from_secs(60)),
+        ..Limits::default()
+    });
     let (api, probe) = (Rc::new(Api(state.clone())), Rc::new(Probe(state)));
     let drain = DrainSignal::new();
-    let (api_room, probe_room) = (Arc::new(Semaphore::new(MAX_CONNECTIONS)), Arc::new(Semaphore::new(MAX_CONNECTIONS)));
+    let (api_room, probe_room) = (
+        Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+        Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+    );
     loop {
         tokio::select! {
             (accepted, permit) = next(&api_room, || admin.accept()) => {
@@ -71,7 +86,10 @@ async fn serve(listeners: Listeners, state: Arc<State>, stop: CancellationToken)
 type Permit = Option<tokio::sync::OwnedSemaphorePermit>;
 
 /// A connection, once there is room for it.
-async fn next<T, F: Future<Output = io::Result<T>>>(room: &Arc<Semaphore>, accept: impl FnOnce() -> F) -> (io::Result<T>, Permit) {
+async fn next<T, F: Future<Output = io::Result<T>>>(
+    room: &Arc<Semaphore>,
+    accept: impl FnOnce() -> F,
+) -> (io::Result<T>, Permit) {
     let permit = room.clone().acquire_owned().await.ok();
     (accept().await, permit)
 }

@@ -4,23 +4,38 @@ use std::sync::Arc;
 
 use wattle_compile::{Instance, Mesh};
 use wattle_model::{
-    AuthorizationDecision, Backend, ConnectionFacts, Destination, EndpointHealth, Endpoints, Filters, Hop, Inbound,
-    MtlsMode, PeerFacts, Protocol, Reason, Share, Step,
+    AuthorizationDecision, Backend, ConnectionFacts, Destination, Endpoint, EndpointHealth, Endpoints,
+    Filters, Hop, Inbound, MtlsMode, PeerFacts, Protocol, Reason, Share, Step,
 };
 
-use super::question::{Asked, Head, described};
+use super::asked::{Asked, Head, described};
 use super::route::{Routed, backend_filters, filtered, filters};
 use super::{BackendStep, TraceLine, WorkloadStep, lines};
 
-pub(super) fn steps(mesh: &mut Mesh, asked: &Asked, destination: &Destination, route: &Routed<'_>) -> Vec<BackendStep> {
+pub(super) fn steps(
+    mesh: &mut Mesh,
+    asked: &Asked,
+    destination: &Destination,
+    route: &Routed<'_>,
+) -> Vec<BackendStep> {
     if !route.forwards {
         return Vec::new();
     }
     let shares = destination.shares(route.rule);
-    shares.iter().enumerate().map(|(position, share)| backend(mesh, asked, route, position, share)).collect()
+    shares
+        .iter()
+        .enumerate()
+        .map(|(position, share)| backend(mesh, asked, route, position, share))
+        .collect()
 }
 
-fn backend(mesh: &mut Mesh, asked: &Asked, route: &Routed<'_>, position: usize, share: &Share<'_>) -> BackendStep {
+fn backend(
+    mesh: &mut Mesh,
+    asked: &Asked,
+    route: &Routed<'_>,
+    position: usize,
+    share: &Share<'_>,
+) -> BackendStep {
     let own = backend_filters(route.rule, position);
     let mut step = BackendStep {
         name: share.written.to_string(),
@@ -59,32 +74,55 @@ fn problem(workloads: &[WorkloadStep]) -> Option<String> {
 }
 
 fn workloads(mesh: &mut Mesh, asked: &Asked, backend: &Backend, head: Option<&Head>) -> Vec<WorkloadStep> {
-    let behind: Vec<(Arc<Instance>, u16)> =
-        mesh.workloads_of(&backend.id).into_iter().map(|(instance, port)| (instance.clone(), port)).collect();
+    let behind: Vec<(Arc<Instance>, u16)> = mesh
+        .workloads_of(&backend.id)
+        .into_iter()
+        .map(|(instance, port)| (instance.clone(), port))
+        .collect();
     let endpoints = mesh.endpoints(&backend.id);
-    behind.iter().map(|(instance, port)| workload(mesh, asked, instance, *port, endpoints.as_deref(), head)).collect()
+    let step = |(instance, port): &(Arc<Instance>, u16)| {
+        let found = endpoints.as_deref().and_then(|all| endpoint_of(all, instance));
+        workload(mesh, asked, (instance, *port), found, head)
+    };
+    behind.iter().map(step).collect()
+}
+
+fn endpoint_of<'a>(all: &'a Endpoints, instance: &Instance) -> Option<&'a Endpoint> {
+    all.endpoints
+        .iter()
+        .find(|endpoint| Some(endpoint.address.ip()) == instance.address)
 }
 
 fn workload(
     mesh: &mut Mesh,
     asked: &Asked,
-    instance: &Instance,
-    port: u16,
-    endpoints: Option<&Endpoints>,
+    (instance, port): (&Instance, u16),
+    endpoint: Option<&Endpoint>,
     head: Option<&Head>,
 ) -> WorkloadStep {
-    let endpoint = endpoints.and_then(|all| all.endpoints.iter().find(|endpoint| Some(endpoint.address.ip()) == instance.address));
-    let inbound = instance.meshed.then(|| mesh.inbound(&described(instance))).flatten();
+    let inbound = instance
+        .meshed
+        .then(|| mesh.inbound(&described(instance)))
+        .flatten();
     let mode = inbound.as_ref().map(|inbound| inbound.port(port).mtls);
     // What does not run has no endpoint yet; its hop will be this.
     let hop = endpoint.map_or_else(
-        || if instance.meshed && mode != Some(MtlsMode::Disable) { Hop::MutualTls } else { Hop::Plaintext },
+        || {
+            if instance.meshed && mode != Some(MtlsMode::Disable) {
+                Hop::MutualTls
+            } else {
+                Hop::Plaintext
+            }
+        },
         |endpoint| endpoint.hop,
     );
     let mtls = hop == Hop::MutualTls && asked.id.is_some();
     let mut step = WorkloadStep {
         workload: described(instance),
-        address: instance.address.map_or_else(|| format!("port {port}"), |ip| std::net::SocketAddr::new(ip, port).to_string()),
+        address: instance.address.map_or_else(
+            || format!("port {port}"),
+            |ip| std::net::SocketAddr::new(ip, port).to_string(),
+        ),
         health: health(endpoint.map(|endpoint| endpoint.health)).to_owned(),
         meshed: instance.meshed,
         mtls,
@@ -125,7 +163,11 @@ fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, port: u16, h
         namespace: id.namespace(),
         service_account: id.service_account(),
     });
-    let connection = ConnectionFacts { peer, peer_ip: asked.address, port };
+    let connection = ConnectionFacts {
+        peer,
+        peer_ip: asked.address,
+        port,
+    };
     let opaque = matches!(inbound.port(port).protocol, Protocol::Tcp | Protocol::Tls);
     let head = head.filter(|_| !opaque);
     let mut trace: Vec<Step> = Vec::new();
@@ -154,6 +196,9 @@ fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, port: u16, h
 
 /// The rule that allowed, from the trace.
 fn with_rule(policy: &str, trace: &[TraceLine]) -> String {
-    let matched = trace.iter().rev().find(|line| line.verdict == "matched" && line.subject.starts_with(policy));
+    let matched = trace
+        .iter()
+        .rev()
+        .find(|line| line.verdict == "matched" && line.subject.starts_with(policy));
     matched.map_or_else(|| policy.to_owned(), |line| line.subject.clone())
 }

@@ -4,9 +4,12 @@
 //! [`Destination::route`](wattle_model::Destination::route), [`Inbound::admit`](wattle_model::Inbound::admit) and
 //! [`Inbound::authorize`](wattle_model::Inbound::authorize) that a proxy calls, with a trace.
 
+mod asked;
 mod backend;
 mod question;
 mod route;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use serde::{Deserialize, Serialize};
@@ -156,7 +159,7 @@ pub struct Answer {
 /// # Errors
 /// When the source is not known or the URL cannot be read.
 pub fn explain(mesh: &mut Mesh, question: &Question) -> Result<Explanation, ExplainError> {
-    let asked = question::read(mesh, question)?;
+    let asked = asked::read(mesh, question)?;
     let Some(destination) = mesh.destination(&asked.destination, &asked.source.namespace) else {
         return Err(ExplainError::Destination(asked.destination));
     };
@@ -165,7 +168,14 @@ pub fn explain(mesh: &mut Mesh, question: &Question) -> Result<Explanation, Expl
     let route = route::step(&asked, &destination);
     let backends = backend::steps(mesh, &asked, &destination, &route);
     let answer = text::answer(&route.step, &backends);
-    Ok(Explanation { source: asked.source, request: asked.request, destination: resolved, route: route.step, backends, answer })
+    Ok(Explanation {
+        source: asked.source,
+        request: asked.request,
+        destination: resolved,
+        route: route.step,
+        backends,
+        answer,
+    })
 }
 
 pub(crate) fn lines(trace: Vec<wattle_model::Step>) -> Vec<TraceLine> {

@@ -82,7 +82,10 @@ pub(super) fn visible<'a>(wanted: &'a Wanted, peer: &SpiffeId) -> Option<&'a Enc
 /// The compiler's name for what a peer calls so; destinations depend on who asks.
 pub(super) fn compiled_name(name: &ResourceName, peer: &SpiffeId) -> Option<Compiled> {
     Some(match name.kind {
-        Kind::Destination => Compiled::Destination { name: name.name.clone(), from: peer.namespace().into() },
+        Kind::Destination => Compiled::Destination {
+            name: name.name.clone(),
+            from: peer.namespace().into(),
+        },
         Kind::Endpoints => Compiled::Endpoints(name.name.clone()),
         Kind::Inbound => Compiled::Inbound(name.name.clone()),
         // Addresses are written in many ways; only the customary one leads back from the compiler's name to the peer's.
@@ -107,17 +110,22 @@ pub(super) fn wire_name(name: &Compiled) -> ResourceName {
 pub(super) fn compile(mesh: &mut Mesh, name: &Compiled) -> (Option<Encoded>, Option<Owner>) {
     let mut owner = None;
     let resource = match name {
-        Compiled::Destination { name, from } => {
-            mesh.destination(name, from).map(|found| Resource::Destination((*found).clone()))
-        }
-        Compiled::Endpoints(id) => mesh.endpoints(id).map(|found| Resource::Endpoints((*found).clone())),
+        Compiled::Destination { name, from } => mesh
+            .destination(name, from)
+            .map(|found| Resource::Destination((*found).clone())),
+        Compiled::Endpoints(id) => mesh
+            .endpoints(id)
+            .map(|found| Resource::Endpoints((*found).clone())),
         Compiled::Inbound(name) => mesh.inbound(name).map(|found| {
             owner = Some(Owner::of(&found.workload));
             Resource::Inbound((*found).clone())
         }),
-        Compiled::Peer(ip) => {
-            mesh.peer(*ip).map(|found| Resource::Peer(Peer { ip: *ip, workload: (*found).clone() }))
-        }
+        Compiled::Peer(ip) => mesh.peer(*ip).map(|found| {
+            Resource::Peer(Peer {
+                ip: *ip,
+                workload: (*found).clone(),
+            })
+        }),
     };
     (resource.map(|resource| resource.encode()), owner)
 }

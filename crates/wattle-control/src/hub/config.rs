@@ -24,13 +24,17 @@ impl Hub {
     /// Takes in a batch; [`Hub::flush`] tells the proxies.
     pub(crate) fn apply(&mut self, batch: Batch, now: Instant) -> Taken {
         let mut complete = false;
+        self.diagnosed = None;
         let mut taken = Taken::default();
         for event in batch {
             match event {
                 Event::Reset(snapshot) => {
                     self.reset(snapshot);
                     complete = true;
-                    taken = Taken { urgent: true, services: true };
+                    taken = Taken {
+                        urgent: true,
+                        services: true,
+                    };
                 }
                 Event::Apply(object) | Event::Rewritten(object) => self.put(object, &mut taken),
                 Event::Unreadable(unreadable) => self.mesh.refuse(unreadable.key),
@@ -67,14 +71,22 @@ impl Hub {
     }
 
     fn reset(&mut self, snapshot: Snapshot) {
-        let known: Vec<ObjectKey> = snapshot.unreadable.into_iter().map(|unreadable| unreadable.key).collect();
-        self.mesh.reset(snapshot.objects.into_iter().map(Arc::unwrap_or_clone).collect());
+        let known: Vec<ObjectKey> = snapshot
+            .unreadable
+            .into_iter()
+            .map(|unreadable| unreadable.key)
+            .collect();
+        self.mesh
+            .reset(snapshot.objects.into_iter().map(Arc::unwrap_or_clone).collect());
         for key in known {
             self.mesh.refuse(key);
         }
         let mut remarks: BTreeMap<Arc<str>, Vec<Diagnostic>> = BTreeMap::new();
         for diagnostic in snapshot.diagnostics {
-            remarks.entry(diagnostic.file.clone()).or_default().push(diagnostic);
+            remarks
+                .entry(diagnostic.file.clone())
+                .or_default()
+                .push(diagnostic);
         }
         self.remarks = remarks;
     }
@@ -93,7 +105,9 @@ impl Hub {
     }
 
     fn catch_up(&mut self, id: StreamId) -> Result<(), Denied> {
-        let Some(stream) = self.streams.get(&id) else { return Ok(()) };
+        let Some(stream) = self.streams.get(&id) else {
+            return Ok(());
+        };
         let names: Vec<_> = stream.publisher.wanted().collect();
         names.iter().try_for_each(|name| self.subscribe(id, name))
     }
@@ -103,20 +117,35 @@ impl Hub {
         self.ready
     }
 
-    /// Everything to be said about the config, by file and place.
-    pub(crate) fn diagnostics(&self) -> Vec<Diagnostic> {
-        let mut all: Vec<_> = self.remarks.values().flatten().cloned().collect();
-        all.extend(self.mesh.diagnostics());
-        offline::sort(&mut all);
-        all
+    /// Everything to be said about the config, by file and place; worked out once after each change.
+    pub(crate) fn diagnostics(&mut self) -> Arc<[Diagnostic]> {
+        let (remarks, mesh) = (&self.remarks, &self.mesh);
+        let all = self.diagnosed.get_or_insert_with(|| {
+            let mut all: Vec<_> = remarks.values().flatten().cloned().collect();
+            all.extend(mesh.diagnostics());
+            offline::sort(&mut all);
+            all.into()
+        });
+        all.clone()
     }
 
     /// Brings the gauges about the config up to date.
-    pub(crate) fn measure(&self) {
+    pub(crate) fn measure(&mut self) {
         let diagnostics = self.diagnostics();
-        let of = |severity| diagnostics.iter().filter(|found| found.severity == severity).count() as u64;
-        self.metrics.config_errors.store(of(Severity::Error), Ordering::Relaxed);
-        self.metrics.config_warnings.store(of(Severity::Warning), Ordering::Relaxed);
-        self.metrics.objects.store(self.mesh.objects().count() as u64, Ordering::Relaxed);
+        let of = |severity| {
+            diagnostics
+                .iter()
+                .filter(|found| found.severity == severity)
+                .count() as u64
+        };
+        self.metrics
+            .config_errors
+            .store(of(Severity::Error), Ordering::Relaxed);
+        self.metrics
+            .config_warnings
+            .store(of(Severity::Warning), Ordering::Relaxed);
+        self.metrics
+            .objects
+            .store(self.mesh.objects().count() as u64, Ordering::Relaxed);
     }
 }

@@ -29,13 +29,27 @@ pub(super) struct Entry {
 
 impl Ledger {
     pub(super) fn acked(&mut self, name: &ResourceName, version: Version, now: Instant) {
-        self.entries.insert(name.clone(), Entry { acked: Some(version), refused: None, at: now });
+        self.entries.insert(
+            name.clone(),
+            Entry {
+                acked: Some(version),
+                refused: None,
+                at: now,
+            },
+        );
     }
 
     pub(super) fn refused(&mut self, name: &ResourceName, version: Version, reason: &str, now: Instant) {
         let acked = self.entries.get(name).and_then(|entry| entry.acked.clone());
         let reason = reason.chars().take(MAX_REASON).collect();
-        self.entries.insert(name.clone(), Entry { acked, refused: Some((version, reason)), at: now });
+        self.entries.insert(
+            name.clone(),
+            Entry {
+                acked,
+                refused: Some((version, reason)),
+                at: now,
+            },
+        );
     }
 
     pub(super) fn forget(&mut self, name: &ResourceName) {

@@ -6,6 +6,7 @@
 
 mod access;
 mod config;
+mod disk;
 mod ledger;
 mod report;
 mod stream;
@@ -25,10 +26,11 @@ use wattle_wire::{Encoded, ResourceName};
 
 use crate::metrics::{Metrics, count};
 use crate::virtual_ips::VirtualIps;
-use access::Owner;
 pub(crate) use access::Denied;
+use access::Owner;
 use stream::Stream;
-pub(crate) use task::{Command, Disk, Gone, HubHandle, spawn};
+pub(crate) use disk::Disk;
+pub(crate) use task::{Command, Gone, HubHandle, spawn};
 
 /// Number of a stream, never used twice.
 pub(crate) type StreamId = u64;
@@ -42,6 +44,8 @@ pub(crate) struct Hub {
     virtual_ips: VirtualIps,
     /// What sources say about their files.
     remarks: BTreeMap<Arc<str>, Vec<Diagnostic>>,
+    /// What is to be said about the config, until it changes.
+    diagnosed: Option<Arc<[Diagnostic]>>,
     streams: BTreeMap<StreamId, Stream>,
     wanted: HashMap<Compiled, Wanted>,
     /// Every source has said what it holds: an answer before that could be a lie.
@@ -66,6 +70,7 @@ impl Hub {
             mesh: Mesh::new(settings),
             virtual_ips,
             remarks: BTreeMap::new(),
+            diagnosed: None,
             streams: BTreeMap::new(),
             wanted: HashMap::new(),
             ready: false,
@@ -82,7 +87,9 @@ impl Hub {
 
     /// A stream ended.
     pub(crate) fn closed(&mut self, id: StreamId) {
-        let Some(stream) = self.streams.remove(&id) else { return };
+        let Some(stream) = self.streams.remove(&id) else {
+            return;
+        };
         self.metrics.streams.fetch_sub(1, Ordering::Relaxed);
         for name in stream.publisher.wanted() {
             self.unwant(id, &stream.compiled(&name));
@@ -99,7 +106,9 @@ impl Hub {
     }
 
     fn take(&mut self, id: StreamId, request: DeltaDiscoveryRequest, now: Instant) -> Result<(), Denied> {
-        let Some(stream) = self.streams.get_mut(&id) else { return Ok(()) };
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return Ok(());
+        };
         stream.introduce(request.node.as_ref())?;
         let nonce = request.response_nonce.clone();
         let heard = stream.publisher.request(request)?;
@@ -123,16 +132,25 @@ impl Hub {
 
     /// Compiles what a stream newly wants, unless somebody wants it already, and publishes it there.
     fn subscribe(&mut self, id: StreamId, name: &ResourceName) -> Result<(), Denied> {
-        let Some(stream) = self.streams.get_mut(&id) else { return Ok(()) };
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return Ok(());
+        };
         let compiled = stream.compiled(name);
         let wanted = self.wanted.entry(compiled.clone()).or_insert_with(|| {
             let (encoded, owner) = access::compile(&mut self.mesh, &compiled);
-            Wanted { encoded, owner, streams: BTreeSet::new() }
+            Wanted {
+                encoded,
+                owner,
+                streams: BTreeSet::new(),
+            }
         });
         if let Some(owner) = &wanted.owner
             && !owner.is(&stream.peer)
         {
-            let denied = Denied::Foreign { name: name.to_string(), peer: stream.peer.to_string() };
+            let denied = Denied::Foreign {
+                name: name.to_string(),
+                peer: stream.peer.to_string(),
+            };
             if wanted.streams.is_empty() {
                 self.wanted.remove(&compiled);
                 self.mesh.forget(&compiled);
@@ -162,15 +180,21 @@ impl Hub {
             (wanted.encoded, wanted.owner) = (encoded, owner);
             let wire = access::wire_name(&name);
             for id in &wanted.streams {
-                let Some(stream) = self.streams.get_mut(id) else { continue };
-                stream.publisher.publish(&wire, access::visible(wanted, &stream.peer));
+                let Some(stream) = self.streams.get_mut(id) else {
+                    continue;
+                };
+                stream
+                    .publisher
+                    .publish(&wire, access::visible(wanted, &stream.peer));
                 concerned.insert(*id);
             }
         }
         for id in concerned {
             self.pump(id, now);
         }
-        self.metrics.compiled.store(self.mesh.compiled(), Ordering::Relaxed);
+        self.metrics
+            .compiled
+            .store(self.mesh.compiled(), Ordering::Relaxed);
     }
 
     /// What is to be sent since the last call.
@@ -179,13 +203,21 @@ impl Hub {
     }
 
     fn pump(&mut self, id: StreamId, now: Instant) {
-        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
         while let Some(response) = stream.publisher.response() {
             stream.sent(&response, now);
-            let bytes: usize = response.resources.iter().filter_map(|r| Some(r.resource.as_ref()?.value.len())).sum();
+            let bytes: usize = response
+                .resources
+                .iter()
+                .filter_map(|r| Some(r.resource.as_ref()?.value.len()))
+                .sum();
             let carried = response.resources.len() + response.removed_resources.len();
             count(&self.metrics.pushes);
-            self.metrics.push_resources.fetch_add(carried as u64, Ordering::Relaxed);
+            self.metrics
+                .push_resources
+                .fetch_add(carried as u64, Ordering::Relaxed);
             self.metrics.push_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
             self.outbox.push((id, Ok(response)));
         }

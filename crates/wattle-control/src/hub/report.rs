@@ -23,10 +23,19 @@ pub(crate) struct Census {
 
 impl Hub {
     /// Who is connected, and how they stand.
-    pub(crate) fn census(&self, now: Instant) -> Census {
+    pub(crate) fn census(&mut self, now: Instant) -> Census {
         let diagnostics = self.diagnostics();
-        let of = |severity| diagnostics.iter().filter(|found| found.severity == severity).count();
-        let mut proxies: Vec<_> = self.streams.values().map(|stream| self.proxy(stream, now)).collect();
+        let of = |severity| {
+            diagnostics
+                .iter()
+                .filter(|found| found.severity == severity)
+                .count()
+        };
+        let mut proxies: Vec<_> = self
+            .streams
+            .values()
+            .map(|stream| self.proxy(stream, now))
+            .collect();
         proxies.sort_by(|a, b| (&a.node, &a.address).cmp(&(&b.node, &b.address)));
         Census {
             ready: self.ready,
@@ -38,9 +47,19 @@ impl Hub {
     }
 
     fn proxy(&self, stream: &Stream, now: Instant) -> ProxyStatus {
-        let resources: Vec<_> = stream.publisher.wanted().map(|name| self.resource(stream, &name, now)).collect();
-        let refused = resources.iter().filter(|resource| resource.refused.is_some()).count();
-        let pending = resources.iter().filter(|resource| !resource.synced && resource.refused.is_none()).count();
+        let resources: Vec<_> = stream
+            .publisher
+            .wanted()
+            .map(|name| self.resource(stream, &name, now))
+            .collect();
+        let refused = resources
+            .iter()
+            .filter(|resource| resource.refused.is_some())
+            .count();
+        let pending = resources
+            .iter()
+            .filter(|resource| !resource.synced && resource.refused.is_none())
+            .count();
         ProxyStatus {
             node: stream.node.to_string(),
             identity: stream.peer.to_string(),
@@ -56,10 +75,14 @@ impl Hub {
 
     fn resource(&self, stream: &Stream, name: &ResourceName, now: Instant) -> ResourceStatus {
         let wanted = self.wanted.get(&stream.compiled(name));
-        let newest = wanted.and_then(|wanted| access::visible(wanted, &stream.peer)).map(|encoded| encoded.version.clone());
+        let newest = wanted
+            .and_then(|wanted| access::visible(wanted, &stream.peer))
+            .map(|encoded| encoded.version.clone());
         let entry = stream.ledger.entry(name);
         let acked = entry.and_then(|entry| entry.acked.clone());
-        let refused = entry.and_then(|entry| entry.refused.clone()).filter(|(version, _)| *version == newest);
+        let refused = entry
+            .and_then(|entry| entry.refused.clone())
+            .filter(|(version, _)| *version == newest);
         ResourceStatus {
             kind: name.kind.as_str().to_owned(),
             name: name.name.to_string(),
@@ -73,17 +96,19 @@ impl Hub {
 
     /// Every Service with its names and address.
     pub(crate) fn services(&self) -> Vec<ServiceView> {
-        let view = |((namespace, name), address, host): (wattle_compile::Name, _, std::sync::Arc<str>)| ServiceView {
-            names: vec![
-                host.to_string(),
-                format!("{name}.{namespace}.svc"),
-                format!("{name}.{namespace}"),
-                name.to_string(),
-            ],
-            namespace: namespace.to_string(),
-            name: name.to_string(),
-            host: host.to_string(),
-            address,
+        let view = |((namespace, name), address, host): (wattle_compile::Name, _, std::sync::Arc<str>)| {
+            ServiceView {
+                names: vec![
+                    host.to_string(),
+                    format!("{name}.{namespace}.svc"),
+                    format!("{name}.{namespace}"),
+                    name.to_string(),
+                ],
+                namespace: namespace.to_string(),
+                name: name.to_string(),
+                host: host.to_string(),
+                address,
+            }
         };
         self.mesh.services().map(view).collect()
     }
@@ -94,23 +119,42 @@ impl Hub {
         for object in self.mesh.objects() {
             if let Object::Service(service) = object {
                 let (namespace, name) = (&service.meta.namespace, &service.meta.name);
-                ids.extend(service.spec.ports.iter().map(|port| format!("{namespace}/{name}:{}", port.port.number())));
+                ids.extend(
+                    service
+                        .spec
+                        .ports
+                        .iter()
+                        .map(|port| format!("{namespace}/{name}:{}", port.port.number())),
+                );
             }
         }
         let mut found = Vec::new();
         for id in ids {
-            let wanted = self.wanted.contains_key(&wattle_compile::ResourceName::Endpoints(id.as_str().into()));
+            let wanted = self
+                .wanted
+                .contains_key(&wattle_compile::ResourceName::Endpoints(id.as_str().into()));
             let endpoints = self.mesh.endpoints(&id);
-            found.extend(endpoints.iter().flat_map(|all| &all.endpoints).map(|endpoint| endpoint_view(&id, endpoint)));
+            found.extend(
+                endpoints
+                    .iter()
+                    .flat_map(|all| &all.endpoints)
+                    .map(|endpoint| endpoint_view(&id, endpoint)),
+            );
             if !wanted {
-                self.mesh.forget(&wattle_compile::ResourceName::Endpoints(id.as_str().into()));
+                self.mesh
+                    .forget(&wattle_compile::ResourceName::Endpoints(id.as_str().into()));
             }
         }
         found
     }
 
     /// Objects in force, by kind, namespace and name, as far as these are given.
-    pub(crate) fn objects(&self, kind: Option<Kind>, namespace: Option<&str>, name: Option<&str>) -> Vec<ObjectView> {
+    pub(crate) fn objects(
+        &mut self,
+        kind: Option<Kind>,
+        namespace: Option<&str>,
+        name: Option<&str>,
+    ) -> Vec<ObjectView> {
         let statuses = self.statuses();
         let asked = self.mesh.objects().filter(|object| {
             let meta = object.meta();
@@ -118,11 +162,13 @@ impl Hub {
                 && namespace.is_none_or(|namespace| *namespace == *meta.namespace)
                 && name.is_none_or(|name| *name == *meta.name)
         });
-        asked.map(|object| object_view(object, statuses.get(&object.key()))).collect()
+        asked
+            .map(|object| object_view(object, statuses.get(&object.key())))
+            .collect()
     }
 
     /// One word for every object that is not simply accepted.
-    fn statuses(&self) -> BTreeMap<ObjectKey, String> {
+    fn statuses(&mut self) -> BTreeMap<ObjectKey, String> {
         let mut statuses = BTreeMap::new();
         for route in self.mesh.route_statuses() {
             let conditions = route.parents.iter().flat_map(|parent| &parent.conditions);
@@ -130,16 +176,18 @@ impl Hub {
                 statuses.insert(route.route, broken.reason.to_owned());
             }
         }
-        for found in self.diagnostics() {
-            if let (Severity::Error, Some(key)) = (found.severity, found.object) {
-                statuses.entry(key).or_insert_with(|| found.code.to_owned());
+        for found in self.diagnostics().iter() {
+            if let (Severity::Error, Some(key)) = (found.severity, &found.object) {
+                statuses
+                    .entry(key.clone())
+                    .or_insert_with(|| found.code.to_owned());
             }
         }
         statuses
     }
 
     /// Everything to be said about the config.
-    pub(crate) fn diagnostic_views(&self) -> Vec<DiagnosticView> {
+    pub(crate) fn diagnostic_views(&mut self) -> Vec<DiagnosticView> {
         self.diagnostics().iter().map(DiagnosticView::from).collect()
     }
 

@@ -47,11 +47,16 @@ impl Stream {
 
     /// Takes in the node's introduction; a name outside the namespace of its identity is refused.
     pub(super) fn introduce(&mut self, node: Option<&Node>) -> Result<(), Denied> {
-        let Some(node) = node.filter(|node| !node.id.is_empty()) else { return Ok(()) };
+        let Some(node) = node.filter(|node| !node.id.is_empty()) else {
+            return Ok(());
+        };
         let namespace = node.id.split_once('/').map(|(namespace, _)| namespace);
         if namespace != Some(self.peer.namespace()) || node.id.len() > MAX_NODE_TEXT {
             let shown: String = node.id.chars().take(MAX_NODE_TEXT).collect();
-            return Err(Denied::Node { node: shown, peer: self.peer.to_string() });
+            return Err(Denied::Node {
+                node: shown,
+                peer: self.peer.to_string(),
+            });
         }
         self.node = node.id.as_str().into();
         let agent = format!("{} {}", node.user_agent_name, node.user_agent_version);
@@ -63,7 +68,10 @@ impl Stream {
     pub(super) fn may_ask_for(&self, name: &ResourceName) -> Result<(), Denied> {
         let namespace = name.name.split_once('/').map(|(namespace, _)| namespace);
         if name.kind == Kind::Inbound && namespace != Some(self.peer.namespace()) {
-            return Err(Denied::Foreign { name: name.to_string(), peer: self.peer.to_string() });
+            return Err(Denied::Foreign {
+                name: name.to_string(),
+                peer: self.peer.to_string(),
+            });
         }
         Ok(())
     }
@@ -82,7 +90,11 @@ impl Stream {
         if let Some(sent) = self.in_flight.remove(nonce) {
             metrics.answered(now.saturating_duration_since(sent));
         }
-        count(if outcome.refused.is_some() { &metrics.nacks } else { &metrics.acks });
+        count(if outcome.refused.is_some() {
+            &metrics.nacks
+        } else {
+            &metrics.acks
+        });
         for (name, version) in &outcome.resources {
             match outcome.problem(name) {
                 None => self.ledger.acked(name, version.clone(), now),

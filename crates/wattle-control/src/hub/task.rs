@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,9 +13,8 @@ use wattle_identity::SpiffeId;
 use wattle_source::Batch;
 use wattle_wire::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
 
+use super::disk::{Disk, Keeper};
 use super::{Denied, Hub, StreamId};
-use crate::issuer::replace;
-use crate::store::Store;
 
 /// Longest wait for further changes before proxies are told.
 const COALESCE: Duration = Duration::from_millis(5);
@@ -63,7 +60,10 @@ impl HubHandle {
     }
 
     /// Asks the hub.
-    pub(crate) async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&mut Hub) -> T + Send + 'static) -> Result<T, Gone> {
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Hub) -> T + Send + 'static,
+    ) -> Result<T, Gone> {
         let (answer, answered) = oneshot::channel();
         let asking = move |hub: &mut Hub| {
             // Whoever asked may have gone; then nobody wants the answer.
@@ -74,39 +74,50 @@ impl HubHandle {
     }
 }
 
-/// Starts the thread; it ends when stopped or when its sources and every handle are gone.
+/// Starts the thread; it ends when stopped or when every handle is gone, and cancels `ended` however it ends.
 pub(crate) fn spawn(
     hub: Hub,
     batches: mpsc::Receiver<Batch>,
     disk: Disk,
     stop: CancellationToken,
+    ended: CancellationToken,
 ) -> std::io::Result<(HubHandle, JoinHandle<()>)> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
     let (commands, heard) = mpsc::channel(MAX_COMMANDS);
-    let task = Task { hub, outgoing: HashMap::new(), disk, flush_at: None, measure_at: None };
+    let task = Task {
+        hub,
+        outgoing: HashMap::new(),
+        keeper: Keeper::new(disk),
+        flush_at: None,
+        measure_at: None,
+    };
     let thread = std::thread::Builder::new()
         .name("wattle-hub".to_owned())
-        .spawn(move || runtime.block_on(task.run(batches, heard, stop)))?;
+        .spawn(move || {
+            // Without the hub there is nothing to serve: whoever runs this process is told to start it anew.
+            let _ended = ended.drop_guard();
+            runtime.block_on(task.run(batches, heard, stop));
+        })?;
     Ok((HubHandle { commands }, thread))
-}
-
-/// Where the hub leaves what must be found by others.
-pub(crate) struct Disk {
-    pub(crate) store: Arc<Store>,
-    /// Services with names and addresses, as JSON, for hosts files.
-    pub(crate) services: PathBuf,
 }
 
 struct Task {
     hub: Hub,
     outgoing: HashMap<StreamId, Outgoing>,
-    disk: Disk,
+    keeper: Keeper,
     flush_at: Option<Instant>,
     measure_at: Option<Instant>,
 }
 
 impl Task {
-    async fn run(mut self, mut batches: mpsc::Receiver<Batch>, mut commands: mpsc::Receiver<Command>, stop: CancellationToken) {
+    async fn run(
+        mut self,
+        mut batches: mpsc::Receiver<Batch>,
+        mut commands: mpsc::Receiver<Command>,
+        stop: CancellationToken,
+    ) {
         loop {
             let (flush_at, measure_at) = (self.flush_at, self.measure_at);
             tokio::select! {
@@ -120,6 +131,7 @@ impl Task {
                     self.measure_at = None;
                     self.hub.measure();
                 }
+                () = self.keeper.is_due() => self.keeper.write(&self.hub),
                 () = stop.cancelled() => break,
             }
             self.deliver();
@@ -127,13 +139,14 @@ impl Task {
         for (_, outgoing) in self.outgoing.drain() {
             let _ = outgoing.try_send(Err(Denied::Stopping.into()));
         }
+        self.keeper.finish(&self.hub).await;
     }
 
     fn take(&mut self, batch: Batch) {
         let now = Instant::now();
         let taken = self.hub.apply(batch, now.into_std());
         if taken.services {
-            self.disk.keep(&self.hub);
+            self.keeper.changed();
         }
         self.measure_at.get_or_insert(now + MEASURE_AFTER);
         self.flush_at.get_or_insert(now + COALESCE);
@@ -165,7 +178,9 @@ impl Task {
 
     fn deliver(&mut self) {
         for (id, push) in self.hub.take_outbox() {
-            let Some(outgoing) = self.outgoing.get(&id) else { continue };
+            let Some(outgoing) = self.outgoing.get(&id) else {
+                continue;
+            };
             let ended = push.is_err();
             if let Err(denied) = &push {
                 tracing::warn!(stream = id, cause = %denied, "discovery stream refused");
@@ -175,19 +190,6 @@ impl Task {
                 self.outgoing.remove(&id);
                 self.hub.closed(id);
             }
-        }
-    }
-}
-
-impl Disk {
-    fn keep(&self, hub: &Hub) {
-        // Addresses follow from the names, so a failure costs little: it is said, and traffic goes on.
-        if let Err(error) = self.store.keep_virtual_ips(hub.virtual_ips().assigned()) {
-            tracing::error!(%error, "virtual addresses could not be kept");
-        }
-        let written = serde_json::to_vec_pretty(&hub.services()).map_err(std::io::Error::other);
-        if let Err(error) = written.and_then(|json| replace(&self.services, &json)) {
-            tracing::error!(%error, file = %self.services.display(), "services could not be written");
         }
     }
 }

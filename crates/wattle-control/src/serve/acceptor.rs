@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,10 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const MAX_HANDSHAKES: usize = 128;
 /// Open connections; further ones wait.
 const MAX_CONNECTIONS: usize = 16_384;
+/// Open connections of callers without a certificate, who can only be here for their first; further ones are refused.
+const MAX_STRANGERS: usize = 512;
+/// Longest life of such a connection.
+const STRANGER_LIFE: Duration = Duration::from_secs(30);
 /// Wait after the kernel refused a connection, as when descriptors run out.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
@@ -42,8 +47,25 @@ pub(crate) struct Caller {
 pub(crate) struct Connection {
     stream: TlsStream<TcpStream>,
     caller: Caller,
+    stranger: Option<Stranger>,
     /// Its place among [`MAX_CONNECTIONS`].
     _place: Place,
+}
+
+/// Bounds a connection whose far end has no name.
+struct Stranger {
+    end: Pin<Box<Sleep>>,
+    /// Its place among [`MAX_STRANGERS`].
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A connection before its handshake.
+struct Arrival {
+    socket: TcpStream,
+    address: SocketAddr,
+    place: Place,
+    /// Its place among [`MAX_HANDSHAKES`].
+    shaking: OwnedSemaphorePermit,
 }
 
 /// Held as long as a connection is open.
@@ -63,6 +85,9 @@ pub(crate) struct Acceptor {
     metrics: Arc<Metrics>,
     places: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
+    ready: mpsc::Sender<io::Result<Connection>>,
+    stop: CancellationToken,
 }
 
 /// Why a handshake came to nothing.
@@ -74,25 +99,41 @@ enum HandshakeError {
     Failed(io::Error),
     #[error("certificate refused: {0}")]
     Rejected(#[from] Rejection),
+    #[error("too many connections without a certificate, at most {MAX_STRANGERS} expected")]
+    Crowded,
 }
 
 impl Acceptor {
-    pub(crate) fn new(issuer: Arc<Issuer>, metrics: Arc<Metrics>) -> Self {
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
-        Self { issuer, metrics, places, handshakes }
+    pub(crate) fn new(
+        issuer: Arc<Issuer>,
+        metrics: Arc<Metrics>,
+        ready: mpsc::Sender<io::Result<Connection>>,
+        stop: CancellationToken,
+    ) -> Self {
+        let room = |size| Arc::new(Semaphore::new(size));
+        let (places, handshakes, strangers) =
+            (room(MAX_CONNECTIONS), room(MAX_HANDSHAKES), room(MAX_STRANGERS));
+        Self {
+            issuer,
+            metrics,
+            places,
+            handshakes,
+            strangers,
+            ready,
+            stop,
+        }
     }
 
     /// Accepts until stopped or until nobody takes connections any more.
-    pub(crate) async fn run(self, listener: TcpListener, ready: mpsc::Sender<io::Result<Connection>>, stop: CancellationToken) {
+    pub(crate) async fn run(self, listener: TcpListener) {
         loop {
             let accepted = tokio::select! {
                 accepted = self.accept(&listener) => accepted,
-                () = stop.cancelled() => return,
-                () = ready.closed() => return,
+                () = self.stop.cancelled() => return,
+                () = self.ready.closed() => return,
             };
             match accepted {
-                Ok((socket, address, place, shaking)) => self.shake(socket, address, place, shaking, &ready, &stop),
+                Ok(arrival) => self.welcome(arrival),
                 Err(error) => {
                     tracing::warn!(%error, "connection not accepted");
                     tokio::time::sleep(ACCEPT_AGAIN).await;
@@ -101,38 +142,46 @@ impl Acceptor {
         }
     }
 
-    async fn accept(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr, Place, OwnedSemaphorePermit)> {
-        let shaking = self.handshakes.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let permit = self.places.clone().acquire_owned().await.map_err(io::Error::other)?;
+    async fn accept(&self, listener: &TcpListener) -> io::Result<Arrival> {
+        let shaking = self
+            .handshakes
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(io::Error::other)?;
+        let permit = self
+            .places
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(io::Error::other)?;
         let (socket, address) = listener.accept().await?;
         socket.set_nodelay(true)?;
         self.metrics.connections.fetch_add(1, Ordering::Relaxed);
-        let place = Place { _permit: permit, metrics: self.metrics.clone() };
-        Ok((socket, address, place, shaking))
+        let place = Place {
+            _permit: permit,
+            metrics: self.metrics.clone(),
+        };
+        Ok(Arrival {
+            socket,
+            address,
+            place,
+            shaking,
+        })
     }
 
-    fn shake(
-        &self,
-        socket: TcpStream,
-        address: SocketAddr,
-        place: Place,
-        shaking: OwnedSemaphorePermit,
-        ready: &mpsc::Sender<io::Result<Connection>>,
-        stop: &CancellationToken,
-    ) {
-        let (ready, stop, metrics) = (ready.clone(), stop.clone(), self.metrics.clone());
-        let acceptor = TlsAcceptor::from(self.issuer.server());
+    fn welcome(&self, arrival: Arrival) {
+        let (ready, stop, metrics) = (self.ready.clone(), self.stop.clone(), self.metrics.clone());
+        let (acceptor, strangers) = (TlsAcceptor::from(self.issuer.server()), self.strangers.clone());
+        let address = arrival.address;
         // Owned by its timeout: it ends within [`HANDSHAKE`], or at once when stopped.
         tokio::spawn(async move {
             let shaken = tokio::select! {
-                shaken = handshake(acceptor, socket) => shaken,
+                shaken = shake(acceptor, arrival, strangers) => shaken,
                 () = stop.cancelled() => return,
             };
-            drop(shaking);
             match shaken {
-                Ok((stream, peer)) => {
-                    let _ = ready.send(Ok(Connection { stream, caller: Caller { peer, address }, _place: place })).await;
-                }
+                Ok(connection) => drop(ready.send(Ok(connection)).await),
                 Err(error) => {
                     count(&metrics.handshakes_failed);
                     tracing::info!(%address, cause = %error, "connection refused");
@@ -142,10 +191,47 @@ impl Acceptor {
     }
 }
 
-async fn handshake(acceptor: TlsAcceptor, socket: TcpStream) -> Result<(TlsStream<TcpStream>, Option<Peer>), HandshakeError> {
+/// Makes a connection of an arrival, unless its handshake fails or there are too many without a name already.
+async fn shake(
+    acceptor: TlsAcceptor,
+    arrival: Arrival,
+    strangers: Arc<Semaphore>,
+) -> Result<Connection, HandshakeError> {
+    let Arrival {
+        socket,
+        address,
+        place,
+        shaking,
+    } = arrival;
+    let (stream, peer) = handshake(acceptor, socket).await?;
+    drop(shaking);
+    let stranger = match peer {
+        Some(_) => None,
+        None => Some(Stranger {
+            end: Box::pin(tokio::time::sleep(STRANGER_LIFE)),
+            _permit: strangers
+                .try_acquire_owned()
+                .map_err(|_| HandshakeError::Crowded)?,
+        }),
+    };
+    Ok(Connection {
+        stream,
+        caller: Caller { peer, address },
+        stranger,
+        _place: place,
+    })
+}
+
+async fn handshake(
+    acceptor: TlsAcceptor,
+    socket: TcpStream,
+) -> Result<(TlsStream<TcpStream>, Option<Peer>), HandshakeError> {
     let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await {
         Err(_) => return Err(HandshakeError::Timeout),
-        Ok(Err(error)) => return Err(Rejection::from_io_error(&error).map_or(HandshakeError::Failed(error), HandshakeError::Rejected)),
+        Ok(Err(error)) => {
+            return Err(Rejection::from_io_error(&error)
+                .map_or(HandshakeError::Failed(error), HandshakeError::Rejected));
+        }
         Ok(Ok(stream)) => stream,
     };
     let chain = stream.get_ref().1.peer_certificates();
@@ -169,7 +255,16 @@ impl Connected for Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(stranger) = &mut self.stranger
+            && stranger.end.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }

@@ -47,7 +47,9 @@ impl Refusal {
             Self::Unknown | Self::Token(_) | Self::Expired(_) => Code::Unauthenticated,
             Self::Lifetime(_) => Code::InvalidArgument,
             Self::Request(SignError::ForeignTrustDomain { .. }) => Code::PermissionDenied,
-            Self::Request(SignError::Request(wattle_identity::CsrError::OtherName { .. })) => Code::PermissionDenied,
+            Self::Request(SignError::Request(wattle_identity::CsrError::OtherName { .. })) => {
+                Code::PermissionDenied
+            }
             Self::Request(SignError::Request(_)) => Code::InvalidArgument,
             Self::Request(_) | Self::Internal(_) => Code::Internal,
         }
@@ -69,34 +71,57 @@ pub(crate) struct Certificates {
 
 impl Certificates {
     pub(crate) fn new(services: Services) -> Self {
-        let Services { issuer, store, metrics, .. } = services;
-        Self { issuer, store, metrics, in_work: Arc::new(Semaphore::new(MAX_IN_WORK)) }
+        let Services {
+            issuer,
+            store,
+            metrics,
+            ..
+        } = services;
+        Self {
+            issuer,
+            store,
+            metrics,
+            in_work: Arc::new(Semaphore::new(MAX_IN_WORK)),
+        }
     }
 
     async fn create(&self, request: Request<IstioCertificateRequest>) -> Result<Issued, Refusal> {
         let proof = proof(&request)?;
         let message = request.into_inner();
-        let seconds = u64::try_from(message.validity_duration).map_err(|_| Refusal::Lifetime(message.validity_duration))?;
-        let permit = self.in_work.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
+        let seconds = u64::try_from(message.validity_duration)
+            .map_err(|_| Refusal::Lifetime(message.validity_duration))?;
+        let permit = self
+            .in_work
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| Refusal::Busy)?;
         let (issuer, store) = (self.issuer.clone(), self.store.clone());
         let signing = move || {
             let _permit = permit;
-            sign(&issuer, &store, &proof, &message.csr, Duration::from_secs(seconds))
+            sign(
+                &issuer,
+                &store,
+                &proof,
+                &message.csr,
+                Duration::from_secs(seconds),
+            )
         };
-        tokio::task::spawn_blocking(signing).await.map_err(|error| Refusal::Internal(error.into()))?
+        tokio::task::spawn_blocking(signing)
+            .await
+            .map_err(|error| Refusal::Internal(error.into()))?
     }
 }
 
 fn sign(issuer: &Issuer, store: &Store, proof: &Proof, csr: &str, ttl: Duration) -> Result<Issued, Refusal> {
     match proof {
         Proof::Certificate(id) => issuer.sign(csr, id, ttl).map_err(Refusal::Request),
-        Proof::Token(token) => {
-            store.redeem(token, SystemTime::now(), |id| issuer.sign(csr, id, ttl)).map_err(|error| match error {
+        Proof::Token(token) => store
+            .redeem(token, SystemTime::now(), |id| issuer.sign(csr, id, ttl))
+            .map_err(|error| match error {
                 RedeemError::Token(error) => Refusal::Token(error),
                 RedeemError::Use(error) => Refusal::Request(error),
                 RedeemError::Store(error) => Refusal::Internal(error.into()),
-            })
-        }
+            }),
     }
 }
 
@@ -104,11 +129,15 @@ fn sign(issuer: &Issuer, store: &Store, proof: &Proof, csr: &str, ttl: Duration)
 fn proof(request: &Request<IstioCertificateRequest>) -> Result<Proof, Refusal> {
     if let Some(value) = request.metadata().get("authorization") {
         let text = value.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
-        let token = text.ok_or(wattle_identity::TokenError::Malformed).and_then(|text| text.trim().parse());
+        let token = text
+            .ok_or(wattle_identity::TokenError::Malformed)
+            .and_then(|text| text.trim().parse());
         return token.map(Proof::Token).map_err(Refusal::Token);
     }
     let caller = request.extensions().get::<Caller>();
-    let peer = caller.and_then(|caller| caller.peer.as_ref()).ok_or(Refusal::Unknown)?;
+    let peer = caller
+        .and_then(|caller| caller.peer.as_ref())
+        .ok_or(Refusal::Unknown)?;
     peer.check_time(SystemTime::now()).map_err(Refusal::Expired)?;
     Ok(Proof::Certificate(peer.id().clone()))
 }
@@ -123,7 +152,9 @@ impl IstioCertificateService for Certificates {
         match self.create(request).await {
             Ok(issued) => {
                 count(&self.metrics.certificates_issued);
-                Ok(Response::new(IstioCertificateResponse { cert_chain: issued.pem_blocks() }))
+                Ok(Response::new(IstioCertificateResponse {
+                    cert_chain: issued.pem_blocks(),
+                }))
             }
             Err(refusal) => {
                 count(&self.metrics.certificates_refused);

@@ -28,8 +28,17 @@ pub(crate) struct Discovery {
 
 impl Discovery {
     pub(crate) fn new(services: &Services) -> Self {
-        let (hub, metrics, stop) = (services.hub.clone(), services.metrics.clone(), services.stop.clone());
-        Self { hub, metrics, stop, next: AtomicU64::new(1) }
+        let (hub, metrics, stop) = (
+            services.hub.clone(),
+            services.metrics.clone(),
+            services.stop.clone(),
+        );
+        Self {
+            hub,
+            metrics,
+            stop,
+            next: AtomicU64::new(1),
+        }
     }
 }
 
@@ -37,8 +46,12 @@ impl Discovery {
 fn proven(caller: Option<&Caller>) -> Result<(Peer, SocketAddr), Box<Status>> {
     let refuse = |why: &str| Box::new(Status::unauthenticated(why.to_owned()));
     let caller = caller.ok_or_else(|| refuse("the connection has no caller"))?;
-    let peer = caller.peer.clone().ok_or_else(|| refuse("discovery needs a client certificate"))?;
-    peer.check_time(SystemTime::now()).map_err(|rejection| refuse(&rejection.to_string()))?;
+    let peer = caller
+        .peer
+        .clone()
+        .ok_or_else(|| refuse("discovery needs a client certificate"))?;
+    peer.check_time(SystemTime::now())
+        .map_err(|rejection| refuse(&rejection.to_string()))?;
     Ok((peer, caller.address))
 }
 
@@ -57,7 +70,10 @@ impl AggregatedDiscoveryService for Discovery {
         let (outgoing, answers) = mpsc::channel(HubHandle::MAX_OUTGOING);
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let opened = Command::Opened(id, peer.id().clone(), address, outgoing.clone());
-        self.hub.tell(opened).await.map_err(|gone| Status::unavailable(gone.to_string()))?;
+        self.hub
+            .tell(opened)
+            .await
+            .map_err(|gone| Status::unavailable(gone.to_string()))?;
         let (hub, stop) = (self.hub.clone(), self.stop.clone());
         let requests = request.into_inner();
         // Owned by the stream: it ends with either direction, with the certificate or with the control plane.

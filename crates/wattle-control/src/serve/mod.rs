@@ -48,12 +48,18 @@ pub(crate) struct Services {
 /// Serves proxies until stopped; open streams are told to go elsewhere.
 pub(crate) async fn serve(listener: TcpListener, services: Services) -> Result<(), tonic::transport::Error> {
     let (sender, connections) = mpsc::channel::<Result<Connection, std::io::Error>>(MAX_WAITING);
-    let acceptor = Acceptor::new(services.issuer.clone(), services.metrics.clone());
-    let accepting = tokio::spawn(acceptor.run(listener, sender, services.stop.clone()));
+    let acceptor = Acceptor::new(
+        services.issuer.clone(),
+        services.metrics.clone(),
+        sender,
+        services.stop.clone(),
+    );
+    let accepting = tokio::spawn(acceptor.run(listener));
     let stop = services.stop.clone();
-    let discovery = AggregatedDiscoveryServiceServer::new(discovery::Discovery::new(&services)).max_decoding_message_size(MAX_REQUEST);
-    let certificates =
-        IstioCertificateServiceServer::new(certificate::Certificates::new(services)).max_decoding_message_size(MAX_CSR);
+    let discovery = AggregatedDiscoveryServiceServer::new(discovery::Discovery::new(&services))
+        .max_decoding_message_size(MAX_REQUEST);
+    let certificates = IstioCertificateServiceServer::new(certificate::Certificates::new(services))
+        .max_decoding_message_size(MAX_CSR);
     let served = Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))

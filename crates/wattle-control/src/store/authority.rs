@@ -8,7 +8,11 @@ use super::{Store, StoreError};
 
 impl Store {
     /// The authority of this trust domain, made when there is none yet.
-    pub(crate) fn authority(&self, trust_domain: &TrustDomain, now: SystemTime) -> Result<Authority, StoreError> {
+    pub(crate) fn authority(
+        &self,
+        trust_domain: &TrustDomain,
+        now: SystemTime,
+    ) -> Result<Authority, StoreError> {
         if let Some(pem) = self.fact(&key(trust_domain))? {
             let pem = zeroize::Zeroizing::new(pem);
             return Authority::from_pem(trust_domain, &pem).map_err(StoreError::Authority);
@@ -39,7 +43,12 @@ mod tests {
         let trust_domain = TrustDomain::new("example.org").unwrap();
         let roots = || {
             let store = Store::open(directory.path()).unwrap();
-            store.authority(&trust_domain, SystemTime::now()).unwrap().bundle().unwrap().to_pem()
+            store
+                .authority(&trust_domain, SystemTime::now())
+                .unwrap()
+                .bundle()
+                .unwrap()
+                .to_pem()
         };
         assert_eq!(roots(), roots());
     }

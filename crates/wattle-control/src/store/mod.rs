@@ -60,11 +60,22 @@ impl Store {
     /// Opens the store in `directory`, making both where they are not there; nobody else may read them.
     pub(crate) fn open(directory: &Path) -> Result<Self, StoreError> {
         let prepare = |error| StoreError::Prepare(directory.to_owned(), error);
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(prepare)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(prepare)?;
         std::fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(prepare)?;
         let path = directory.join("control.redb");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(prepare)?;
-        file.set_permissions(Permissions::from_mode(0o600)).map_err(prepare)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(prepare)?;
+        file.set_permissions(Permissions::from_mode(0o600))
+            .map_err(prepare)?;
         let database = Database::create(&path).map_err(|error| StoreError::Open(path, error))?;
         let store = Self { database };
         store.check_format()?;
@@ -113,7 +124,10 @@ mod tests {
     #[test]
     fn a_store_of_another_format_is_refused() {
         let directory = tempfile::tempdir().unwrap();
-        Store::open(directory.path()).unwrap().set_fact("format", b"7").unwrap();
+        Store::open(directory.path())
+            .unwrap()
+            .set_fact("format", b"7")
+            .unwrap();
         let error = Store::open(directory.path()).err().unwrap();
         assert_eq!(error.to_string(), "store has format \"7\", \"1\" expected");
     }

@@ -54,21 +54,32 @@ impl Store {
         now: SystemTime,
         using: impl FnOnce(&SpiffeId) -> Result<T, E>,
     ) -> Result<T, RedeemError<E>> {
-        let transaction = self.database.begin_write().map_err(|error| RedeemError::Store(error.into()))?;
+        let transaction = self
+            .database
+            .begin_write()
+            .map_err(|error| RedeemError::Store(error.into()))?;
         let record = take(&transaction, token.hash()).map_err(RedeemError::Store)?;
         let record = record.ok_or(RedeemError::Token(TokenError::Unknown))?;
         let id = record.verify(token, now).map_err(RedeemError::Token)?;
         let made = using(id).map_err(RedeemError::Use)?;
-        transaction.commit().map_err(|error| RedeemError::Store(error.into()))?;
+        transaction
+            .commit()
+            .map_err(|error| RedeemError::Store(error.into()))?;
         Ok(made)
     }
 }
 
 fn take(transaction: &WriteTransaction, hash: TokenHash) -> Result<Option<TokenRecord>, StoreError> {
     let mut table = transaction.open_table(TOKENS)?;
-    let Some(value) = table.remove(hash.to_string().as_str())? else { return Ok(None) };
+    let Some(value) = table.remove(hash.to_string().as_str())? else {
+        return Ok(None);
+    };
     let (expires, id) = parse(value.value()).ok_or(StoreError::Damaged("join token"))?;
-    Ok(Some(TokenRecord { hash, id, expires_at: UNIX_EPOCH + Duration::from_secs(expires) }))
+    Ok(Some(TokenRecord {
+        hash,
+        id,
+        expires_at: UNIX_EPOCH + Duration::from_secs(expires),
+    }))
 }
 
 fn parse(value: &str) -> Option<(u64, SpiffeId)> {
@@ -86,7 +97,11 @@ mod tests {
     use super::*;
 
     fn record(token: &JoinToken, expires_at: SystemTime) -> TokenRecord {
-        TokenRecord { hash: token.hash(), id: "spiffe://td/ns/a/sa/b".parse().unwrap(), expires_at }
+        TokenRecord {
+            hash: token.hash(),
+            id: "spiffe://td/ns/a/sa/b".parse().unwrap(),
+            expires_at,
+        }
     }
 
     fn fine(id: &SpiffeId) -> Result<String, std::io::Error> {
@@ -99,13 +114,18 @@ mod tests {
         let token = JoinToken::generate().unwrap();
         let now = SystemTime::now();
         let store = Store::open(directory.path()).unwrap();
-        store.add_token(&record(&token, now + Duration::from_secs(60)), now).unwrap();
+        store
+            .add_token(&record(&token, now + Duration::from_secs(60)), now)
+            .unwrap();
         drop(store);
         let store = Store::open(directory.path()).unwrap();
         assert_eq!(store.redeem(&token, now, fine).unwrap(), "spiffe://td/ns/a/sa/b");
         drop(store);
         let store = Store::open(directory.path()).unwrap();
-        assert!(matches!(store.redeem(&token, now, fine), Err(RedeemError::Token(TokenError::Unknown))));
+        assert!(matches!(
+            store.redeem(&token, now, fine),
+            Err(RedeemError::Token(TokenError::Unknown))
+        ));
     }
 
     #[test]
@@ -114,11 +134,16 @@ mod tests {
         let store = Store::open(directory.path()).unwrap();
         let token = JoinToken::generate().unwrap();
         let now = SystemTime::now();
-        store.add_token(&record(&token, now + Duration::from_secs(60)), now).unwrap();
+        store
+            .add_token(&record(&token, now + Duration::from_secs(60)), now)
+            .unwrap();
         let failed = store.redeem(&token, now, |_| Err::<(), _>(std::io::Error::other("no")));
         assert!(matches!(failed, Err(RedeemError::Use(_))));
         let late = store.redeem(&token, now + Duration::from_secs(62), fine);
-        assert!(matches!(late, Err(RedeemError::Token(TokenError::Expired { .. }))));
+        assert!(matches!(
+            late,
+            Err(RedeemError::Token(TokenError::Expired { .. }))
+        ));
         assert!(store.redeem(&token, now, fine).is_ok());
     }
 }

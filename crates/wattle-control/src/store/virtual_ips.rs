@@ -23,7 +23,10 @@ impl Store {
         let mut assigned = BTreeMap::new();
         for entry in table.iter()? {
             let (name, address) = entry?;
-            let (namespace, name) = name.value().split_once('/').ok_or(StoreError::Damaged("virtual address"))?;
+            let (namespace, name) = name
+                .value()
+                .split_once('/')
+                .ok_or(StoreError::Damaged("virtual address"))?;
             assigned.insert((namespace.into(), name.into()), Ipv4Addr::from(address.value()));
         }
         Ok(assigned)
@@ -31,13 +34,18 @@ impl Store {
 
     /// Keeps exactly these.
     pub(crate) fn keep_virtual_ips(&self, assigned: &BTreeMap<Name, Ipv4Addr>) -> Result<(), StoreError> {
+        let before = self.virtual_ips()?;
+        if before == *assigned {
+            return Ok(());
+        }
         let transaction = self.database.begin_write()?;
         {
             let mut table = transaction.open_table(ADDRESSES)?;
-            let kept = |key: &str| key.split_once('/').is_some_and(|(a, b)| assigned.contains_key(&(a.into(), b.into())));
-            table.retain(|key, _| kept(key))?;
-            for ((namespace, name), address) in assigned {
-                table.insert(format!("{namespace}/{name}").as_str(), address.to_bits())?;
+            for name in before.keys().filter(|name| !assigned.contains_key(*name)) {
+                table.remove(format!("{}/{}", name.0, name.1).as_str())?;
+            }
+            for (name, address) in assigned.iter().filter(|(name, address)| before.get(*name) != Some(*address)) {
+                table.insert(format!("{}/{}", name.0, name.1).as_str(), address.to_bits())?;
             }
         }
         Ok(transaction.commit()?)
@@ -54,11 +62,17 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path()).unwrap();
         let name = |name: &str| -> Name { ("default".into(), name.into()) };
-        let mut assigned = BTreeMap::from([(name("a"), Ipv4Addr::new(10, 96, 0, 1)), (name("b"), Ipv4Addr::new(10, 96, 0, 2))]);
+        let mut assigned = BTreeMap::from([
+            (name("a"), Ipv4Addr::new(10, 96, 0, 1)),
+            (name("b"), Ipv4Addr::new(10, 96, 0, 2)),
+        ]);
         store.keep_virtual_ips(&assigned).unwrap();
         assigned.remove(&name("a"));
         store.keep_virtual_ips(&assigned).unwrap();
         drop(store);
-        assert_eq!(Store::open(directory.path()).unwrap().virtual_ips().unwrap(), assigned);
+        assert_eq!(
+            Store::open(directory.path()).unwrap().virtual_ips().unwrap(),
+            assigned
+        );
     }
 }

@@ -16,6 +16,7 @@ use wattle_control::view::{Status, TokenAnswer};
 use wattle_control::{Control, ControlConfig};
 use wattle_identity::{BundleSet, SpiffeId, TrustBundle, TrustDomain};
 
+#[allow(unused_imports)]
 pub use proxy::{Proxy, dial, enrol};
 
 /// Longest wait for anything.
@@ -48,7 +49,11 @@ spec: {address: 10.244.0.3, serviceAccount: client}
 impl World {
     pub async fn start(manifests: &str) -> Self {
         let (config, state) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-        let mut world = Self { config, state, control: None };
+        let mut world = Self {
+            config,
+            state,
+            control: None,
+        };
         world.write("mesh.yaml", manifests);
         world.resume(|_| {}).await;
         world
@@ -80,9 +85,15 @@ impl World {
     }
 
     pub async fn ask(&self, method: &str, target: &str, body: &str) -> (u16, String) {
-        let (socket, method, target, body) =
-            (self.control().admin().to_owned(), method.to_owned(), target.to_owned(), body.to_owned());
-        tokio::task::spawn_blocking(move || exchange(&socket, &method, &target, &body)).await.unwrap()
+        let (socket, method, target, body) = (
+            self.control().admin().to_owned(),
+            method.to_owned(),
+            target.to_owned(),
+            body.to_owned(),
+        );
+        tokio::task::spawn_blocking(move || exchange(&socket, &method, &target, &body))
+            .await
+            .unwrap()
     }
 
     pub async fn get<T: DeserializeOwned>(&self, target: &str) -> T {
@@ -111,9 +122,15 @@ impl World {
         let text = text.await.unwrap();
         let line = |line: &str| {
             let (name, value) = line.rsplit_once(' ')?;
-            Some((name.strip_prefix("wattle_control_")?.to_owned(), value.parse().ok()?))
+            Some((
+                name.strip_prefix("wattle_control_")?.to_owned(),
+                value.parse().ok()?,
+            ))
         };
-        text.lines().filter(|line| !line.starts_with('#')).filter_map(line).collect()
+        text.lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(line)
+            .collect()
     }
 
     pub fn trust_domain() -> TrustDomain {
@@ -140,7 +157,10 @@ fn exchange(socket: &Path, method: &str, target: &str, body: &str) -> (u16, Stri
 }
 
 fn speak(socket: &mut (impl Read + Write), method: &str, target: &str, body: &str) -> (u16, String) {
-    let head = format!("{method} {target} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "{method} {target} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
     socket.write_all(head.as_bytes()).unwrap();
     socket.write_all(body.as_bytes()).unwrap();
     let mut answer = String::new();

@@ -23,7 +23,11 @@ use wattle_wire::{Kind, Resource, ResourceName};
 use super::{PATIENCE, World};
 
 fn expected() -> Expected {
-    Expected::only("spiffe://cluster.local/ns/wattle-system/sa/wattle-control".parse().unwrap())
+    Expected::only(
+        "spiffe://cluster.local/ns/wattle-system/sa/wattle-control"
+            .parse()
+            .unwrap(),
+    )
 }
 
 pub async fn dial(world: &World, tls: Arc<ClientConfig>) -> Result<Channel, tonic::transport::Error> {
@@ -36,7 +40,9 @@ pub async fn dial(world: &World, tls: Arc<ClientConfig>) -> Result<Channel, toni
             Ok::<_, std::io::Error>(TokioIo::new(stream))
         }
     });
-    Endpoint::from_shared(format!("http://{address}"))?.connect_with_connector(connector).await
+    Endpoint::from_shared(format!("http://{address}"))?
+        .connect_with_connector(connector)
+        .await
 }
 
 /// TLS as the holder of a certificate, or as nobody.
@@ -49,14 +55,27 @@ pub fn tls(world: &World, svid: Option<&Svid>) -> Arc<ClientConfig> {
 }
 
 /// Asks for a certificate for `id`.
-pub async fn enrol(world: &World, own: Option<&Svid>, token: Option<&str>, id: &SpiffeId) -> Result<Svid, Status> {
-    let channel = dial(world, tls(world, own)).await.map_err(|error| Status::unavailable(error.to_string()))?;
+pub async fn enrol(
+    world: &World,
+    own: Option<&Svid>,
+    token: Option<&str>,
+    id: &SpiffeId,
+) -> Result<Svid, Status> {
+    let channel = dial(world, tls(world, own))
+        .await
+        .map_err(|error| Status::unavailable(error.to_string()))?;
     let request = SvidRequest::new(id).unwrap();
-    let mut call = Request::new(IstioCertificateRequest { csr: request.csr_pem().to_owned(), validity_duration: 0 });
+    let mut call = Request::new(IstioCertificateRequest {
+        csr: request.csr_pem().to_owned(),
+        validity_duration: 0,
+    });
     if let Some(token) = token {
-        call.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        call.metadata_mut()
+            .insert("authorization", format!("Bearer {token}").parse().unwrap());
     }
-    let answer = IstioCertificateServiceClient::new(channel).create_certificate(call).await?;
+    let answer = IstioCertificateServiceClient::new(channel)
+        .create_certificate(call)
+        .await?;
     let mut chain = answer.into_inner().cert_chain;
     assert!(chain.len() >= 3, "leaf, issuer, root");
     chain.pop();
@@ -70,29 +89,51 @@ pub struct Proxy {
     pub subscriber: Subscriber,
     pub held: BTreeMap<ResourceName, Resource>,
     pub received: usize,
-    stream: Option<(mpsc::Sender<DeltaDiscoveryRequest>, Streaming<DeltaDiscoveryResponse>)>,
+    stream: Option<(
+        mpsc::Sender<DeltaDiscoveryRequest>,
+        Streaming<DeltaDiscoveryResponse>,
+    )>,
 }
 
 impl Proxy {
     pub fn new(svid: Svid, node: &str) -> Self {
-        Self { svid, node: node.to_owned(), subscriber: Subscriber::new(), held: BTreeMap::new(), received: 0, stream: None }
+        Self {
+            svid,
+            node: node.to_owned(),
+            subscriber: Subscriber::new(),
+            held: BTreeMap::new(),
+            received: 0,
+            stream: None,
+        }
     }
 
     pub async fn connect(&mut self, world: &World) -> Result<(), Status> {
         self.subscriber.disconnected();
-        let channel = dial(world, tls(world, Some(&self.svid))).await.map_err(|error| Status::unavailable(error.to_string()))?;
+        let channel = dial(world, tls(world, Some(&self.svid)))
+            .await
+            .map_err(|error| Status::unavailable(error.to_string()))?;
         let (sender, receiver) = mpsc::channel(64);
-        let node = Node { id: self.node.clone(), user_agent_name: "test".to_owned(), ..Node::default() };
+        let node = Node {
+            id: self.node.clone(),
+            user_agent_name: "test".to_owned(),
+            ..Node::default()
+        };
         let mut first = self.subscriber.connected();
         if first.is_empty() {
-            first.push(DeltaDiscoveryRequest { type_url: Kind::Inbound.type_url().to_owned(), ..Default::default() });
+            first.push(DeltaDiscoveryRequest {
+                type_url: Kind::Inbound.type_url().to_owned(),
+                ..Default::default()
+            });
         }
         first[0].node = Some(node);
         for request in first {
             sender.send(request).await.unwrap();
         }
         let mut client = AggregatedDiscoveryServiceClient::new(channel);
-        let responses = client.delta_aggregated_resources(ReceiverStream::new(receiver)).await?.into_inner();
+        let responses = client
+            .delta_aggregated_resources(ReceiverStream::new(receiver))
+            .await?
+            .into_inner();
         self.stream = Some((sender, responses));
         Ok(())
     }
@@ -109,7 +150,9 @@ impl Proxy {
     /// Takes in and acks one response.
     pub async fn receive(&mut self) -> Result<(), Status> {
         let (sender, responses) = self.stream.as_mut().unwrap();
-        let message = tokio::time::timeout(PATIENCE, responses.message()).await.expect("nothing comes");
+        let message = tokio::time::timeout(PATIENCE, responses.message())
+            .await
+            .expect("nothing comes");
         let response = message?.ok_or_else(|| Status::unavailable("closed"))?;
         let received = self.subscriber.response(response);
         assert_eq!(received.rejected, Vec::new());

@@ -3,7 +3,7 @@
 use super::exchange::Exchange;
 use super::response_body::ResponseBody;
 use super::transport::Transport;
-use crate::{Body, Io, Limits, Request, RequestHead, Response, SendError, SendErrorKind};
+use crate::{Answered, Body, Io, Limits, Request, RequestHead, Response, SendError, SendErrorKind};
 use bytes::Bytes;
 use std::fmt;
 use std::future::poll_fn;
@@ -60,6 +60,12 @@ impl Client {
     /// Fails with the request given back when nothing of it was accepted, or when the connection ended before a byte of
     /// the response, the method is idempotent and the body is still there. Dropping the future closes the connection.
     pub async fn send(self, request: Request) -> Result<Response, SendError> {
+        self.send_kept(request).await.map(|answered| answered.response)
+    }
+
+    /// The same, with the request beside the response where its body is still there: for a response that says that
+    /// nothing was done.
+    pub async fn send_kept(self, request: Request) -> Result<Answered, SendError> {
         let Request {
             head,
             body,
@@ -93,10 +99,14 @@ impl Client {
         })
         .await;
         match result {
-            Ok(response) => Ok(Response {
-                head: response,
-                body: ResponseBody::start(exchange),
-            }),
+            Ok(response) => {
+                let response = Response {
+                    head: response,
+                    body: ResponseBody::start(exchange),
+                };
+                let request = copy.map(|body| Request { head, body, informational });
+                Ok(Answered { response, request })
+            }
             Err(kind) => {
                 let body = repeatable(&kind, &head, &mut exchange, copy);
                 let request = body.map(|body| {

@@ -5,7 +5,7 @@ use super::body::Pump;
 use super::convert;
 use super::pending::Pending;
 use super::ping::KeepAlive;
-use crate::{Informational, Io, Limits, Request, Response, SendError, SendErrorKind};
+use crate::{Answered, Informational, Io, Limits, Request, Response, SendError, SendErrorKind};
 use bytes::Bytes;
 use h2::Reason;
 use h2::client::{Connection, SendRequest};
@@ -203,6 +203,12 @@ impl Client {
     /// or when the connection ended before a response, the method is idempotent and the body is still there.
     /// Dropping the future resets the stream.
     pub async fn send(&self, request: Request) -> Result<Response, SendError> {
+        self.send_kept(request).await.map(|answered| answered.response)
+    }
+
+    /// The same, with the request beside the response where its body is still there: for a response that says that
+    /// nothing was done.
+    pub async fn send_kept(&self, request: Request) -> Result<Answered, SendError> {
         let Request {
             head,
             body,
@@ -252,7 +258,11 @@ impl Client {
             active: Active::new(&self.0),
         };
         match poll_fn(|cx| pending.poll(cx, &informational)).await {
-            Ok(response) => Ok(pending.finish(response, &head)),
+            Ok(response) => {
+                let response = pending.finish(response, &head);
+                let request = copy.map(|body| Request { head, body, informational });
+                Ok(Answered { response, request })
+            }
             Err(kind) => {
                 let body = pending.repeatable(&kind, &head, copy);
                 let request = body.map(|body| {

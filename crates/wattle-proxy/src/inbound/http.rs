@@ -71,7 +71,7 @@ impl Requests {
             })?;
             let pool = connection.pool();
             match exchange::exchange(connection, *request).await {
-                Ok(response) => return Ok((response, pool)),
+                Ok(answered) => return Ok((answered.response, pool)),
                 Err(SendError { request: Some(again), reused: true, .. }) => request = again,
                 Err(error) => return Err(exchange::reason(&error.kind)),
             }

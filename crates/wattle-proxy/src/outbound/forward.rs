@@ -7,8 +7,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use wattle_balance::{EndpointId, Outcome, Picked};
-use wattle_http::{Request, Response, SendError};
-use wattle_model::{Backend, Reason};
+use wattle_http::{Answered, Request, Response, SendError};
+use wattle_model::{Backend, Hop, Reason};
 
 use super::metrics;
 use crate::phases::connect::{self, ConnectFailure, Connection, Pool, Wanted};
@@ -110,7 +110,7 @@ impl Forward<'_> {
                 }
             };
             let pool = connection.pool();
-            match self.send(connection, request).await {
+            match self.send(connection, request, picked.member().payload().hop).await {
                 Tried::Response(response) => {
                     picked.outcome(elapsed(), verdict(&response, grpc));
                     return (Ok((response, pool)), Some(picked));
@@ -119,13 +119,13 @@ impl Forward<'_> {
                     stale += 1;
                     request = back;
                 }
-                Tried::Stale(back) | Tried::Again(back, _) if tried.len() + 1 < MAX_ENDPOINTS => {
+                Tried::Stale(_) => return (Err(Reason::UpstreamResetBeforeResponse), Some(picked)),
+                Tried::Again(back, reason) if tried.len() + 1 < MAX_ENDPOINTS => {
                     picked.outcome(elapsed(), Outcome::Failure);
                     tried.push(picked.member().id());
-                    last = Some((Reason::UpstreamResetBeforeResponse, picked));
+                    last = Some((reason, picked));
                     request = back;
                 }
-                Tried::Stale(_) => return (Err(Reason::UpstreamResetBeforeResponse), Some(picked)),
                 Tried::Again(_, reason) | Tried::Failed(reason) => {
                     if reason != Reason::RequestBodyBroken && reason != Reason::BadRequest {
                         picked.outcome(elapsed(), Outcome::Failure);
@@ -143,7 +143,7 @@ impl Forward<'_> {
         connect::http(self.worker, picked.member().payload(), self.wanted).await
     }
 
-    async fn send(&self, connection: Connection, request: Box<Request>) -> Tried {
+    async fn send(&self, connection: Connection, request: Box<Request>, hop: Hop) -> Tried {
         let sending = exchange::exchange(connection, *request);
         let sent = match self.try_limit {
             None => sending.await,
@@ -153,7 +153,13 @@ impl Forward<'_> {
             },
         };
         match sent {
-            Ok(response) => Tried::Response(Box::new(response)),
+            Ok(Answered { response, request: Some(request) }) if hop == Hop::MutualTls => {
+                match exchange::turned_back(&response, &request.head.method) {
+                    Some(reason) => Tried::Again(Box::new(request), reason),
+                    None => Tried::Response(Box::new(response)),
+                }
+            }
+            Ok(Answered { response, .. }) => Tried::Response(Box::new(response)),
             Err(SendError { kind, request: Some(request), reused }) => match reused {
                 true => Tried::Stale(request),
                 false => Tried::Again(request, exchange::reason(&kind)),

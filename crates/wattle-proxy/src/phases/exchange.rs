@@ -1,35 +1,48 @@
 //! Exchange: one request on one connection, and what a failure means.
 
-use wattle_http::{Request, Response, SendError, SendErrorKind};
+use http::Method;
+use wattle_http::{Answered, Request, Response, SendError, SendErrorKind};
 use wattle_identity::Rejection;
-use wattle_model::Reason;
+use wattle_model::{Reason, Retry};
 
 use super::connect::Connection;
-use super::transform;
+use super::{reply, transform};
 
 /// RFC 9113 §7: the stream was refused before anything was done.
 const REFUSED_STREAM: u32 = 7;
 
-/// Sends a request and gives the response's head as the application sent it.
-pub(crate) async fn exchange(connection: Connection, mut request: Request) -> Result<Response, SendError> {
+/// Sends a request and gives the response's head as the application sent it, with the request where it can be sent again.
+pub(crate) async fn exchange(connection: Connection, mut request: Request) -> Result<Answered, SendError> {
     match connection {
-        Connection::Http1(client) => client.send(request).await,
-        Connection::Multiplexed { client, marked: false, .. } => client.send(request).await,
+        Connection::Http1(client) => client.send_kept(request).await,
+        Connection::Multiplexed { client, marked: false, .. } => client.send_kept(request).await,
         Connection::Multiplexed { client, marked: true, .. } => {
             transform::mark_request(&mut request.head);
-            match client.send(request).await {
-                Ok(mut response) => {
-                    transform::unmark_response(&mut response.head);
-                    Ok(response)
+            match client.send_kept(request).await {
+                Ok(mut answered) => {
+                    transform::unmark_response(&mut answered.response.head);
+                    answered.request.iter_mut().for_each(|request| transform::unmark_request(&mut request.head));
+                    Ok(answered)
                 }
                 Err(mut error) => {
-                    if let Some(request) = &mut error.request {
-                        transform::unmark_request(&mut request.head);
-                    }
+                    error.request.iter_mut().for_each(|request| transform::unmark_request(&mut request.head));
                     Err(error)
                 }
             }
         }
+    }
+}
+
+/// The reason that the far proxy gave, if the response is its own and says that the request may be sent elsewhere.
+pub(crate) fn turned_back(response: &Response, method: &Method) -> Option<Reason> {
+    if response.head.status.as_u16() < 500 {
+        return None;
+    }
+    let reason = Reason::from_id(response.head.headers.get(reply::REASON)?.to_str().ok()?)?;
+    match reason.retry() {
+        Retry::Safe => Some(reason),
+        Retry::Idempotent if method.is_idempotent() => Some(reason),
+        Retry::Idempotent | Retry::Never => None,
     }
 }
 

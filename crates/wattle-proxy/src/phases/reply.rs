@@ -7,7 +7,7 @@ use wattle_model::Reason;
 use wattle_telemetry::ResponseFlags;
 
 /// Names the reason of a reply that the application did not give.
-const REASON: HeaderName = HeaderName::from_static("wattle-reason");
+pub(crate) const REASON: HeaderName = HeaderName::from_static("wattle-reason");
 
 /// A reply of the proxy's own.
 pub(crate) fn local(reason: Reason, grpc: bool) -> Response {

@@ -20,10 +20,13 @@ pub(crate) fn leave_downstream(head: &mut RequestHead) {
         restore_upgrade(&mut head.headers, protocols);
     }
     remove(&mut head.headers, &HTTP1);
+    remove(&mut head.headers, &PHRASE);
 }
 
 /// Removes hop-by-hop fields of a response; those of an accepted upgrade stay.
 pub(crate) fn leave_upstream(head: &mut ResponseHead) {
+    remove(&mut head.headers, &HTTP1);
+    remove(&mut head.headers, &PHRASE);
     let upgrade = strip_hop_by_hop(&mut head.headers);
     if head.status == http::StatusCode::SWITCHING_PROTOCOLS
         && let Some(protocols) = upgrade

@@ -28,6 +28,8 @@ pub(crate) struct Upstream {
     pub(crate) http2: Shared<h2::Client>,
     /// The peer's proxy speaks HTTP/1.1 only on the hop, as seen in a handshake.
     pub(crate) http1_only: Cell<bool>,
+    /// The peer's proxy multiplexes HTTP/2 only, as seen in a handshake: it is not one of ours.
+    pub(crate) http2_only: Cell<bool>,
     tls: RefCell<TlsCache>,
     /// Series of the edge to here, by protocol, made when first needed.
     pub(crate) http_metrics: OnceCell<Rc<EdgeMetrics>>,
@@ -53,6 +55,7 @@ impl Upstream {
             http1: HttpPool::new(worker),
             http2: Shared::new(SharedLimits::default()),
             http1_only: Cell::new(false),
+            http2_only: Cell::new(false),
             tls: RefCell::default(),
             http_metrics: OnceCell::new(),
             grpc_metrics: OnceCell::new(),

@@ -48,11 +48,17 @@ fn block(reader: &Reader, message: &mesh::IpBlock) -> Decoded<IpBlock> {
     } else if let Ok(octets) = <[u8; 16]>::try_from(message.address.as_slice()) {
         (IpAddr::from(octets), 128)
     } else {
-        return Err(reader.error(format!("address of {} bytes, 4 or 16 expected", message.address.len())));
+        return Err(reader.error(format!(
+            "address of {} bytes, 4 or 16 expected",
+            message.address.len()
+        )));
     };
     match u8::try_from(message.prefix_len) {
         Ok(prefix_len) if prefix_len <= most => Ok(IpBlock { address, prefix_len }),
-        _ => Err(reader.error(format!("prefix of {} bits, at most {most} expected", message.prefix_len))),
+        _ => Err(reader.error(format!(
+            "prefix of {} bits, at most {most} expected",
+            message.prefix_len
+        ))),
     }
 }
 

@@ -14,13 +14,20 @@ pub struct DecodeError {
 
 impl DecodeError {
     pub(crate) fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { path: path.into(), problem: problem.into() }
+        Self {
+            path: path.into(),
+            problem: problem.into(),
+        }
     }
 }
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() { f.write_str(&self.problem) } else { write!(f, "{}: {}", self.path, self.problem) }
+        if self.path.is_empty() {
+            f.write_str(&self.problem)
+        } else {
+            write!(f, "{}: {}", self.path, self.problem)
+        }
     }
 }
 
@@ -60,7 +67,11 @@ impl Reader {
     ) -> Result<Vec<T>, DecodeError> {
         self.at(field, |reader| {
             if items.len() > Self::MAX_ITEMS {
-                return Err(reader.error(format!("{} entries, at most {} expected", items.len(), Self::MAX_ITEMS)));
+                return Err(reader.error(format!(
+                    "{} entries, at most {} expected",
+                    items.len(),
+                    Self::MAX_ITEMS
+                )));
             }
             let mut out = Vec::with_capacity(items.len());
             for (index, item) in items.into_iter().enumerate() {
@@ -74,7 +85,11 @@ impl Reader {
 
     pub(crate) fn text(&self, text: String) -> Result<Arc<str>, DecodeError> {
         if text.len() > Self::MAX_TEXT {
-            return Err(self.error(format!("text of {} bytes, at most {} expected", text.len(), Self::MAX_TEXT)));
+            return Err(self.error(format!(
+                "text of {} bytes, at most {} expected",
+                text.len(),
+                Self::MAX_TEXT
+            )));
         }
         Ok(text.into())
     }

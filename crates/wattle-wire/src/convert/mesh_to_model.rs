@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use wattle_model::{
-    Backend, Destination, Endpoint, EndpointHealth, Endpoints, Hop, Inbound, InboundPort, Locality, MtlsMode, ObjectRef,
-    Protocol, RouteTable, ServicePort, Workload,
+    Backend, Destination, Endpoint, EndpointHealth, Endpoints, Hop, Inbound, InboundPort, Locality, MtlsMode,
+    ObjectRef, Protocol, RouteTable, ServicePort, Workload,
 };
 
 use super::{DecodeError, Reader, authorization_to_model, route_to_model};
@@ -16,9 +16,12 @@ type Decoded<T> = Result<T, DecodeError>;
 pub(crate) fn destination(reader: &mut Reader, message: mesh::Destination) -> Decoded<Destination> {
     let backends = reader.list("backends", message.backends, backend)?;
     let count = backends.len();
-    let rules = reader.list("rules", message.rules, |reader, rule| route_to_model::rule(reader, rule, count))?;
-    let default_backend =
-        reader.at("default_backend", |reader| backend_index(reader, message.default_backend_plus_one, count))?;
+    let rules = reader.list("rules", message.rules, |reader, rule| {
+        route_to_model::rule(reader, rule, count)
+    })?;
+    let default_backend = reader.at("default_backend", |reader| {
+        backend_index(reader, message.default_backend_plus_one, count)
+    })?;
     Ok(Destination {
         name: reader.at("name", |reader| reader.text(message.name))?,
         service: optional(reader, "service", message.service, service_port)?,
@@ -54,7 +57,10 @@ pub(crate) fn endpoints(reader: &mut Reader, message: mesh::Endpoints) -> Decode
 
 fn endpoint(reader: &mut Reader, message: mesh::Endpoint) -> Decoded<Endpoint> {
     let address = reader.at("address", |reader| {
-        message.address.parse().map_err(|_| reader.error(format!("\"{}\" is not ip:port", message.address)))
+        message
+            .address
+            .parse()
+            .map_err(|_| reader.error(format!("\"{}\" is not ip:port", message.address)))
     })?;
     let health = match mesh::EndpointHealth::try_from(message.health) {
         Ok(mesh::EndpointHealth::Healthy) => EndpointHealth::Healthy,
@@ -82,8 +88,14 @@ fn endpoint(reader: &mut Reader, message: mesh::Endpoint) -> Decoded<Endpoint> {
 }
 
 pub(crate) fn peer(reader: &mut Reader, message: mesh::Peer) -> Decoded<Peer> {
-    let ip = message.ip.parse().map_err(|_| reader.error(format!("\"{}\" is not an ip address", message.ip)))?;
-    Ok(Peer { ip, workload: workload(reader, message.workload.unwrap_or_default())? })
+    let ip = message
+        .ip
+        .parse()
+        .map_err(|_| reader.error(format!("\"{}\" is not an ip address", message.ip)))?;
+    Ok(Peer {
+        ip,
+        workload: workload(reader, message.workload.unwrap_or_default())?,
+    })
 }
 
 fn workload(reader: &mut Reader, message: mesh::Workload) -> Decoded<Workload> {
@@ -112,8 +124,9 @@ pub(crate) fn inbound(reader: &mut Reader, message: mesh::Inbound) -> Decoded<In
         ports: reader.list("ports", message.ports, inbound_port)?,
         mtls: reader.at("mtls", |reader| mtls(reader, message.mtls))?,
         mtls_origin: optional(reader, "mtls_origin", message.mtls_origin, object_ref)?,
-        authorization: reader
-            .at("authorization", |reader| authorization_to_model::authorization(reader, authorization))?,
+        authorization: reader.at("authorization", |reader| {
+            authorization_to_model::authorization(reader, authorization)
+        })?,
     })
 }
 

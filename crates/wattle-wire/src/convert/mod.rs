@@ -10,6 +10,8 @@ mod route_to_model;
 #[cfg(test)]
 mod strategies;
 #[cfg(test)]
+mod strategies_inbound;
+#[cfg(test)]
 mod tests;
 
 pub use error::DecodeError;

@@ -1,8 +1,8 @@
 //! Model values to messages: destinations, endpoints, inbound, peers.
 
 use wattle_model::{
-    Backend, Destination, Endpoint, EndpointHealth, Endpoints, Hop, Inbound, InboundPort, Locality, MtlsMode, ObjectRef,
-    Protocol, ServicePort, Workload,
+    Backend, Destination, Endpoint, EndpointHealth, Endpoints, Hop, Inbound, InboundPort, Locality, MtlsMode,
+    ObjectRef, Protocol, ServicePort, Workload,
 };
 
 use super::{policy_to_mesh, route_to_mesh};
@@ -29,7 +29,10 @@ fn backend(value: &Backend) -> mesh::Backend {
 }
 
 pub(crate) fn endpoints(value: &Endpoints) -> mesh::Endpoints {
-    mesh::Endpoints { id: value.id.to_string(), endpoints: value.endpoints.iter().map(endpoint).collect() }
+    mesh::Endpoints {
+        id: value.id.to_string(),
+        endpoints: value.endpoints.iter().map(endpoint).collect(),
+    }
 }
 
 fn endpoint(value: &Endpoint) -> mesh::Endpoint {
@@ -59,7 +62,10 @@ fn locality(value: &Locality) -> Option<mesh::Locality> {
 }
 
 pub(crate) fn peer(value: &Peer) -> mesh::Peer {
-    mesh::Peer { ip: value.ip.to_string(), workload: Some(workload(&value.workload)) }
+    mesh::Peer {
+        ip: value.ip.to_string(),
+        workload: Some(workload(&value.workload)),
+    }
 }
 
 pub(crate) fn workload(value: &Workload) -> mesh::Workload {

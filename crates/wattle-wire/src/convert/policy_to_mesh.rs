@@ -16,7 +16,10 @@ pub(crate) fn authorization(value: &Authorization) -> mesh::Authorization {
 }
 
 fn policy(value: &Policy) -> mesh::Policy {
-    mesh::Policy { origin: Some(object_ref(&value.origin)), rules: value.rules.iter().map(rule).collect() }
+    mesh::Policy {
+        origin: Some(object_ref(&value.origin)),
+        rules: value.rules.iter().map(rule).collect(),
+    }
 }
 
 fn rule(value: &PolicyRule) -> mesh::PolicyRule {
@@ -41,7 +44,10 @@ fn block(value: &IpBlock) -> mesh::IpBlock {
         IpAddr::V4(ip) => ip.octets().to_vec(),
         IpAddr::V6(ip) => ip.octets().to_vec(),
     };
-    mesh::IpBlock { address, prefix_len: value.prefix_len.into() }
+    mesh::IpBlock {
+        address,
+        prefix_len: value.prefix_len.into(),
+    }
 }
 
 fn source(value: &Source) -> mesh::Source {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use wattle_model::{
-    Action, Filters, HeaderModifier, PathMatch, PathRewrite, Redirect, RequestMatch, RouteRule, TextMatch, UrlRewrite,
-    WeightedBackend,
+    Action, Filters, HeaderModifier, PathMatch, PathRewrite, Redirect, RequestMatch, RouteRule, TextMatch,
+    UrlRewrite, WeightedBackend,
 };
 
 use super::model_to_mesh::{object_ref, plus_one};
@@ -24,9 +24,9 @@ pub(crate) fn rule(value: &RouteRule) -> mesh::RouteRule {
         request_timeout_nanos: nanos(value.timeouts.request),
         backend_request_timeout_nanos: nanos(value.timeouts.backend_request),
         action: Some(match value.action.as_ref() {
-            Action::Forward(backends) => {
-                mesh::route_rule::Action::Forward(mesh::Forward { backends: backends.iter().map(weighted).collect() })
-            }
+            Action::Forward(backends) => mesh::route_rule::Action::Forward(mesh::Forward {
+                backends: backends.iter().map(weighted).collect(),
+            }),
             Action::Redirect(value) => mesh::route_rule::Action::Redirect(redirect(value)),
         }),
     }
@@ -34,7 +34,9 @@ pub(crate) fn rule(value: &RouteRule) -> mesh::RouteRule {
 
 /// A timeout; a limit of zero would be "none" on the wire, so it becomes the shortest there is.
 fn nanos(limit: Option<Duration>) -> u64 {
-    limit.map_or(0, |limit| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX).max(1))
+    limit.map_or(0, |limit| {
+        u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX).max(1)
+    })
 }
 
 fn weighted(value: &WeightedBackend) -> mesh::WeightedBackend {
@@ -55,14 +57,29 @@ fn request_match(value: &RequestMatch) -> mesh::RequestMatch {
                 PathMatch::Regex(pattern) => mesh::path_match::Kind::Regex(pattern.as_str().to_owned()),
             }),
         }),
-        method: value.method.as_ref().map(|method| method.as_str().to_owned()).unwrap_or_default(),
-        headers: value.headers.iter().map(|header| named(header.name.as_str(), &header.value)).collect(),
-        query: value.query.iter().map(|query| named(&query.name, &query.value)).collect(),
+        method: value
+            .method
+            .as_ref()
+            .map(|method| method.as_str().to_owned())
+            .unwrap_or_default(),
+        headers: value
+            .headers
+            .iter()
+            .map(|header| named(header.name.as_str(), &header.value))
+            .collect(),
+        query: value
+            .query
+            .iter()
+            .map(|query| named(&query.name, &query.value))
+            .collect(),
     }
 }
 
 fn named(name: &str, value: &TextMatch) -> mesh::NamedMatch {
-    mesh::NamedMatch { name: name.to_owned(), value: Some(text_match(value)) }
+    mesh::NamedMatch {
+        name: name.to_owned(),
+        value: Some(text_match(value)),
+    }
 }
 
 pub(crate) fn text_match(value: &TextMatch) -> mesh::TextMatch {
@@ -98,7 +115,10 @@ fn headers(value: &HeaderModifier) -> mesh::HeaderModifier {
 }
 
 fn header((name, value): &(HeaderName, HeaderValue)) -> mesh::Header {
-    mesh::Header { name: name.as_str().to_owned(), value: value.as_bytes().to_vec() }
+    mesh::Header {
+        name: name.as_str().to_owned(),
+        value: value.as_bytes().to_vec(),
+    }
 }
 
 fn rewrite(value: &UrlRewrite) -> mesh::UrlRewrite {

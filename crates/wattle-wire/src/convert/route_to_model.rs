@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
 use wattle_model::{
-    Action, Filters, HeaderMatch, HeaderModifier, PathMatch, PathRewrite, Pattern, QueryMatch, Redirect, RequestMatch,
-    RouteRule, RuleRef, TextMatch, Timeouts, UrlRewrite, WeightedBackend,
+    Action, Filters, HeaderMatch, HeaderModifier, PathMatch, PathRewrite, Pattern, QueryMatch, Redirect,
+    RequestMatch, RouteRule, RuleRef, TextMatch, Timeouts, UrlRewrite, WeightedBackend,
 };
 
 use super::mesh_to_model::{backend_index, object_ref};
@@ -29,14 +29,20 @@ pub(crate) fn rule(reader: &mut Reader, message: mesh::RouteRule, backends: usiz
     let matches = reader.required(message.matches, "matches")?;
     let action = match reader.required(message.action, "action")? {
         mesh::route_rule::Action::Forward(forward) => {
-            Action::Forward(reader.list("forward", forward.backends, |reader, item| weighted(reader, item, backends))?)
+            Action::Forward(reader.list("forward", forward.backends, |reader, item| {
+                weighted(reader, item, backends)
+            })?)
         }
-        mesh::route_rule::Action::Redirect(value) => Action::Redirect(reader.at("redirect", |r| redirect(r, value))?),
+        mesh::route_rule::Action::Redirect(value) => {
+            Action::Redirect(reader.at("redirect", |r| redirect(r, value))?)
+        }
     };
     Ok(RouteRule {
         origin,
         matches: reader.at("matches", |reader| request_match(reader, matches))?,
-        filters: Arc::new(reader.at("filters", |reader| filters(reader, message.filters.unwrap_or_default()))?),
+        filters: Arc::new(reader.at("filters", |reader| {
+            filters(reader, message.filters.unwrap_or_default())
+        })?),
         action: Arc::new(action),
         timeouts: Timeouts {
             request: duration(message.request_timeout_nanos),
@@ -49,7 +55,11 @@ fn duration(nanos: u64) -> Option<Duration> {
     (nanos > 0).then(|| Duration::from_nanos(nanos))
 }
 
-fn weighted(reader: &mut Reader, message: mesh::WeightedBackend, backends: usize) -> Decoded<WeightedBackend> {
+fn weighted(
+    reader: &mut Reader,
+    message: mesh::WeightedBackend,
+    backends: usize,
+) -> Decoded<WeightedBackend> {
     let filters = match message.filters {
         None => None,
         Some(message) => Some(Arc::new(reader.at("filters", |reader| filters(reader, message))?)),
@@ -75,10 +85,16 @@ fn request_match(reader: &mut Reader, message: mesh::RequestMatch) -> Decoded<Re
         path,
         method,
         headers: reader.list("headers", message.headers, |reader, header| {
-            Ok(HeaderMatch { name: name(reader, &header.name)?, value: value(reader, header.value)? })
+            Ok(HeaderMatch {
+                name: name(reader, &header.name)?,
+                value: value(reader, header.value)?,
+            })
         })?,
         query: reader.list("query", message.query, |reader, query| {
-            Ok(QueryMatch { name: query.name.into(), value: value(reader, query.value)? })
+            Ok(QueryMatch {
+                name: query.name.into(),
+                value: value(reader, query.value)?,
+            })
         })?,
     })
 }
@@ -108,11 +124,13 @@ pub(crate) fn text_match(reader: &mut Reader, message: mesh::TextMatch) -> Decod
 }
 
 fn pattern(reader: &Reader, text: &str) -> Decoded<Pattern> {
-    Pattern::new(text).map_err(|error| reader.error(format!("\"{text}\" is not a regular expression: {error}")))
+    Pattern::new(text)
+        .map_err(|error| reader.error(format!("\"{text}\" is not a regular expression: {error}")))
 }
 
 fn name(reader: &Reader, text: &str) -> Decoded<HeaderName> {
-    HeaderName::from_bytes(text.as_bytes()).map_err(|_| reader.error(format!("\"{text}\" is not a header name")))
+    HeaderName::from_bytes(text.as_bytes())
+        .map_err(|_| reader.error(format!("\"{text}\" is not a header name")))
 }
 
 fn filters(reader: &mut Reader, message: mesh::Filters) -> Decoded<Filters> {
@@ -120,7 +138,10 @@ fn filters(reader: &mut Reader, message: mesh::Filters) -> Decoded<Filters> {
     Ok(Filters {
         request_headers: headers(reader, message.request_headers.unwrap_or_default())?,
         response_headers: headers(reader, message.response_headers.unwrap_or_default())?,
-        rewrite: UrlRewrite { host: rewrite.host.map(Into::into), path: path_rewrite(reader, rewrite.path)? },
+        rewrite: UrlRewrite {
+            host: rewrite.host.map(Into::into),
+            path: path_rewrite(reader, rewrite.path)?,
+        },
     })
 }
 

@@ -10,13 +10,14 @@ use proptest::option;
 use proptest::prelude::*;
 use wattle_model::*;
 
+use super::strategies_inbound::inbound;
 use crate::{Peer, Resource};
 
-fn text() -> impl Strategy<Value = Arc<str>> {
+pub(super) fn text() -> impl Strategy<Value = Arc<str>> {
     "[a-z/.:é-]{0,8}".prop_map(Arc::from)
 }
 
-fn boxed() -> impl Strategy<Value = Box<str>> {
+pub(super) fn boxed() -> impl Strategy<Value = Box<str>> {
     "[a-z/*-]{0,8}".prop_map(Box::from)
 }
 
@@ -25,12 +26,14 @@ fn header_name() -> impl Strategy<Value = HeaderName> {
 }
 
 fn header() -> impl Strategy<Value = (HeaderName, HeaderValue)> {
-    let value = vec(0x20_u8..0x7f, 0..6).prop_map(|bytes| HeaderValue::from_bytes(&bytes).expect("visible bytes"));
+    let value =
+        vec(0x20_u8..0x7f, 0..6).prop_map(|bytes| HeaderValue::from_bytes(&bytes).expect("visible bytes"));
     (header_name(), value)
 }
 
 fn pattern() -> impl Strategy<Value = Pattern> {
-    prop_oneof![Just("a.*"), Just("(x|y)+"), Just("")].prop_map(|source| Pattern::new(source).expect("a pattern"))
+    prop_oneof![Just("a.*"), Just("(x|y)+"), Just("")]
+        .prop_map(|source| Pattern::new(source).expect("a pattern"))
 }
 
 fn text_match() -> impl Strategy<Value = TextMatch> {
@@ -43,25 +46,27 @@ fn text_match() -> impl Strategy<Value = TextMatch> {
     ]
 }
 
-fn texts() -> impl Strategy<Value = Vec<TextMatch>> {
+pub(super) fn texts() -> impl Strategy<Value = Vec<TextMatch>> {
     vec(text_match(), 0..3)
 }
 
-fn protocol() -> impl Strategy<Value = Protocol> {
+pub(super) fn protocol() -> impl Strategy<Value = Protocol> {
     use Protocol::{Detect, Grpc, Http1, Http2, Tcp, Tls};
     proptest::sample::select(vec![Detect, Tcp, Tls, Http1, Http2, Grpc])
 }
 
-fn service() -> impl Strategy<Value = Option<ServicePort>> {
-    option::of((text(), text(), text(), any::<u16>()).prop_map(|(namespace, name, host, port)| ServicePort {
-        namespace,
-        name,
-        host,
-        port,
-    }))
+pub(super) fn service() -> impl Strategy<Value = Option<ServicePort>> {
+    option::of(
+        (text(), text(), text(), any::<u16>()).prop_map(|(namespace, name, host, port)| ServicePort {
+            namespace,
+            name,
+            host,
+            port,
+        }),
+    )
 }
 
-fn object_ref() -> impl Strategy<Value = ObjectRef> {
+pub(super) fn object_ref() -> impl Strategy<Value = ObjectRef> {
     (text(), text(), text(), text(), any::<u32>()).prop_map(|(kind, namespace, name, file, line)| ObjectRef {
         kind,
         namespace,
@@ -72,7 +77,10 @@ fn object_ref() -> impl Strategy<Value = ObjectRef> {
 }
 
 fn path_rewrite() -> impl Strategy<Value = PathRewrite> {
-    prop_oneof![boxed().prop_map(PathRewrite::Full), boxed().prop_map(PathRewrite::Prefix)]
+    prop_oneof![
+        boxed().prop_map(PathRewrite::Full),
+        boxed().prop_map(PathRewrite::Prefix)
+    ]
 }
 
 fn modifier() -> impl Strategy<Value = HeaderModifier> {
@@ -81,7 +89,8 @@ fn modifier() -> impl Strategy<Value = HeaderModifier> {
 }
 
 fn filters() -> impl Strategy<Value = Filters> {
-    let rewrite = (option::of(boxed()), option::of(path_rewrite())).prop_map(|(host, path)| UrlRewrite { host, path });
+    let rewrite =
+        (option::of(boxed()), option::of(path_rewrite())).prop_map(|(host, path)| UrlRewrite { host, path });
     (modifier(), modifier(), rewrite).prop_map(|(request_headers, response_headers, rewrite)| Filters {
         request_headers,
         response_headers,
@@ -98,12 +107,27 @@ fn request_match() -> impl Strategy<Value = RequestMatch> {
     let method = proptest::sample::select(vec![Method::GET, Method::POST, Method::OPTIONS]);
     let headers = (header_name(), text_match()).prop_map(|(name, value)| HeaderMatch { name, value });
     let query = (boxed(), text_match()).prop_map(|(name, value)| QueryMatch { name, value });
-    (option::of(path), option::of(method), vec(headers, 0..2), vec(query, 0..2))
-        .prop_map(|(path, method, headers, query)| RequestMatch { path, method, headers, query })
+    (
+        option::of(path),
+        option::of(method),
+        vec(headers, 0..2),
+        vec(query, 0..2),
+    )
+        .prop_map(|(path, method, headers, query)| RequestMatch {
+            path,
+            method,
+            headers,
+            query,
+        })
 }
 
 fn action(backends: u32) -> impl Strategy<Value = Action> {
-    let weighted = (option::of(0..backends), boxed(), any::<u32>(), option::of(filters()));
+    let weighted = (
+        option::of(0..backends),
+        boxed(),
+        any::<u32>(),
+        option::of(filters()),
+    );
     let weighted = weighted.prop_map(|(backend, written, weight, filters)| WeightedBackend {
         backend,
         written,
@@ -111,17 +135,41 @@ fn action(backends: u32) -> impl Strategy<Value = Action> {
         filters: filters.map(Arc::new),
     });
     let status = proptest::sample::select(vec![301_u16, 302, 303, 307, 308]);
-    let redirect =
-        (option::of(boxed()), option::of(boxed()), option::of(1_u16..), option::of(path_rewrite()), status)
-            .prop_map(|(scheme, host, port, path, status)| Redirect { scheme, host, port, path, status });
-    prop_oneof![vec(weighted, 0..3).prop_map(Action::Forward), redirect.prop_map(Action::Redirect)]
+    let redirect = (
+        option::of(boxed()),
+        option::of(boxed()),
+        option::of(1_u16..),
+        option::of(path_rewrite()),
+        status,
+    )
+        .prop_map(|(scheme, host, port, path, status)| Redirect {
+            scheme,
+            host,
+            port,
+            path,
+            status,
+        });
+    prop_oneof![
+        vec(weighted, 0..3).prop_map(Action::Forward),
+        redirect.prop_map(Action::Redirect)
+    ]
 }
 
 fn rule(backends: u32) -> impl Strategy<Value = RouteRule> {
-    let origin = (object_ref(), any::<u32>(), any::<u32>(), text())
-        .prop_map(|(object, rule, matched, name)| RuleRef { object, rule, matched, name });
+    let origin =
+        (object_ref(), any::<u32>(), any::<u32>(), text()).prop_map(|(object, rule, matched, name)| {
+            RuleRef {
+                object,
+                rule,
+                matched,
+                name,
+            }
+        });
     let limit = || option::of((1_u64..).prop_map(Duration::from_nanos));
-    let timeouts = (limit(), limit()).prop_map(|(request, backend_request)| Timeouts { request, backend_request });
+    let timeouts = (limit(), limit()).prop_map(|(request, backend_request)| Timeouts {
+        request,
+        backend_request,
+    });
     (origin, request_match(), filters(), action(backends), timeouts).prop_map(
         |(origin, matches, filters, action, timeouts)| RouteRule {
             origin,
@@ -134,43 +182,65 @@ fn rule(backends: u32) -> impl Strategy<Value = RouteRule> {
 }
 
 fn destination() -> impl Strategy<Value = Destination> {
-    let backend = (text(), service(), protocol()).prop_map(|(id, service, protocol)| Backend { id, service, protocol });
+    let backend = (text(), service(), protocol()).prop_map(|(id, service, protocol)| Backend {
+        id,
+        service,
+        protocol,
+    });
     let count = 3;
-    (text(), service(), protocol(), vec(rule(count), 0..3), vec(backend, count as usize), option::of(0..count)).prop_map(
-        |(name, service, protocol, rules, backends, default_backend)| Destination {
-            name,
-            service,
-            protocol,
-            routes: RouteTable { rules },
-            backends,
-            default_backend,
-        },
+    (
+        text(),
+        service(),
+        protocol(),
+        vec(rule(count), 0..3),
+        vec(backend, count as usize),
+        option::of(0..count),
     )
+        .prop_map(
+            |(name, service, protocol, rules, backends, default_backend)| Destination {
+                name,
+                service,
+                protocol,
+                routes: RouteTable { rules },
+                backends,
+                default_backend,
+            },
+        )
 }
 
-fn workload() -> impl Strategy<Value = Workload> {
-    ([text(), text(), text(), text(), text()], [text(), text(), text(), text(), text()]).prop_map(
-        |([namespace, name, instance, service_account, trust_domain], [app, version, service, revision, cluster])| {
-            Workload {
-                namespace,
-                name,
-                instance,
-                service_account,
-                trust_domain,
-                app,
-                version,
-                canonical_service: service,
-                canonical_revision: revision,
-                cluster,
-            }
-        },
+pub(super) fn workload() -> impl Strategy<Value = Workload> {
+    (
+        [text(), text(), text(), text(), text()],
+        [text(), text(), text(), text(), text()],
     )
+        .prop_map(
+            |(
+                [namespace, name, instance, service_account, trust_domain],
+                [app, version, service, revision, cluster],
+            )| {
+                Workload {
+                    namespace,
+                    name,
+                    instance,
+                    service_account,
+                    trust_domain,
+                    app,
+                    version,
+                    canonical_service: service,
+                    canonical_revision: revision,
+                    cluster,
+                }
+            },
+        )
 }
 
 fn endpoint() -> impl Strategy<Value = Endpoint> {
     use EndpointHealth::{Draining, Healthy, Unhealthy};
-    let locality =
-        (text(), text(), text()).prop_map(|(region, zone, subzone)| Locality { region, zone, subzone });
+    let locality = (text(), text(), text()).prop_map(|(region, zone, subzone)| Locality {
+        region,
+        zone,
+        subzone,
+    });
     let health = proptest::sample::select(vec![Healthy, Draining, Unhealthy]);
     let hop = proptest::sample::select(vec![Hop::Plaintext, Hop::MutualTls]);
     (any::<(IpAddr, u16)>(), 1_u32.., health, locality, hop, workload()).prop_map(
@@ -185,72 +255,12 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
     )
 }
 
-fn mtls() -> impl Strategy<Value = (MtlsMode, Option<ObjectRef>)> {
-    let mode = proptest::sample::select(vec![MtlsMode::Disable, MtlsMode::Permissive, MtlsMode::Strict]);
-    (mode, option::of(object_ref()))
-}
-
-fn blocks() -> impl Strategy<Value = Vec<IpBlock>> {
-    vec(any::<(IpAddr, u8)>(), 0..2).prop_map(|blocks| {
-        let block = |(address, bits): (IpAddr, u8)| IpBlock { address, prefix_len: bits % 33 };
-        blocks.into_iter().map(block).collect()
-    })
-}
-
-fn policy() -> impl Strategy<Value = Policy> {
-    let source = ([texts(), texts(), texts(), texts(), texts(), texts()], blocks(), blocks()).prop_map(
-        |([principals, not_principals, namespaces, not_namespaces, accounts, not_accounts], ip_blocks, not)| Source {
-            principals,
-            not_principals,
-            namespaces,
-            not_namespaces,
-            service_accounts: accounts,
-            not_service_accounts: not_accounts,
-            ip_blocks,
-            not_ip_blocks: not,
-        },
-    );
-    let operation = ([texts(), texts(), texts(), texts(), texts(), texts()], vec(any::<u16>(), 0..2), vec(any::<u16>(), 0..2))
-        .prop_map(|([hosts, not_hosts, methods, not_methods, paths, not_paths], ports, not_ports)| Operation {
-            hosts,
-            not_hosts,
-            ports,
-            not_ports,
-            methods,
-            not_methods,
-            paths,
-            not_paths,
-        });
-    let condition =
-        (boxed(), texts(), texts()).prop_map(|(key, values, not_values)| Condition { key, values, not_values });
-    let rule = (vec(source, 0..2), vec(operation, 0..2), vec(condition, 0..2), option::of(boxed()))
-        .prop_map(|(from, to, when, unsupported)| PolicyRule { from, to, when, unsupported });
-    (object_ref(), vec(rule, 0..2)).prop_map(|(origin, rules)| Policy { origin, rules })
-}
-
-fn inbound() -> impl Strategy<Value = Inbound> {
-    let port = (any::<u16>(), protocol(), mtls(), service()).prop_map(|(port, protocol, (mtls, mtls_origin), service)| {
-        InboundPort { port, protocol, mtls, mtls_origin, service }
-    });
-    let authorization =
-        (vec(policy(), 0..2), vec(policy(), 0..2)).prop_map(|(deny, allow)| Authorization { deny, allow });
-    (text(), workload(), vec(port, 0..3), mtls(), authorization).prop_map(
-        |(name, workload, ports, (mtls, mtls_origin), authorization)| Inbound {
-            name,
-            workload,
-            ports,
-            mtls,
-            mtls_origin,
-            authorization,
-        },
-    )
-}
-
 /// Any resource.
 pub(crate) fn resource() -> impl Strategy<Value = Resource> {
     prop_oneof![
         destination().prop_map(Resource::Destination),
-        (text(), vec(endpoint(), 0..4)).prop_map(|(id, endpoints)| Resource::Endpoints(Endpoints { id, endpoints })),
+        (text(), vec(endpoint(), 0..4))
+            .prop_map(|(id, endpoints)| Resource::Endpoints(Endpoints { id, endpoints })),
         inbound().prop_map(Resource::Inbound),
         (any::<IpAddr>(), workload()).prop_map(|(ip, workload)| Resource::Peer(Peer { ip, workload })),
     ]

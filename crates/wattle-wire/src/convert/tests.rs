@@ -1,8 +1,8 @@
 //! What is encoded decodes to itself; what cannot be is refused by field, never by a panic.
 #![allow(clippy::unwrap_used)]
 
-use prost::Message;
 use proptest::prelude::*;
+use prost::Message;
 
 use super::strategies::resource;
 use crate::proto::mesh;
@@ -53,18 +53,28 @@ fn a_rule_that_refers_to_no_backend_is_refused_by_its_path() {
         origin: Some(mesh::RuleRef::default()),
         matches: Some(mesh::RequestMatch::default()),
         action: Some(mesh::route_rule::Action::Forward(mesh::Forward {
-            backends: vec![mesh::WeightedBackend { backend_plus_one: 3, ..Default::default() }],
+            backends: vec![mesh::WeightedBackend {
+                backend_plus_one: 3,
+                ..Default::default()
+            }],
         })),
         ..Default::default()
     };
-    let message = mesh::Destination { rules: vec![rule], backends: vec![mesh::Backend::default()], ..Default::default() };
+    let message = mesh::Destination {
+        rules: vec![rule],
+        backends: vec![mesh::Backend::default()],
+        ..Default::default()
+    };
     let error = Resource::decode(Kind::Destination, &message.encode_to_vec()).unwrap_err();
     assert_eq!(error.to_string(), "rules[0].forward[0]: refers to backend 2 of 1");
 }
 
 #[test]
 fn what_would_open_a_door_by_being_absent_is_refused() {
-    let inbound = mesh::Inbound { name: "a/b".to_owned(), ..Default::default() };
+    let inbound = mesh::Inbound {
+        name: "a/b".to_owned(),
+        ..Default::default()
+    };
     let error = Resource::decode(Kind::Inbound, &inbound.encode_to_vec()).unwrap_err();
     assert_eq!(error.to_string(), "authorization is missing");
     let rule = mesh::RouteRule {
@@ -72,7 +82,10 @@ fn what_would_open_a_door_by_being_absent_is_refused() {
         action: Some(mesh::route_rule::Action::Forward(mesh::Forward::default())),
         ..Default::default()
     };
-    let destination = mesh::Destination { rules: vec![rule], ..Default::default() };
+    let destination = mesh::Destination {
+        rules: vec![rule],
+        ..Default::default()
+    };
     let error = Resource::decode(Kind::Destination, &destination.encode_to_vec()).unwrap_err();
     assert_eq!(error.to_string(), "rules[0]: matches is missing");
 }
@@ -80,11 +93,23 @@ fn what_would_open_a_door_by_being_absent_is_refused() {
 #[test]
 fn unknown_modes_are_refused_and_unknown_health_is_unhealthy() {
     let authorization = Some(mesh::Authorization::default());
-    let inbound = mesh::Inbound { mtls: 9, authorization, ..Default::default() };
+    let inbound = mesh::Inbound {
+        mtls: 9,
+        authorization,
+        ..Default::default()
+    };
     assert!(Resource::decode(Kind::Inbound, &inbound.encode_to_vec()).is_err());
-    let endpoint = mesh::Endpoint { address: "10.0.0.1:80".to_owned(), health: 9, ..Default::default() };
-    let endpoints = mesh::Endpoints { id: "a".to_owned(), endpoints: vec![endpoint] };
-    let Resource::Endpoints(found) = Resource::decode(Kind::Endpoints, &endpoints.encode_to_vec()).unwrap() else {
+    let endpoint = mesh::Endpoint {
+        address: "10.0.0.1:80".to_owned(),
+        health: 9,
+        ..Default::default()
+    };
+    let endpoints = mesh::Endpoints {
+        id: "a".to_owned(),
+        endpoints: vec![endpoint],
+    };
+    let Resource::Endpoints(found) = Resource::decode(Kind::Endpoints, &endpoints.encode_to_vec()).unwrap()
+    else {
         panic!("another kind came back");
     };
     assert_eq!(found.endpoints[0].health, wattle_model::EndpointHealth::Unhealthy);

@@ -98,11 +98,16 @@ impl Publisher {
 
     /// Takes in a request of the proxy.
     pub fn request(&mut self, request: DeltaDiscoveryRequest) -> Result<Heard, StreamError> {
-        let kind = Kind::from_type_url(&request.type_url).ok_or(StreamError::UnknownType(request.type_url))?;
+        let kind =
+            Kind::from_type_url(&request.type_url).ok_or(StreamError::UnknownType(request.type_url))?;
         let state = self.kinds.entry(kind).or_default();
         let mut heard = Heard::default();
         if !request.response_nonce.is_empty() {
-            heard.outcome = state.answered(kind, &request.response_nonce, request.error_detail.map(|e| e.message));
+            heard.outcome = state.answered(
+                kind,
+                &request.response_nonce,
+                request.error_detail.map(|e| e.message),
+            );
         }
         for name in request.resource_names_unsubscribe {
             if state.wanted.remove(name.as_str()).is_some() {
@@ -124,8 +129,12 @@ impl Publisher {
 
     /// Newest state of a resource: its bytes, or `None` when there is no such thing. Ignored when not wanted.
     pub fn publish(&mut self, name: &ResourceName, encoded: Option<&Encoded>) {
-        let Some(state) = self.kinds.get_mut(&name.kind) else { return };
-        let Some(wanted) = state.wanted.get_mut(&name.name) else { return };
+        let Some(state) = self.kinds.get_mut(&name.kind) else {
+            return;
+        };
+        let Some(wanted) = state.wanted.get_mut(&name.name) else {
+            return;
+        };
         let version = encoded.map(|encoded| encoded.version.clone());
         if wanted.told.as_ref() == Some(&version) {
             state.dirty.remove(&name.name);
@@ -137,20 +146,27 @@ impl Publisher {
 
     /// Is the resource wanted on this stream?
     pub fn wants(&self, name: &ResourceName) -> bool {
-        self.kinds.get(&name.kind).is_some_and(|state| state.wanted.contains_key(&name.name))
+        self.kinds
+            .get(&name.kind)
+            .is_some_and(|state| state.wanted.contains_key(&name.name))
     }
 
     /// Everything wanted on this stream.
     pub fn wanted(&self) -> impl Iterator<Item = ResourceName> + '_ {
         self.kinds.iter().flat_map(|(kind, state)| {
-            state.wanted.keys().map(|name| ResourceName { kind: *kind, name: name.clone() })
+            state.wanted.keys().map(|name| ResourceName {
+                kind: *kind,
+                name: name.clone(),
+            })
         })
     }
 
     /// The next response to send; call until it gives `None`, after each request and each publish.
     pub fn response(&mut self) -> Option<DeltaDiscoveryResponse> {
-        let (kind, state) =
-            self.kinds.iter_mut().find(|(_, state)| state.in_flight.is_none() && !state.dirty.is_empty())?;
+        let (kind, state) = self
+            .kinds
+            .iter_mut()
+            .find(|(_, state)| state.in_flight.is_none() && !state.dirty.is_empty())?;
         self.next_nonce += 1;
         Some(state.batch(*kind, self.next_nonce.to_string()))
     }
@@ -182,8 +198,13 @@ impl KindState {
     /// An ack or nack; of an old nonce it is nothing.
     fn answered(&mut self, kind: Kind, nonce: &str, refused: Option<String>) -> Option<Outcome> {
         let in_flight = self.in_flight.take_if(|in_flight| in_flight.nonce == nonce)?;
-        let carried = in_flight.carried.into_iter().filter(|(name, _)| self.wanted.contains_key(name));
-        let resources = carried.map(|(name, version)| (ResourceName { kind, name }, version)).collect();
+        let carried = in_flight
+            .carried
+            .into_iter()
+            .filter(|(name, _)| self.wanted.contains_key(name));
+        let resources = carried
+            .map(|(name, version)| (ResourceName { kind, name }, version))
+            .collect();
         Some(Outcome { resources, refused })
     }
 
@@ -197,7 +218,9 @@ impl KindState {
         let mut bytes = 0;
         while carried.len() < Publisher::MAX_BATCH && bytes < Publisher::MAX_BATCH_BYTES {
             let Some(name) = self.dirty.pop_first() else { break };
-            let Some(wanted) = self.wanted.get_mut(&name) else { continue };
+            let Some(wanted) = self.wanted.get_mut(&name) else {
+                continue;
+            };
             match wanted.latest.as_ref() {
                 Some(Some(encoded)) => {
                     bytes += encoded.bytes.len();
@@ -222,7 +245,10 @@ fn wire_resource(kind: Kind, name: &Arc<str>, encoded: &Encoded) -> WireResource
     WireResource {
         name: name.to_string(),
         version: encoded.version.to_string(),
-        resource: Some(EncodedAny { type_url: kind.type_url().to_owned(), value: encoded.bytes.clone() }),
+        resource: Some(EncodedAny {
+            type_url: kind.type_url().to_owned(),
+            value: encoded.bytes.clone(),
+        }),
         ..WireResource::default()
     }
 }

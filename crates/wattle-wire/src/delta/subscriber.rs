@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource as WireResource, Status};
+use crate::proto::discovery::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource as WireResource, Status,
+};
 use crate::{Encoded, Kind, Resource, ResourceName};
 
 /// What a proxy wants and holds, across streams.
@@ -57,7 +59,11 @@ impl Subscriber {
     }
 
     /// Wants a resource, of which `held` is the version already at hand (from a saved state). Gives the request to send on the current stream, if there is one.
-    pub fn subscribe(&mut self, name: &ResourceName, held: Option<Arc<str>>) -> Option<DeltaDiscoveryRequest> {
+    pub fn subscribe(
+        &mut self,
+        name: &ResourceName,
+        held: Option<Arc<str>>,
+    ) -> Option<DeltaDiscoveryRequest> {
         let wanted = self.kinds.entry(name.kind).or_default();
         if wanted.contains_key(&name.name) {
             return None;
@@ -65,10 +71,19 @@ impl Subscriber {
         let request = self.connected.then(|| DeltaDiscoveryRequest {
             type_url: name.kind.type_url().to_owned(),
             resource_names_subscribe: vec![name.name.to_string()],
-            initial_resource_versions: held.iter().map(|v| (name.name.to_string(), v.to_string())).collect(),
+            initial_resource_versions: held
+                .iter()
+                .map(|v| (name.name.to_string(), v.to_string()))
+                .collect(),
             ..DeltaDiscoveryRequest::default()
         });
-        wanted.insert(name.name.clone(), Held { answered: held.is_some(), version: held });
+        wanted.insert(
+            name.name.clone(),
+            Held {
+                answered: held.is_some(),
+                version: held,
+            },
+        );
         request
     }
 
@@ -85,7 +100,11 @@ impl Subscriber {
     /// A stream opened: the first requests on it, one per kind, with the versions held.
     pub fn connected(&mut self) -> Vec<DeltaDiscoveryRequest> {
         self.connected = true;
-        self.kinds.iter().filter(|(_, wanted)| !wanted.is_empty()).map(|(kind, wanted)| first(*kind, wanted)).collect()
+        self.kinds
+            .iter()
+            .filter(|(_, wanted)| !wanted.is_empty())
+            .map(|(kind, wanted)| first(*kind, wanted))
+            .collect()
     }
 
     /// The stream is gone; everything held stays in force.
@@ -95,7 +114,10 @@ impl Subscriber {
 
     /// Has the control plane answered for every resource of this name at least once, now or in the saved state?
     pub fn answered(&self, name: &ResourceName) -> bool {
-        self.kinds.get(&name.kind).and_then(|wanted| wanted.get(&name.name)).is_some_and(|held| held.answered)
+        self.kinds
+            .get(&name.kind)
+            .and_then(|wanted| wanted.get(&name.name))
+            .is_some_and(|held| held.answered)
     }
 
     /// Takes in a response: good resources apply, a bad one is refused by name and disturbs no other.
@@ -109,8 +131,13 @@ impl Subscriber {
                 }
                 for name in response.removed_resources {
                     if let Some(held) = wanted.get_mut(name.as_str()) {
-                        *held = Held { version: None, answered: true };
-                        received.updates.push(Update::Removed(ResourceName::new(kind, name)));
+                        *held = Held {
+                            version: None,
+                            answered: true,
+                        };
+                        received
+                            .updates
+                            .push(Update::Removed(ResourceName::new(kind, name)));
                     }
                 }
             }
@@ -125,7 +152,9 @@ impl Subscriber {
 }
 
 fn first(kind: Kind, wanted: &BTreeMap<Arc<str>, Held>) -> DeltaDiscoveryRequest {
-    let versions = wanted.iter().filter_map(|(name, held)| Some((name.to_string(), held.version.as_ref()?.to_string())));
+    let versions = wanted
+        .iter()
+        .filter_map(|(name, held)| Some((name.to_string(), held.version.as_ref()?.to_string())));
     DeltaDiscoveryRequest {
         type_url: kind.type_url().to_owned(),
         resource_names_subscribe: wanted.keys().map(ToString::to_string).collect(),
@@ -136,10 +165,14 @@ fn first(kind: Kind, wanted: &BTreeMap<Arc<str>, Held>) -> DeltaDiscoveryRequest
 
 fn take(kind: Kind, wanted: &mut BTreeMap<Arc<str>, Held>, message: WireResource, received: &mut Received) {
     // What was unsubscribed meanwhile is of no interest.
-    let Some((name, held)) = wanted.get_key_value(message.name.as_str()).map(|(name, _)| name.clone()).and_then(|name| {
-        let held = wanted.get_mut(&name)?;
-        Some((name, held))
-    }) else {
+    let Some((name, held)) = wanted
+        .get_key_value(message.name.as_str())
+        .map(|(name, _)| name.clone())
+        .and_then(|name| {
+            let held = wanted.get_mut(&name)?;
+            Some((name, held))
+        })
+    else {
         return;
     };
     let bytes = message.resource.map(|any| any.value).unwrap_or_default();
@@ -150,11 +183,21 @@ fn take(kind: Kind, wanted: &mut BTreeMap<Arc<str>, Held>, message: WireResource
         }),
         Ok(resource) => {
             let version: Arc<str> = message.version.into();
-            *held = Held { version: Some(version.clone()), answered: true };
+            *held = Held {
+                version: Some(version.clone()),
+                answered: true,
+            };
             let name = ResourceName { kind, name };
-            received.updates.push(Update::Changed(name, Box::new(resource), Encoded { version, bytes }));
+            received.updates.push(Update::Changed(
+                name,
+                Box::new(resource),
+                Encoded { version, bytes },
+            ));
         }
-        Err(error) => received.rejected.push(Rejected { name: name.to_string(), problem: error.to_string() }),
+        Err(error) => received.rejected.push(Rejected {
+            name: name.to_string(),
+            problem: error.to_string(),
+        }),
     }
 }
 
@@ -162,8 +205,20 @@ fn reply(type_url: String, nonce: String, rejected: &[Rejected]) -> DeltaDiscove
     /// google.rpc.Code.INVALID_ARGUMENT
     const INVALID_ARGUMENT: i32 = 3;
     let error_detail = (!rejected.is_empty()).then(|| {
-        let problems: Vec<_> = rejected.iter().take(20).map(|r| format!("{}: {}", r.name, r.problem)).collect();
-        Status { code: INVALID_ARGUMENT, message: problems.join("; ") }
+        let problems: Vec<_> = rejected
+            .iter()
+            .take(20)
+            .map(|r| format!("{}: {}", r.name, r.problem))
+            .collect();
+        Status {
+            code: INVALID_ARGUMENT,
+            message: problems.join("; "),
+        }
     });
-    DeltaDiscoveryRequest { type_url, response_nonce: nonce, error_detail, ..DeltaDiscoveryRequest::default() }
+    DeltaDiscoveryRequest {
+        type_url,
+        response_nonce: nonce,
+        error_detail,
+        ..DeltaDiscoveryRequest::default()
+    }
 }

@@ -21,7 +21,10 @@ fn name(index: u8) -> ResourceName {
 fn encoded(index: u8, value: u8) -> Encoded {
     // A bad resource is one whose inside bears another name.
     let ip = [10, 0, 0, if value == BAD { 99 } else { index }].into();
-    let workload = Workload { name: value.to_string().into(), ..Workload::default() };
+    let workload = Workload {
+        name: value.to_string().into(),
+        ..Workload::default()
+    };
     Resource::Peer(Peer { ip, workload }).encode()
 }
 
@@ -99,12 +102,17 @@ impl World {
     }
 
     fn flush(&mut self) {
-        let Some(publisher) = &mut self.publisher else { return };
+        let Some(publisher) = &mut self.publisher else {
+            return;
+        };
         while let Some(response) = publisher.response() {
             self.sent += response.resources.len() + response.removed_resources.len();
             self.to_client.push_back(response);
         }
-        assert!(self.to_client.len() <= 1, "more than one response of a kind is in flight");
+        assert!(
+            self.to_client.len() <= 1,
+            "more than one response of a kind is in flight"
+        );
     }
 
     /// One request reaches the control plane.
@@ -122,7 +130,8 @@ impl World {
             self.nacks += usize::from(outcome.refused.is_some());
             for (name, version) in &outcome.resources {
                 if outcome.problem(name).is_none() {
-                    self.acked.insert(name.clone(), version.as_ref().map(ToString::to_string));
+                    self.acked
+                        .insert(name.clone(), version.as_ref().map(ToString::to_string));
                 }
             }
         }
@@ -142,7 +151,9 @@ impl World {
         for update in received.updates {
             match update {
                 Update::Changed(name, resource, _) => {
-                    let Resource::Peer(peer) = *resource else { panic!("another kind") };
+                    let Resource::Peer(peer) = *resource else {
+                        panic!("another kind")
+                    };
                     self.held.insert(name, peer.workload.name.to_string());
                 }
                 Update::Removed(name) => drop(self.held.remove(&name)),
@@ -288,11 +299,22 @@ fn a_stream_that_breaks_the_protocol_is_refused() {
         ..DeltaDiscoveryRequest::default()
     };
     let mut publisher = Publisher::new();
-    assert!(matches!(publisher.request(subscribe("x", Vec::new())), Err(StreamError::UnknownType(_))));
+    assert!(matches!(
+        publisher.request(subscribe("x", Vec::new())),
+        Err(StreamError::UnknownType(_))
+    ));
     let long = vec!["x".repeat(ResourceName::MAX_LEN + 1)];
-    assert!(matches!(publisher.request(subscribe(Kind::Peer.type_url(), long)), Err(StreamError::NameTooLong(_))));
-    let many = (0..=Publisher::MAX_SUBSCRIPTIONS).map(|index| index.to_string()).collect();
-    assert!(matches!(publisher.request(subscribe(Kind::Peer.type_url(), many)), Err(StreamError::TooMany)));
+    assert!(matches!(
+        publisher.request(subscribe(Kind::Peer.type_url(), long)),
+        Err(StreamError::NameTooLong(_))
+    ));
+    let many = (0..=Publisher::MAX_SUBSCRIPTIONS)
+        .map(|index| index.to_string())
+        .collect();
+    assert!(matches!(
+        publisher.request(subscribe(Kind::Peer.type_url(), many)),
+        Err(StreamError::TooMany)
+    ));
 }
 
 #[test]

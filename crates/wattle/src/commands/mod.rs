@@ -44,7 +44,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Supervise(arguments) => supervise::run(&arguments),
         Command::ExecIn(arguments) => exec_in::run(&arguments),
-        Command::Sample(arguments) => sample::run(arguments),
+        Command::Sample(arguments) => sample::run(&arguments),
     }
 }
 

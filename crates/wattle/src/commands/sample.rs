@@ -3,16 +3,18 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use wattle_demo::{Name, Settings, sample};
 
 /// Arguments of `wattle sample`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Name of the service, and what it is told
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    words: Vec<String>,
+    /// Name of the service
+    name: Name,
 }
 
-/// Runs the service until it is told to end.
-pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("there is no sample service `{}`", arguments.words.join(" "))
+/// Runs the service until it is told to end; its settings are in the environment.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let settings = Settings::read(arguments.name, |variable| std::env::var(variable).ok())?;
+    sample::run(settings)?;
+    Ok(ExitCode::SUCCESS)
 }

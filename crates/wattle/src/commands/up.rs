@@ -3,13 +3,13 @@
 use std::io::IsTerminal as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use wattle_api::Severity;
-use wattle_capture::Isolation;
+use wattle_capture::{Isolated, Isolation};
 use wattle_capture::leftover::{RunDirectory, sweep};
 
 use crate::cli::Shared;
@@ -57,18 +57,23 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<Exit
         "name a directory of manifests, such as examples/redis",
     )?;
     check_manifests(&directory, arguments.force)?;
-    let name = name(arguments, shared, &directory)?;
-    let assignment = |state: &Path| Assignment {
-        name: name.clone(),
-        directory: directory.clone(),
-        state: state.to_owned(),
+    let stage = Stage::make(&name(arguments, shared, &directory)?)?;
+    let assignment = Assignment {
+        name: stage.name.clone(),
+        directory,
+        state: stage.place().root().to_owned(),
         run_for: arguments.run_for,
         exit_with: arguments.exit_with.clone(),
         access_log: arguments.access_log,
         proxy_workers: Some(arguments.proxy_workers.into()),
         screen: screen(arguments.quiet, shared.output),
     };
-    isolate(&name, assignment)
+    Ok(exit_code(stage.start(&assignment)?.wait()))
+}
+
+/// The supervisor's exit code as this process's own.
+pub(super) fn exit_code(status: ExitStatus) -> ExitCode {
+    ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
 fn screen(quiet: bool, format: Format) -> ScreenMode {
@@ -83,7 +88,7 @@ fn screen(quiet: bool, format: Format) -> ScreenMode {
 }
 
 /// Says what is wrong with the manifests before anything is started.
-pub(super) fn check_manifests(directory: &Path, force: bool) -> anyhow::Result<()> {
+fn check_manifests(directory: &Path, force: bool) -> anyhow::Result<()> {
     let (mesh, diagnostics) = wattle_control::offline::load(directory);
     for diagnostic in diagnostics.iter().filter(|one| one.severity != Severity::Info) {
         eprintln!("{}: {diagnostic}", if diagnostic.severity == Severity::Error { "error" } else { "warning" });
@@ -113,26 +118,46 @@ fn name(arguments: &Arguments, shared: &Shared, directory: &Path) -> anyhow::Res
     Err(Failure::new(message, "choose one with `--name NAME`"))
 }
 
-/// Makes the state directory and runs the supervisor in namespaces of its own.
-pub(super) fn isolate(name: &str, assignment: impl Fn(&Path) -> Assignment) -> anyhow::Result<ExitCode> {
-    let base = mesh::base()?;
-    sweep(&base)?;
-    if mesh::is_alive(&base, name) {
-        return Err(Failure::new(format!("a mesh `{name}` is running already"), "choose another name with `--name NAME`"));
+/// A state directory under a name of its own, removed with all in it when dropped.
+pub(super) struct Stage {
+    /// Name of the mesh.
+    pub(super) name: String,
+    _link: Link,
+    run: RunDirectory,
+}
+
+impl Stage {
+    /// Makes it, and removes what dead runs have left.
+    pub(super) fn make(name: &str) -> anyhow::Result<Self> {
+        let base = mesh::base()?;
+        sweep(&base)?;
+        if mesh::is_alive(&base, name) {
+            let message = format!("a mesh `{name}` is running already");
+            return Err(Failure::new(message, "choose another name with `--name NAME`"));
+        }
+        let run = RunDirectory::create(&base)?;
+        if !Place::new(run.path()).fits_sockets() {
+            let message = format!("the path {} is too long for Unix sockets", run.path().display());
+            return Err(Failure::new(message, "set WATTLE_RUN_DIR to a shorter one"));
+        }
+        let link = Link::create(&base.join(name), run.path())?;
+        Ok(Self { name: name.to_owned(), _link: link, run })
     }
-    let run = RunDirectory::create(&base)?;
-    let place = Place::new(run.path());
-    if !place.fits_sockets() {
-        let message = format!("the path {} is too long for Unix sockets", place.root().display());
-        return Err(Failure::new(message, "set WATTLE_RUN_DIR to a shorter one"));
+
+    /// The layout of the state directory.
+    pub(super) fn place(&self) -> Place {
+        Place::new(self.run.path())
     }
-    let link = Link::create(&base.join(name), run.path())?;
-    let mut command = Command::new("/proc/self/exe");
-    command.arg("supervise").arg(serde_json::to_string(&assignment(run.path()))?);
-    let advice = "see what is missing with `wattle check`";
-    let status = Isolation::detect()?.run(command).advise("cannot make the namespaces of the mesh", advice)?;
-    drop((link, run));
-    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+
+    /// Starts the supervisor in namespaces of its own.
+    ///
+    /// To be called before this process has another thread: signals are held back from here on.
+    pub(super) fn start(&self, assignment: &Assignment) -> anyhow::Result<Isolated> {
+        let mut command = Command::new("/proc/self/exe");
+        command.arg("supervise").arg(serde_json::to_string(assignment)?);
+        let advice = "see what is missing with `wattle check`";
+        Isolation::detect()?.spawn(command).advise("cannot make the namespaces of the mesh", advice)
+    }
 }
 
 /// The mesh's name as a link to its state directory, for as long as it runs.

@@ -52,6 +52,7 @@ impl Child {
     pub(crate) fn adopt(child: StdChild) -> io::Result<Self> {
         let pid = Pid::from_child(&child);
         let descriptor = rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK)?;
+        #[expect(deprecated, reason = "its successor is unsafe; an OwnedFd keeps the promise that one asks for")]
         let descriptor = AsyncFd::with_interest(descriptor, Interest::READABLE)?;
         Ok(Self { child, handle: Rc::new(Handle { pid, descriptor }), ended: false })
     }

@@ -1,2 +1,6 @@
-//! Printing tables, and what a long-running command shows on a terminal.
+//! What people are shown: tables, and the golden metrics in them.
+
+pub(crate) mod golden;
+pub(crate) mod number;
+pub(crate) mod progress;
 pub(crate) mod table;

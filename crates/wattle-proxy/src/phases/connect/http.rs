@@ -25,6 +25,14 @@ pub(crate) enum Connection {
 pub(crate) type Pool = Shared<h2::Client>;
 
 impl Connection {
+    /// The same, with HTTP/1 requests travelling as such or not.
+    fn marked(self, marked: bool) -> Self {
+        match self {
+            Self::Multiplexed { client, pool, .. } => Self::Multiplexed { client, pool, marked },
+            Self::Http1(client) => Self::Http1(client),
+        }
+    }
+
     /// The pool to tell when the request's stream has ended.
     pub(crate) fn pool(&self) -> Option<Pool> {
         match self {
@@ -73,22 +81,27 @@ pub(crate) async fn http(worker: &Worker, upstream: &Upstream, wanted: Wanted) -
         }
         (Hop::Plaintext, _) => single(worker, &upstream.http1, || plain(worker, upstream)).await,
         (Hop::MutualTls, Wanted::Http1Tunnel) => over_http1(worker, upstream).await,
-        (Hop::MutualTls, Wanted::Http1) if worker.settings.http1_hop || upstream.http1_only.get() => {
+        (Hop::MutualTls, Wanted::Http1) if worker.settings.http1_hop || upstream.http1_only.get() || upstream.http2_only.get() => {
             over_http1(worker, upstream).await
         }
         (Hop::MutualTls, wanted) => {
             let offer = if wanted == Wanted::Http2 { OFFER_HTTP2 } else { OFFER_HTTP1 };
-            multiplexed(worker, &upstream.http2, true, async || {
+            let connection = multiplexed(worker, &upstream.http2, true, async || {
                 let secured = secure::secure(worker, upstream, plain(worker, upstream).await?, offer).await?;
                 Ok(match secured.alpn {
                     Some(Alpn::Http1) => {
                         upstream.http1_only.set(true);
                         Dialled::Http1(secured.stream)
                     }
+                    Some(Alpn::Http2) => {
+                        upstream.http2_only.set(true);
+                        Dialled::Http2(secured.stream)
+                    }
                     _ => Dialled::Http2(secured.stream),
                 })
             })
-            .await
+            .await?;
+            Ok(connection.marked(!upstream.http2_only.get()))
         }
     }
 }

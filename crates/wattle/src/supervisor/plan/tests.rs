@@ -98,6 +98,7 @@ fn what_somebody_stopped_is_not_started_again() {
 
 /// Plays the plan: what stops is gone, what starts serves, one event at a time in the given order.
 fn play(mut standing: Vec<Standing>, wanted: &Desired, order: &[bool]) -> (Vec<Standing>, usize) {
+    let most = standing.len().max(wanted.replicas as usize) + 1;
     let mut fewest = usize::MAX;
     for pick_start in order.iter().cycle().take(400) {
         for action in plan(&standing, std::slice::from_ref(wanted)) {
@@ -114,7 +115,7 @@ fn play(mut standing: Vec<Standing>, wanted: &Desired, order: &[bool]) -> (Vec<S
                 }
             }
         }
-        assert!(standing.len() <= wanted.replicas.max(1) as usize + 1 + order.len(), "too many at a time");
+        assert!(standing.len() <= most, "too many at a time");
         fewest = fewest.min(standing.iter().filter(|one| one.settled && !one.stopping).count());
         let starting = standing.iter().position(|one| !one.settled && !one.stopping);
         let stopping = standing.iter().position(|one| one.stopping);

@@ -1,0 +1,187 @@
+//! The reading of a question: who, what, where to.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use wattle_compile::{Instance, Mesh};
+use wattle_identity::SpiffeId;
+use wattle_model::{RequestFacts, Workload};
+
+use super::{ExplainError, Question, Request, Source};
+
+/// A request's head, as a proxy has it before it.
+#[derive(Clone)]
+pub(super) struct Head {
+    pub(super) method: String,
+    pub(super) scheme: String,
+    pub(super) authority: String,
+    pub(super) path: String,
+    pub(super) query: Option<String>,
+    pub(super) headers: HeaderMap,
+}
+
+impl Head {
+    pub(super) fn facts(&self) -> RequestFacts<'_> {
+        RequestFacts {
+            method: &self.method,
+            scheme: &self.scheme,
+            authority: &self.authority,
+            path: &self.path,
+            query: self.query.as_deref(),
+            headers: &self.headers,
+        }
+    }
+}
+
+/// A question that makes sense.
+pub(super) struct Asked {
+    pub(super) source: Source,
+    pub(super) request: Request,
+    /// Who the source proves to be.
+    pub(super) id: Option<SpiffeId>,
+    pub(super) address: IpAddr,
+    /// Name of the Destination resource.
+    pub(super) destination: String,
+    pub(super) port: u16,
+    /// Not HTTP, as the application means it.
+    pub(super) opaque: bool,
+    pub(super) head: Head,
+}
+
+pub(super) fn read(mesh: &Mesh, question: &Question) -> Result<Asked, ExplainError> {
+    let (workload, namespace, id, address) = source(mesh, &question.from)?;
+    let (uri, port) = url(question)?;
+    let method = Method::from_bytes(question.method.as_bytes())
+        .map_err(|_| ExplainError::Method(question.method.clone()))?;
+    let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
+    let scheme = uri.scheme_str().unwrap_or("http").to_owned();
+    let head = Head {
+        method: method.to_string(),
+        scheme: if scheme == "https" {
+            scheme.clone()
+        } else {
+            "http".to_owned()
+        },
+        authority,
+        path: uri.path().to_owned(),
+        query: uri.query().map(ToOwned::to_owned),
+        headers: headers(&question.headers)?,
+    };
+    let host = uri.host().unwrap_or_default();
+    Ok(Asked {
+        source: Source {
+            workload,
+            namespace,
+            identity: id.as_ref().map(ToString::to_string),
+            address: address.map_or_else(|| "unknown".to_owned(), |address| address.to_string()),
+        },
+        request: Request {
+            method: question.method.clone(),
+            url: question.url.clone(),
+            headers: question.headers.clone(),
+        },
+        id,
+        address: address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        destination: format!("{host}:{port}"),
+        port,
+        opaque: !matches!(scheme.as_str(), "http" | "grpc" | "h2c" | "ws"),
+        head,
+    })
+}
+
+type Found = (String, String, Option<SpiffeId>, Option<IpAddr>);
+
+fn source(mesh: &Mesh, from: &str) -> Result<Found, ExplainError> {
+    if from.starts_with("spiffe://") {
+        let id: SpiffeId = from
+            .parse()
+            .map_err(|error| ExplainError::Identity(from.to_owned(), format!("{error}")))?;
+        let namespace = id.namespace().to_owned();
+        return Ok((String::new(), namespace, Some(id), None));
+    }
+    let (namespace, name) = from.split_once('/').unwrap_or(("default", from));
+    let named = mesh.workload(namespace, name).cloned();
+    // The name of a workload stands for any of its copies.
+    let copy = || {
+        let mut all = mesh.workloads();
+        all.find(|instance| *instance.workload.namespace == *namespace && *instance.workload.name == *name)
+            .cloned()
+    };
+    let instance = named
+        .or_else(copy)
+        .ok_or_else(|| unknown(mesh, namespace, name))?;
+    Ok((
+        described(&instance),
+        namespace.to_owned(),
+        identity(&instance.workload),
+        instance.address,
+    ))
+}
+
+fn unknown(mesh: &Mesh, namespace: &str, name: &str) -> ExplainError {
+    let similar = mesh.workloads().find(|instance| {
+        let other = &*instance.key.name;
+        other.starts_with(name) || name.starts_with(other) || (*instance.workload.name == *name)
+    });
+    ExplainError::Source(
+        format!("{namespace}/{name}"),
+        similar.map(|instance| described(instance)),
+    )
+}
+
+pub(super) fn described(instance: &Instance) -> String {
+    format!("{}/{}", instance.key.namespace, instance.key.name)
+}
+
+/// The SPIFFE name of a workload; none for one without a proxy.
+fn identity(workload: &Workload) -> Option<SpiffeId> {
+    let Workload {
+        trust_domain,
+        namespace,
+        service_account,
+        ..
+    } = workload;
+    if service_account.is_empty() {
+        return None;
+    }
+    format!("spiffe://{trust_domain}/ns/{namespace}/sa/{service_account}")
+        .parse()
+        .ok()
+}
+
+fn url(question: &Question) -> Result<(Uri, u16), ExplainError> {
+    let refuse = |why: &str| ExplainError::Url(question.url.clone(), why.to_owned());
+    let whole = if question.url.contains("://") {
+        question.url.clone()
+    } else {
+        format!("http://{}", question.url)
+    };
+    let uri: Uri = whole
+        .parse()
+        .map_err(|error: http::uri::InvalidUri| refuse(&error.to_string()))?;
+    if uri.host().is_none_or(str::is_empty) {
+        return Err(refuse("it names no host"));
+    }
+    let customary = match uri.scheme_str() {
+        Some("https" | "tls") => Some(443),
+        Some("tcp") => None,
+        _ => Some(80),
+    };
+    let port = question
+        .port
+        .or_else(|| uri.port_u16())
+        .or(customary)
+        .ok_or_else(|| refuse("it names no port"))?;
+    Ok((uri, port))
+}
+
+fn headers(written: &[(String, String)]) -> Result<HeaderMap, ExplainError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in written {
+        let refuse = || ExplainError::Header(format!("{name}:{value}"));
+        let name: HeaderName = name.parse().map_err(|_| refuse())?;
+        let value = HeaderValue::from_str(value).map_err(|_| refuse())?;
+        headers.try_append(name, value).map_err(|_| refuse())?;
+    }
+    Ok(headers)
+}

@@ -1,0 +1,55 @@
+//! Whether this machine can run a mesh.
+
+use wattle_capture::preflight;
+
+use super::{Finding, Group};
+
+/// Oldest kernel on which everything was tried: `pidfd` of a process by its child, and nftables redirection in namespaces.
+const OLDEST_KERNEL: (u32, u32) = (5, 4);
+
+/// Where the kernel says its version.
+const RELEASE: &str = "/proc/sys/kernel/osrelease";
+
+/// Looks at everything, most basic first.
+pub(super) fn check() -> Group {
+    let mut findings = vec![kernel(std::fs::read_to_string(RELEASE).unwrap_or_default().trim())];
+    let tried = preflight::run().into_iter().map(|check| match check.hint {
+        Some(hint) => Finding::failed(check.id, check.sentence, hint),
+        None => Finding::ok(check.id, check.sentence),
+    });
+    findings.extend(tried);
+    Group { title: "machine".to_owned(), findings }
+}
+
+fn kernel(release: &str) -> Finding {
+    let mut numbers = release.split(['.', '-']).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= OLDEST_KERNEL => {
+            Finding::ok("kernel", format!("the kernel is {release}"))
+        }
+        _ => {
+            let (major, minor) = OLDEST_KERNEL;
+            let sentence = format!("the kernel is {release}, older than {major}.{minor}");
+            Finding::failed("kernel", sentence, "use a newer kernel")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Outcome;
+    use super::*;
+
+    #[test]
+    fn kernels_are_told_apart_by_their_numbers() {
+        for (release, outcome) in [
+            ("6.12.9-amd64", Outcome::Ok),
+            ("5.4.0", Outcome::Ok),
+            ("5.10.0-32", Outcome::Ok),
+            ("4.19.0", Outcome::Failed),
+            ("what", Outcome::Failed),
+        ] {
+            assert_eq!(kernel(release).outcome, outcome, "{release}");
+        }
+    }
+}

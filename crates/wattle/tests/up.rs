@@ -1,0 +1,166 @@
+//! `wattle up` keeps what the manifests want: it restarts, replaces, stops and ends, and leaves nothing behind.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use wattle_testkit::{Mesh, Need, eventually, lacks};
+
+const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
+/// Longest wait for anything, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A Process without a proxy that prints its variable and then waits.
+fn process(name: &str, word: &str, more: &str) -> String {
+    format!(
+        "apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {{name: {name}}}\nspec:\n  \
+         command: [sh, -c, 'echo \"says $WORD\"; exec sleep 600']\n  \
+         env: [{{name: WORD, value: {word}}}]\n  terminationGracePeriodSeconds: 5\n{more}\n"
+    )
+}
+
+const BARE: &str = "  proxy: {enabled: false}";
+
+fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    files.iter().for_each(|(name, text)| write(directory.path(), name, text));
+    directory
+}
+
+fn write(directory: &Path, name: &str, text: &str) {
+    std::fs::write(directory.join(name), text).unwrap();
+}
+
+fn says(mesh: &Mesh, instance: &str, word: &str) {
+    let log = format!("default.{instance}.log");
+    eventually(&format!("{instance} says {word}"), PATIENCE, || {
+        mesh.log(&log).contains(&format!("says {word}\n")).then_some(())
+    });
+}
+
+#[test]
+fn an_application_that_dies_is_started_again_and_one_that_changes_is_replaced() {
+    if lacks(&[Need::Root]) {
+        return;
+    }
+    let manifests = directory(&[("web.yaml", &process("web", "one", BARE))]);
+    let mesh = Mesh::up(WATTLE, manifests.path());
+    let first = mesh.wait_ready("web");
+    says(&mesh, "web", "one");
+
+    mesh.tell_supervisor("/processes/default/web/kill");
+    let second = mesh.wait_for("web", "ready again", PATIENCE, |now| now.phase == "ready" && now.pid != first.pid);
+    assert_eq!(second.exit, Some(137));
+
+    write(manifests.path(), "web.yaml", &process("web", "two", BARE));
+    mesh.wait_for("web", "replaced", PATIENCE, |now| now.phase == "ready" && now.pid != second.pid);
+    says(&mesh, "web", "two");
+
+    std::fs::remove_file(manifests.path().join("web.yaml")).unwrap();
+    eventually("nothing runs", PATIENCE, || mesh.processes().is_empty().then_some(()));
+    mesh.stop();
+}
+
+#[test]
+fn a_slip_of_the_pen_stops_nothing() {
+    if lacks(&[Need::Root]) {
+        return;
+    }
+    let manifests = directory(&[("web.yaml", &process("web", "one", BARE))]);
+    let mesh = Mesh::up(WATTLE, manifests.path());
+    let first = mesh.wait_ready("web");
+    write(manifests.path(), "web.yaml", &process("web", "one", "  replicas: many"));
+    eventually("the mistake is told", PATIENCE, || {
+        let found = mesh.control("/diagnostics")?;
+        found.as_array()?.iter().any(|one| one["field"] == "spec.replicas").then_some(())
+    });
+    let checked = mesh.wattle(&["check"]);
+    assert_eq!(checked.status.code(), Some(1), "{}", String::from_utf8_lossy(&checked.stdout));
+    assert_eq!(mesh.process("web").pid, first.pid);
+    mesh.stop();
+}
+
+#[test]
+fn what_was_stopped_stays_stopped_until_it_is_started() {
+    if lacks(&[Need::Root]) {
+        return;
+    }
+    let manifests = directory(&[("web.yaml", &process("web", "one", BARE))]);
+    let mesh = Mesh::up(WATTLE, manifests.path());
+    let first = mesh.wait_ready("web");
+    mesh.tell_supervisor("/processes/default/web/stop");
+    mesh.wait_for("web", "stopped", PATIENCE, |now| now.phase == "stopped" && now.pid.is_none());
+    mesh.tell_supervisor("/processes/default/web/start");
+    mesh.wait_for("web", "ready again", PATIENCE, |now| now.phase == "ready" && now.pid != first.pid);
+    mesh.stop();
+}
+
+#[test]
+fn several_copies_roll_and_take_the_place_of_the_old_ones() {
+    if lacks(&[Need::Root]) {
+        return;
+    }
+    let two = format!("{BARE}\n  replicas: 2");
+    let manifests = directory(&[("web.yaml", &process("web", "one", &two))]);
+    let mesh = Mesh::up(WATTLE, manifests.path());
+    let old = [mesh.wait_ready("web-0").pid, mesh.wait_ready("web-1").pid];
+    write(manifests.path(), "web.yaml", &process("web", "two", &two));
+    eventually("two new copies run", PATIENCE, || {
+        let all = mesh.processes();
+        // One more than wanted at most, and never fewer that are ready.
+        assert!(all.len() <= 3, "{all:?}");
+        assert!(all.iter().filter(|one| one.phase == "ready").count() >= 2, "{all:?}");
+        (all.len() == 2 && all.iter().all(|one| !old.contains(&one.pid))).then_some(())
+    });
+    mesh.stop();
+}
+
+#[test]
+fn a_process_waits_for_those_it_depends_on_and_sees_nothing_of_the_meshs_keys() {
+    if lacks(&[Need::Root]) {
+        return;
+    }
+    let base = "  dependsOn: [migration]\n  proxy: {enabled: false}\n  readiness: {exec: {command: [sh, -c, 'exit 0']}}";
+    let migration = "apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {name: migration}\nspec:\n  \
+         command: [sh, -c, 'cat $WATTLE_RUN_DIR/*/control/* $WATTLE_RUN_DIR/*/proxies/*/* $WATTLE_DATA/nothing; ls -A $WATTLE_RUN_DIR/*/control; echo done']\n  \
+         restartPolicy: Never\n";
+    let manifests = directory(&[("web.yaml", &process("web", "one", base)), ("migration.yaml", migration)]);
+    let mesh = Mesh::up(WATTLE, manifests.path());
+    assert_eq!(mesh.wait_exit("migration", PATIENCE), 0);
+    mesh.wait_ready("web");
+    let log = mesh.log("default.migration.log");
+    assert!(log.contains("done\n") && !log.contains("BEGIN") && !log.contains("redb"), "{log}");
+    assert!(mesh.state().join("control/roots.pem").exists());
+    mesh.stop();
+}
+
+#[test]
+fn a_mesh_ends_with_the_exit_code_of_the_process_it_is_told_to_end_with() {
+    if lacks(&[Need::Root]) {
+        return;
+    }
+    let job = "apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {name: job}\nspec: \
+         {command: [sh, -c, 'exit 7'], restartPolicy: Never, proxy: {enabled: false}}\n";
+    let manifests = directory(&[("job.yaml", job), ("web.yaml", &process("web", "one", BARE))]);
+    let runtime = tempfile::Builder::new().prefix("wt").tempdir_in("/tmp").unwrap();
+    let mut command = Command::new(WATTLE);
+    command.args(["up", "--exit-with", "job", "-o", "json"]).arg(manifests.path());
+    let output = command.env("WATTLE_RUN_DIR", runtime.path().join("run")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(7), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    for line in said.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap();
+    }
+    assert!(said.contains(r#"{"event":"finished with 7","subject":"job"}"#), "{said}");
+}
+
+#[test]
+fn manifests_with_errors_are_not_started() {
+    let manifests = directory(&[("web.yaml", &process("web", "one", "  replicas: many"))]);
+    let output = Command::new(WATTLE).arg("up").arg(manifests.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("web.yaml:9:13: Process default/web: spec.replicas:"), "{said}");
+    assert!(said.contains("\nhint: "), "{said}");
+}
