@@ -46,7 +46,7 @@ def compare(options: argparse.Namespace) -> int:
         lock.close()
     record = {"machine": machine(), "versions": said, "rounds": options.rounds, "quick": options.quick,
               "cells": cells}
-    report.write(record, Path(options.out))
+    report.write(record, Path(options.out) if options.out else None)
     return 1 if any("error" in cell for cell in cells) or not cells else 0
 
 

@@ -22,11 +22,11 @@ GOALS = {("h1-h2", "cpu_us"): "≤ 42, then ≤ 29", ("h1-h1", "cpu_us"): "≤ 6
 IN_MILLIONS = {("bulk", "rate"), ("bulk", "bytes_per_cpu_s")}
 
 
-def write(record: dict, folder: Path) -> None:
+def write(record: dict, folder: Path | None) -> None:
     """Prints the table; with a folder, keeps page and numbers there as well."""
     text = page(record)
     print(text)
-    if folder != Path(""):
+    if folder:
         (folder / "RESULTS.md").write_text(text + "\n")
         (folder / "results.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 

@@ -1,6 +1,8 @@
 """What is measured: a scenario is one kind of work on one kind of hop."""
 from dataclasses import dataclass
 
+from .world import Failed
+
 # Ports of the server; the Wattle adapter declares them with these protocols.
 HTTP1, HTTP2, GRPC, TCP = 8080, 8081, 8082, 8090
 
@@ -42,5 +44,5 @@ def chosen(names: str) -> list[Scenario]:
     wanted = [name for name in names.split(",") if name] or list(known)
     unknown = [name for name in wanted if name not in known]
     if unknown:
-        raise SystemExit(f"bench: no scenario {unknown[0]}; there are: {', '.join(known)}")
+        raise Failed(f"no scenario {unknown[0]}; there are: {', '.join(known)}")
     return [known[name] for name in wanted]

@@ -174,5 +174,5 @@ def own_lock() -> socket.socket:
     try:
         lock.bind("\0wattle-bench")
     except OSError:
-        raise SystemExit("bench: another run is under way") from None
+        raise Failed("another run is under way") from None
     return lock

@@ -2,7 +2,7 @@
 //!
 //! Owns the composition and what only a control plane does: who may subscribe to what, which proxy acknowledged which
 //! version, virtual addresses, join tokens, the authority's keys at rest. Everything that proxies hear of is decided
-//! in one place, [`hub`](mod@hub), a state machine without I/O on a thread of its own.
+//! in one place, the module `hub`, a state machine without I/O on a thread of its own.
 //!
 //! Refuses to know: the proxy, how traffic is carried, what an object looks like on the page of its author.
 //!

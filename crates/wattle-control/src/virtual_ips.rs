@@ -28,60 +28,64 @@ impl VirtualIps {
         &self.assigned
     }
 
-    /// Gives addresses to the Services of `mesh` that need one and takes back those of Services that are gone; says
-    /// whether anything changed.
+    /// Gives addresses to the Services of `mesh` that need one; says whether anything changed.
     pub(crate) fn serve(&mut self, mesh: &mut Mesh) -> bool {
-        let mut changed = self.release(mesh);
+        let mut changed = false;
         let needing = mesh.without_virtual_ip();
         if needing.is_empty() {
             return changed;
         }
-        let mut taken: BTreeSet<Ipv4Addr> = self.assigned.values().copied().collect();
-        taken.extend(mesh.services().filter_map(|(_, address, _)| match address {
-            Some(IpAddr::V4(address)) => Some(address),
-            _ => None,
-        }));
+        let in_use: BTreeSet<IpAddr> = mesh.services().filter_map(|(_, address, _)| address).collect();
+        let mut taken: BTreeSet<IpAddr> = self.assigned.values().copied().map(IpAddr::V4).collect();
+        taken.extend(&in_use);
         for name in needing {
             let address = match self.assigned.get(&name) {
-                Some(address) => Some(*address),
-                None => free(&name, &taken),
+                // Somebody may have written it down for another Service meanwhile.
+                Some(address) if !in_use.contains(&IpAddr::V4(*address)) => Some(*address),
+                _ => free(&name, &taken),
             };
             let Some(address) = address else {
                 tracing::error!(service = %format!("{}/{}", name.0, name.1), "no virtual address is left in 10.96.0.0/16");
                 continue;
             };
-            taken.insert(address);
+            taken.insert(IpAddr::V4(address));
             mesh.assign_virtual_ip(&name.0, &name.1, Some(IpAddr::V4(address)));
-            changed |= self.assigned.insert(name, address).is_none();
+            changed |= self.assigned.insert(name, address) != Some(address);
         }
         changed
     }
 
-    fn release(&mut self, mesh: &mut Mesh) -> bool {
+    /// Takes back the address of a Service that is gone.
+    pub(crate) fn release(&mut self, name: &Name, mesh: &mut Mesh) -> bool {
+        mesh.assign_virtual_ip(&name.0, &name.1, None);
+        self.assigned.remove(name).is_some()
+    }
+
+    /// Takes back the addresses of all Services that are gone.
+    pub(crate) fn sweep(&mut self, mesh: &mut Mesh) -> bool {
         let services: BTreeSet<Name> = mesh.services().map(|(name, _, _)| name).collect();
         let gone: Vec<Name> = self
             .assigned
             .keys()
-            .filter(|name| !services.contains(name))
+            .filter(|name| !services.contains(*name))
             .cloned()
             .collect();
         for name in &gone {
-            self.assigned.remove(name);
-            mesh.assign_virtual_ip(&name.0, &name.1, None);
+            self.release(name, mesh);
         }
         !gone.is_empty()
     }
 }
 
 /// The first free address from the one that the name leads to.
-fn free(name: &Name, taken: &BTreeSet<Ipv4Addr>) -> Option<Ipv4Addr> {
+fn free(name: &Name, taken: &BTreeSet<IpAddr>) -> Option<Ipv4Addr> {
     let start = hash(name) % SIZE;
     let hosts = (0..SIZE)
         .map(|step| (start + step) % SIZE)
         .filter(|host| *host != 0 && *host != SIZE - 1);
     hosts
         .map(|host| Ipv4Addr::from(RANGE + host))
-        .find(|address| !taken.contains(address))
+        .find(|address| !taken.contains(&IpAddr::V4(*address)))
 }
 
 /// FNV-1a, 32 bit.
@@ -135,10 +139,11 @@ mod tests {
         ips.serve(&mut first);
         let mut restarted = mesh(&[("a", "")]);
         let mut restored = VirtualIps::restored(ips.assigned().clone());
-        assert!(restored.serve(&mut restarted), "b is gone");
+        assert!(!restored.serve(&mut restarted), "a has the address it had");
+        assert!(restored.sweep(&mut restarted), "b is gone");
         assert_eq!(address(&restarted, "a"), address(&first, "a"));
         assert_eq!(restored.assigned().len(), 1);
-        assert!(!restored.serve(&mut restarted));
+        assert!(!restored.sweep(&mut restarted));
     }
 
     #[test]
@@ -155,5 +160,12 @@ mod tests {
         assert_eq!(address(&contested, "b").unwrap().to_string(), own);
         assert_ne!(address(&contested, "a").unwrap().to_string(), own);
         assert_eq!(address(&contested, "c"), None);
+        let mut later = mesh(&[("a", ""), ("b", &format!("clusterIP: {own},"))]);
+        VirtualIps::restored(BTreeMap::from([(
+            ("default".into(), "a".into()),
+            own.parse().unwrap(),
+        )]))
+        .serve(&mut later);
+        assert_ne!(address(&later, "a").unwrap().to_string(), own);
     }
 }

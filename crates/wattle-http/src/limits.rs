@@ -25,9 +25,10 @@ pub struct Limits {
     pub half_close: bool,
     /// Concurrent HTTP/2 streams a peer may open, default 1024 (RFC 9113 §6.5.2).
     pub max_streams: u32,
-    /// HTTP/2 receive window of one stream in bytes, default 1 MiB.
+    /// HTTP/2 receive window of one stream in bytes, default 256 KiB: the most that a stalled reader holds.
     pub stream_window: u32,
-    /// HTTP/2 receive window of the connection in bytes, default 4 MiB; more than one stream's, or a stalled stream stalls all.
+    /// HTTP/2 receive window of the connection in bytes, default 2^31 - 1, the most there is: each stream bounds itself, and
+    /// stalled streams must not stall the others.
     pub connection_window: u32,
     /// HTTP/2 frame payload we accept in bytes, default 16 KiB (RFC 9113 §4.2).
     pub max_frame_bytes: u32,
@@ -54,8 +55,8 @@ impl Default for Limits {
             max_discard_bytes: 64 * 1024,
             half_close: false,
             max_streams: 1024,
-            stream_window: 1 << 20,
-            connection_window: 4 << 20,
+            stream_window: 256 << 10,
+            connection_window: (1 << 31) - 1,
             max_frame_bytes: 16 * 1024,
             max_pending_resets: 256,
             small_frames_bytes: 16 << 20,

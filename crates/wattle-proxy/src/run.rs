@@ -1,5 +1,6 @@
 //! A proxy process from start to end: main thread with config, certificate and admin; workers with the traffic.
 
+use std::cell::Cell;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::rc::Rc;
@@ -82,6 +83,7 @@ async fn main(settings: Arc<Settings>, hooks: Hooks) -> Result<(), StartError> {
         dump: dump.clone(),
         drain: drain.clone(),
         renew: renew.clone(),
+        draining: Cell::new(false),
         hooks,
     });
     admin::serve(&facts, settings.admin, settings.status).map_err(io_error("admin"))?;
@@ -91,6 +93,7 @@ async fn main(settings: Arc<Settings>, hooks: Hooks) -> Result<(), StartError> {
     tokio::task::spawn_local(config.run());
 
     until_asked_to_end(&drain).await;
+    facts.draining.set(true);
     tracing::info!(grace = ?settings.drain_grace, "draining");
     feed.tell_all(&News::Drain(settings.drain_grace));
     join(threads).await;

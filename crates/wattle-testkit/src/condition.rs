@@ -28,7 +28,10 @@ pub fn holds_for(what: &str, length: Duration, mut look: impl FnMut() -> bool) {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "the one place where a test waits, between two looks")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place where a test waits, between two looks"
+)]
 fn pause() {
     std::thread::sleep(PAUSE);
 }

@@ -23,7 +23,10 @@ impl Echo {
     pub fn start(spot: &Spot, port: u16, name: &str) -> io::Result<Self> {
         let listener = spot.enter(|| TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, port)))?;
         let requests = Arc::new(AtomicU64::new(0));
-        let echo = Self { address: listener.local_addr()?, requests: requests.clone() };
+        let echo = Self {
+            address: listener.local_addr()?,
+            requests: requests.clone(),
+        };
         let name = name.to_owned();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -48,9 +51,17 @@ fn converse(stream: TcpStream, name: &str, requests: &AtomicU64) -> io::Result<(
     let mut reader = BufReader::new(stream);
     while let Some(asked) = hear(&mut reader)? {
         requests.fetch_add(1, Ordering::Relaxed);
-        let body = json!({ "name": name, "method": asked.method, "target": asked.target, "headers": asked.headers });
-        let body = if asked.method == "HEAD" { String::new() } else { body.to_string() };
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Served-By: {name}\r\nContent-Length: {}\r\n\r\n", body.len());
+        let body =
+            json!({ "name": name, "method": asked.method, "target": asked.target, "headers": asked.headers });
+        let body = if asked.method == "HEAD" {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Served-By: {name}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
         writer.write_all(format!("{head}{body}").as_bytes())?;
     }
     Ok(())
@@ -72,12 +83,21 @@ fn hear(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Asked>> {
     let mut headers = Vec::new();
     loop {
         let line = line(reader)?;
-        let Some((name, value)) = line.split_once(':') else { break };
+        let Some((name, value)) = line.split_once(':') else {
+            break;
+        };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
+    let length = headers
+        .iter()
+        .find(|(name, _)| name == "content-length")
+        .and_then(|(_, value)| value.parse().ok());
     io::copy(&mut reader.by_ref().take(length.unwrap_or(0)), &mut io::sink())?;
-    Ok(Some(Asked { method, target, headers }))
+    Ok(Some(Asked {
+        method,
+        target,
+        headers,
+    }))
 }
 
 fn line(reader: &mut BufReader<TcpStream>) -> io::Result<String> {

@@ -30,11 +30,19 @@ impl Request {
     /// A GET.
     #[must_use]
     pub fn get(host: &str, target: &str) -> Self {
-        Self { host: host.to_owned(), target: target.to_owned(), ..Self::default() }
+        Self {
+            host: host.to_owned(),
+            target: target.to_owned(),
+            ..Self::default()
+        }
     }
 
     fn write(&self) -> Vec<u8> {
-        let method = if self.method.is_empty() { "GET" } else { &self.method };
+        let method = if self.method.is_empty() {
+            "GET"
+        } else {
+            &self.method
+        };
         let mut text = format!("{method} {} HTTP/1.1\r\nHost: {}\r\n", self.target, self.host);
         for (name, value) in &self.headers {
             text.push_str(&format!("{name}: {value}\r\n"));
@@ -64,7 +72,10 @@ impl Answer {
     /// The first header by this name, which is in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The body as text.
@@ -74,7 +85,8 @@ impl Answer {
     }
 
     fn says_close(&self) -> bool {
-        self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        self.header("connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 }
 
@@ -110,7 +122,10 @@ impl Conversation<UnixStream> {
 impl<S: Read + Write> Conversation<S> {
     /// On a stream that is open.
     pub fn on(stream: S) -> Self {
-        Self { stream: BufReader::new(stream), ended: false }
+        Self {
+            stream: BufReader::new(stream),
+            ended: false,
+        }
     }
 
     /// The server said that this connection takes no further request.
@@ -140,9 +155,15 @@ impl<S: Read + Write> Conversation<S> {
         loop {
             let line = self.line()?;
             if line.is_empty() {
-                return Ok(Answer { status, headers, body: Vec::new() });
+                return Ok(Answer {
+                    status,
+                    headers,
+                    body: Vec::new(),
+                });
             }
-            let (name, value) = line.split_once(':').ok_or_else(|| io::Error::other(format!("not a header: {line:?}")))?;
+            let (name, value) = line
+                .split_once(':')
+                .ok_or_else(|| io::Error::other(format!("not a header: {line:?}")))?;
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
             if headers.len() > MAX_HEADERS {
                 return Err(io::Error::other("too many headers"));
@@ -152,7 +173,10 @@ impl<S: Read + Write> Conversation<S> {
 
     fn line(&mut self) -> io::Result<String> {
         let mut line = Vec::new();
-        self.stream.by_ref().take(64 * 1024).read_until(b'\n', &mut line)?;
+        self.stream
+            .by_ref()
+            .take(64 * 1024)
+            .read_until(b'\n', &mut line)?;
         if line.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -237,6 +261,12 @@ mod tests {
         assert_eq!((last.status, last.text().as_str()), (503, "rest"));
         assert_eq!(last.header("wattle-reason"), Some("overload"));
         assert!(conversation.is_over());
-        assert!(conversation.stream.get_ref().1.starts_with(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert!(
+            conversation
+                .stream
+                .get_ref()
+                .1
+                .starts_with(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        );
     }
 }

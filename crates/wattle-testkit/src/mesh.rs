@@ -52,15 +52,27 @@ impl Mesh {
             .args(arguments)
             .arg(directory)
             .env("WATTLE_RUN_DIR", runtime.path().join("run"))
-            .env("WATTLE_LOG", std::env::var("WATTLE_LOG").unwrap_or_else(|_| "info".to_owned()))
+            .env(
+                "WATTLE_LOG",
+                std::env::var("WATTLE_LOG").unwrap_or_else(|_| "info".to_owned()),
+            )
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output)
             .spawn()
             .unwrap();
-        let mut mesh = Self { binary: binary.into(), child, runtime, supervisor: 0, stopped: false };
+        let mut mesh = Self {
+            binary: binary.into(),
+            child,
+            runtime,
+            supervisor: 0,
+            stopped: false,
+        };
         mesh.supervisor = eventually("the supervisor answers", PATIENCE, || {
-            assert!(mesh.child.try_wait().unwrap().is_none(), "`wattle up` ended at once");
+            assert!(
+                mesh.child.try_wait().unwrap().is_none(),
+                "`wattle up` ended at once"
+            );
             ends::peer_of(&mesh.state().join("supervisor.sock"))
         });
         mesh
@@ -76,7 +88,9 @@ impl Mesh {
     #[track_caller]
     pub fn wattle(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(&self.binary);
-        command.args(arguments).env("WATTLE_RUN_DIR", self.runtime.path().join("run"));
+        command
+            .args(arguments)
+            .env("WATTLE_RUN_DIR", self.runtime.path().join("run"));
         command.env("WATTLE_MESH", NAME).output().unwrap()
     }
 
@@ -102,8 +116,14 @@ impl Mesh {
     /// POSTs to the supervisor.
     #[track_caller]
     pub fn tell_supervisor(&self, path: &str) {
-        let request = Request { method: "POST".to_owned(), ..Request::get("wattle", path) };
-        let answer = Conversation::unix(&self.state().join("supervisor.sock")).unwrap().send(&request).unwrap();
+        let request = Request {
+            method: "POST".to_owned(),
+            ..Request::get("wattle", path)
+        };
+        let answer = Conversation::unix(&self.state().join("supervisor.sock"))
+            .unwrap()
+            .send(&request)
+            .unwrap();
         assert!(answer.status < 300, "{path}: {} {}", answer.status, answer.text());
     }
 
@@ -113,7 +133,11 @@ impl Mesh {
     pub fn service(&self, name: &str) -> IpAddr {
         eventually(&format!("service {name} has an address"), PATIENCE, || {
             let services = self.control("/services")?;
-            let found = services.as_array()?.iter().find(|service| service["name"] == name)?.clone();
+            let found = services
+                .as_array()?
+                .iter()
+                .find(|service| service["name"] == name)?
+                .clone();
             found["address"].as_str()?.parse().ok()
         })
     }
@@ -141,7 +165,9 @@ impl Mesh {
     #[must_use]
     pub fn spot(&self, instance: &str) -> Spot {
         let process = self.process(instance);
-        let inner = process.pid.unwrap_or_else(|| panic!("{instance} does not run: {process:?}"));
+        let inner = process
+            .pid
+            .unwrap_or_else(|| panic!("{instance} does not run: {process:?}"));
         Spot::of(self.host_pid(inner))
     }
 
@@ -149,13 +175,21 @@ impl Mesh {
     #[track_caller]
     #[must_use]
     pub fn proxy(&self, instance: &str) -> HostProcess {
-        let inner = eventually(&format!("{instance} has a proxy"), PATIENCE, || self.process(instance).proxy_pid);
-        let found = self.host_processes().into_iter().find(|process| process.inner_pid == inner);
+        let inner = eventually(&format!("{instance} has a proxy"), PATIENCE, || {
+            self.process(instance).proxy_pid
+        });
+        let found = self
+            .host_processes()
+            .into_iter()
+            .find(|process| process.inner_pid == inner);
         found.expect("a process that the supervisor names")
     }
 
     fn host_pid(&self, inner: u32) -> u32 {
-        let found = self.host_processes().into_iter().find(|process| process.inner_pid == inner);
+        let found = self
+            .host_processes()
+            .into_iter()
+            .find(|process| process.inner_pid == inner);
         found.expect("a process that the supervisor names").pid
     }
 
@@ -173,6 +207,9 @@ impl Mesh {
 }
 
 fn get(socket: &Path, path: &str) -> Option<Value> {
-    let answer = Conversation::unix(socket).ok()?.send(&Request::get("wattle", path)).ok()?;
+    let answer = Conversation::unix(socket)
+        .ok()?
+        .send(&Request::get("wattle", path))
+        .ok()?;
     (answer.status == 200).then(|| serde_json::from_slice(&answer.body).ok())?
 }

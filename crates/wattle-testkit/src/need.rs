@@ -24,7 +24,9 @@ pub enum Need {
 /// Whether something is missing, after saying what; panics instead where nothing may be skipped.
 #[must_use]
 pub fn lacks(needs: &[Need]) -> bool {
-    let Some(missing) = needs.iter().find(|need| !need.is_met()) else { return false };
+    let Some(missing) = needs.iter().find(|need| !need.is_met()) else {
+        return false;
+    };
     let sentence = format!("skipped: needs {}", missing.text());
     assert!(std::env::var(STRICT).as_deref() != Ok("1"), "{sentence}");
     eprintln!("{sentence}");
@@ -39,7 +41,9 @@ impl Need {
             Self::Postgres => postgres().is_some(),
             Self::Python(module) => {
                 let python = std::env::var_os("WATTLE_PYTHON").unwrap_or_else(|| "python3".into());
-                let found = Command::new(python).args(["-c", &format!("import {module}")]).output();
+                let found = Command::new(python)
+                    .args(["-c", &format!("import {module}")])
+                    .output();
                 found.is_ok_and(|output| output.status.success())
             }
         }
@@ -60,10 +64,15 @@ impl Need {
 pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let places = std::env::split_paths(&path).chain(MORE_PLACES.iter().map(PathBuf::from));
-    places.map(|place| place.join(name)).find(|candidate| candidate.is_file())
+    places
+        .map(|place| place.join(name))
+        .find(|candidate| candidate.is_file())
 }
 
 fn postgres() -> Option<PathBuf> {
     let versions = std::fs::read_dir(Path::new("/usr/lib/postgresql")).ok()?;
-    versions.flatten().map(|version| version.path().join("bin/postgres")).find(|candidate| candidate.is_file())
+    versions
+        .flatten()
+        .map(|version| version.path().join("bin/postgres"))
+        .find(|candidate| candidate.is_file())
 }

@@ -23,7 +23,12 @@ impl HostProcess {
 
     /// Ends it at once.
     pub fn kill(&self) {
-        let Some(pid) = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw) else { return };
+        let Some(pid) = i32::try_from(self.pid)
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+        else {
+            return;
+        };
         // It may have ended by itself.
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
@@ -32,10 +37,18 @@ impl HostProcess {
 /// All processes in the pid namespace of `pid`, itself included.
 #[must_use]
 pub fn processes_beside(pid: u32) -> Vec<HostProcess> {
-    let Some(namespace) = pid_namespace(pid) else { return Vec::new() };
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    pids.filter(|pid| pid_namespace(*pid).as_ref() == Some(&namespace)).filter_map(look).collect()
+    let Some(namespace) = pid_namespace(pid) else {
+        return Vec::new();
+    };
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pids = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| pid_namespace(*pid).as_ref() == Some(&namespace))
+        .filter_map(look)
+        .collect()
 }
 
 fn pid_namespace(pid: u32) -> Option<PathBuf> {
@@ -47,6 +60,12 @@ fn look(pid: u32) -> Option<HostProcess> {
     let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
     let inner_pid = ids.split_whitespace().last()?.parse().ok()?;
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let words = line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
-    Some(HostProcess { pid, inner_pid, words: words.collect() })
+    let words = line
+        .split(|byte| *byte == 0)
+        .map(|word| String::from_utf8_lossy(word).into_owned());
+    Some(HostProcess {
+        pid,
+        inner_pid,
+        words: words.collect(),
+    })
 }

@@ -25,10 +25,13 @@ impl Spot {
         let namespace = File::open(format!("/proc/{}/ns/net", self.pid)).expect("the process runs");
         std::thread::scope(|scope| {
             let visit = scope.spawn(move || {
-                move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may enter");
+                move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+                    .expect("root may enter");
                 work()
             });
-            visit.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            visit
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
 
@@ -36,13 +39,23 @@ impl Spot {
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["--target", &self.pid.to_string(), "--net", "--mount", "--", program]);
+        command.args([
+            "--target",
+            &self.pid.to_string(),
+            "--net",
+            "--mount",
+            "--",
+            program,
+        ]);
         command
     }
 
     /// Runs a shell script there.
     #[track_caller]
     pub fn shell(&self, script: &str) -> Output {
-        self.command("sh").args(["-c", script]).output().expect("nsenter can be run")
+        self.command("sh")
+            .args(["-c", script])
+            .output()
+            .expect("nsenter can be run")
     }
 }

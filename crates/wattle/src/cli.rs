@@ -24,13 +24,27 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Shared {
     /// How the result is written
-    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
     pub(crate) output: Format,
     /// Which running mesh is meant; default: the only one that runs
     #[arg(long, global = true, env = "WATTLE_MESH", value_name = "NAME")]
     pub(crate) mesh: Option<String>,
     /// How log lines on standard error are written; their level is in WATTLE_LOG
-    #[arg(long, global = true, value_enum, default_value_t, env = "WATTLE_LOG_FORMAT", value_name = "FORMAT")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "WATTLE_LOG_FORMAT",
+        value_name = "FORMAT"
+    )]
     pub(crate) log_format: LogFormat,
 }
 
@@ -86,26 +100,54 @@ mod tests {
 
     #[test]
     fn the_output_format_may_stand_before_or_after_the_command() {
-        assert_eq!(parse("wattle -o json version").unwrap().shared.output, Format::Json);
-        assert_eq!(parse("wattle version -o json").unwrap().shared.output, Format::Json);
+        assert_eq!(
+            parse("wattle -o json version").unwrap().shared.output,
+            Format::Json
+        );
+        assert_eq!(
+            parse("wattle version -o json").unwrap().shared.output,
+            Format::Json
+        );
         assert_eq!(parse("wattle version").unwrap().shared.output, Format::Text);
     }
 
     #[test]
     fn the_inner_commands_are_hidden_and_the_others_are_not() {
         let help = Cli::command().render_help().to_string();
-        for shown in ["demo", "up", "stat", "explain", "get", "check", "control", "proxy", "version", "completions"] {
-            assert!(help.contains(&format!("\n  {shown}")), "{shown} is missing in\n{help}");
+        for shown in [
+            "demo",
+            "up",
+            "stat",
+            "explain",
+            "get",
+            "check",
+            "control",
+            "proxy",
+            "version",
+            "completions",
+        ] {
+            assert!(
+                help.contains(&format!("\n  {shown}")),
+                "{shown} is missing in\n{help}"
+            );
         }
         for hidden in ["supervise", "exec-in", "sample"] {
-            assert!(!help.contains(&format!("\n  {hidden}")), "{hidden} is shown in\n{help}");
+            assert!(
+                !help.contains(&format!("\n  {hidden}")),
+                "{hidden} is shown in\n{help}"
+            );
         }
         assert!(help.contains(EXIT_CODES));
     }
 
     #[test]
     fn wrong_usage_ends_with_2() {
-        for line in ["wattle", "wattle up", "wattle nonsense", "wattle stat --interval x"] {
+        for line in [
+            "wattle",
+            "wattle up",
+            "wattle nonsense",
+            "wattle stat --interval x",
+        ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
     }

@@ -24,8 +24,13 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// A failure that nothing else caused.
-    pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
-        Self { message: message.into(), hint: hint.into(), source: None }.into()
+    pub(crate) fn error(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+        Self {
+            message: message.into(),
+            hint: hint.into(),
+            source: None,
+        }
+        .into()
     }
 }
 
@@ -50,7 +55,12 @@ pub(crate) trait Advise<T> {
 impl<T, E: Into<anyhow::Error>> Advise<T> for Result<T, E> {
     fn advise(self, message: impl Into<String>, hint: impl Into<String>) -> anyhow::Result<T> {
         self.map_err(|error| {
-            Failure { message: message.into(), hint: hint.into(), source: Some(error.into()) }.into()
+            Failure {
+                message: message.into(),
+                hint: hint.into(),
+                source: Some(error.into()),
+            }
+            .into()
         })
     }
 }
@@ -69,7 +79,10 @@ pub(crate) fn causes(error: &anyhow::Error) -> Vec<String> {
 }
 
 fn hint(error: &anyhow::Error) -> Option<&str> {
-    error.chain().find_map(|cause| cause.downcast_ref::<Failure>()).map(|failure| failure.hint.as_str())
+    error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Failure>())
+        .map(|failure| failure.hint.as_str())
 }
 
 /// The text for people.
@@ -85,7 +98,10 @@ fn text(error: &anyhow::Error) -> String {
 pub(crate) fn report(error: &anyhow::Error, format: Format) -> ExitCode {
     match format {
         Format::Text => eprint!("{}", text(error)),
-        Format::Json => eprintln!("{}", json!({ "error": { "causes": causes(error), "hint": hint(error) } })),
+        Format::Json => eprintln!(
+            "{}",
+            json!({ "error": { "causes": causes(error), "hint": hint(error) } })
+        ),
     }
     ExitCode::from(FAILED)
 }
@@ -97,7 +113,9 @@ mod tests {
     fn example() -> anyhow::Error {
         let cause: Result<(), _> = Err(std::io::Error::from(std::io::ErrorKind::NotFound));
         let error = cause.advise("cannot reach the mesh `shop`", "start it with `wattle up DIR`");
-        error.map_err(|error| error.context("cannot list processes")).expect_err("made as a failure")
+        error
+            .map_err(|error| error.context("cannot list processes"))
+            .expect_err("made as a failure")
     }
 
     #[test]

@@ -29,19 +29,31 @@ pub(crate) fn start(format: LogFormat, default_level: &str) -> Option<SetLevel> 
         EnvFilter::new(default_level)
     });
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_filter_reloading();
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_filter_reloading();
     let handle = builder.reload_handle();
     let started = match format {
-        LogFormat::Text => builder.with_ansi(colour).try_init().map_err(|error| error.to_string()),
+        LogFormat::Text => builder
+            .with_ansi(colour)
+            .try_init()
+            .map_err(|error| error.to_string()),
         LogFormat::Json => {
             let builder = tracing_subscriber::fmt().json().with_writer(std::io::stderr);
-            let builder = builder.with_env_filter(EnvFilter::new(&wanted)).with_filter_reloading();
+            let builder = builder
+                .with_env_filter(EnvFilter::new(&wanted))
+                .with_filter_reloading();
             let handle = builder.reload_handle();
             let started = builder.try_init().map_err(|error| error.to_string());
-            return finish(started, move |filter| handle.reload(filter).map_err(|error| error.to_string()));
+            return finish(started, move |filter| {
+                handle.reload(filter).map_err(|error| error.to_string())
+            });
         }
     };
-    finish(started, move |filter| handle.reload(filter).map_err(|error| error.to_string()))
+    finish(started, move |filter| {
+        handle.reload(filter).map_err(|error| error.to_string())
+    })
 }
 
 fn finish(

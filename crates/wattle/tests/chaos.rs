@@ -58,11 +58,12 @@ spec:
   rules: [{from: [{source: {principals: [cluster.local/ns/default/sa/load]}}]}]
 ";
 
-fn version(name: &str) -> String {
+/// A version of the server; another `build` of it replaces the copies that run.
+fn version(name: &str, replicas: usize, build: u32) -> String {
     format!(
         "apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {{name: web-{name}, labels: {{app: web, version: {name}}}}}\n\
-         spec:\n  command: [sh, server.sh]\n  env: [{{name: VERSION, value: {name}}}]\n  serviceAccountName: web\n\
-         \x20 ports: [{{name: http, port: 8080, appProtocol: http}}]\n\
+         spec:\n  command: [sh, server.sh]\n  env: [{{name: VERSION, value: {name}}}, {{name: BUILD, value: '{build}'}}]\n\
+         \x20 replicas: {replicas}\n  serviceAccountName: web\n  ports: [{{name: http, port: 8080, appProtocol: http}}]\n\
          \x20 readiness: {{httpGet: {{path: /, port: 8080}}, periodSeconds: 1, failureThreshold: 60}}\n"
     )
 }
@@ -91,7 +92,7 @@ fn start(load: bool) -> (Manifests, Mesh, SocketAddr) {
     let manifests = Manifests::new(&[
         ("server.sh", include_str!("support/server.sh")),
         ("mesh.yaml", MESH),
-        ("v1.yaml", &version("v1")),
+        ("v1.yaml", &version("v1", 1, 0)),
         ("route.yaml", &route(0, 1, 0)),
     ]);
     let mesh = Mesh::up(WATTLE, manifests.path());
@@ -99,7 +100,10 @@ fn start(load: bool) -> (Manifests, Mesh, SocketAddr) {
     mesh.wait_ready("load");
     let address = SocketAddr::new(mesh.service("web"), 80);
     eventually("a first answer", PATIENCE, || {
-        let answer = mesh.spot("load").enter(|| ask(address, &Request::get("web", "/"))).ok();
+        let answer = mesh
+            .spot("load")
+            .enter(|| ask(address, &Request::get("web", "/")))
+            .ok();
         answer.filter(|answer| answer.status == 200 && (load || answer.text() == "v1 0\n"))
     });
     (manifests, mesh, address)
@@ -119,15 +123,16 @@ fn not_one_of_a_hundred_thousand_requests_fails_whatever_happens_around_them() {
             18 => renew(&mesh, "load"),
             20 => renew(&mesh, "web-v1"),
             25 => {
-                manifests.write("v2.yaml", &version("v2"));
-                mesh.wait_ready("web-v2");
+                manifests.write("v2.yaml", &version("v2", 2, 0));
+                let _ = ["web-v2-0", "web-v2-1"].map(|copy| mesh.wait_ready(copy));
             }
             42 => {
                 manifests.remove("v1.yaml");
                 eventually("v1 is gone", PATIENCE, || {
-                    mesh.processes().iter().all(|process| process.instance != "web-v1").then_some(())
+                    copies(&mesh, "web-v1").is_empty().then_some(())
                 });
             }
+            46 => roll(&manifests, &mesh),
             _ => {}
         }
         // From the 28th edit on the second version takes over, and has everything by the 40th.
@@ -142,7 +147,11 @@ fn not_one_of_a_hundred_thousand_requests_fails_whatever_happens_around_them() {
     }
     load.pass(BETWEEN);
     let answers = load.answers();
-    assert_eq!(answers.keys().filter(|text| text.starts_with("v2")).count() as u32, EDITS - 27, "{answers:?}");
+    assert_eq!(
+        answers.keys().filter(|text| text.starts_with("v2")).count() as u32,
+        EDITS - 27,
+        "{answers:?}"
+    );
     let sent = load.finish();
     assert!(sent >= 100_000, "only {sent} requests");
     eprintln!("{sent} requests, none failed");
@@ -171,19 +180,45 @@ fn a_proxy_serves_from_its_saved_state_while_there_is_no_control_plane() {
         let _ = load.finish();
     }
     drop(keep_down);
-    eventually("the control plane is back and all proxies with it", PATIENCE, || {
-        let status = mesh.control("/status")?;
-        let proxies = status["proxies"].as_array()?;
-        (proxies.len() == 2 && proxies.iter().all(|proxy| proxy["synced"] == true)).then_some(())
-    });
+    eventually(
+        "the control plane is back and all proxies with it",
+        PATIENCE,
+        || {
+            let status = mesh.control("/status")?;
+            let proxies = status["proxies"].as_array()?;
+            (proxies.len() == 2 && proxies.iter().all(|proxy| proxy["synced"] == true)).then_some(())
+        },
+    );
     mesh.stop();
+}
+
+/// Process ids of the copies of a process that are there, ready or not.
+fn copies(mesh: &Mesh, name: &str) -> Vec<Option<u32>> {
+    let all = mesh
+        .processes()
+        .into_iter()
+        .filter(|process| process.instance.starts_with(name));
+    all.map(|process| process.pid.filter(|_| process.phase == "ready"))
+        .collect()
+}
+
+/// Replaces both copies of the second version, which have all the traffic, by another build.
+fn roll(manifests: &Manifests, mesh: &Mesh) {
+    let old = copies(mesh, "web-v2");
+    manifests.write("v2.yaml", &version("v2", 2, 1));
+    eventually("both copies are replaced", PATIENCE, || {
+        let new = copies(mesh, "web-v2");
+        (new.len() == 2 && new.iter().all(|pid| pid.is_some() && !old.contains(pid))).then_some(())
+    });
 }
 
 /// Kills the control plane and waits for the next one.
 fn kill_control(mesh: &Mesh) {
     let first = mesh.role("control").unwrap();
     first.kill();
-    eventually("another control plane runs", PATIENCE, || mesh.role("control").filter(|next| next.pid != first.pid));
+    eventually("another control plane runs", PATIENCE, || {
+        mesh.role("control").filter(|next| next.pid != first.pid)
+    });
     mesh.wait_synced(2);
 }
 
@@ -195,7 +230,9 @@ fn keep_control_down(mesh: &Mesh) -> TcpListener {
         }
         mesh.bridge().enter(|| TcpListener::bind("10.244.0.1:15012")).ok()
     });
-    eventually("no control plane answers", PATIENCE, || mesh.control("/status").is_none().then_some(()));
+    eventually("no control plane answers", PATIENCE, || {
+        mesh.control("/status").is_none().then_some(())
+    });
     taken
 }
 
@@ -204,11 +241,20 @@ fn renew(mesh: &Mesh, instance: &str) {
     let spot = Spot::of(mesh.proxy(instance).pid);
     let admin = SocketAddr::from(([127, 0, 0, 1], 15000));
     let renewals = || {
-        let page = spot.enter(|| ask(admin, &Request::get("proxy", "/status"))).unwrap();
-        serde_json::from_slice::<serde_json::Value>(&page.body).unwrap()["certificate"]["renewals"].as_u64().unwrap()
+        let page = spot
+            .enter(|| ask(admin, &Request::get("proxy", "/status")))
+            .unwrap();
+        serde_json::from_slice::<serde_json::Value>(&page.body).unwrap()["certificate"]["renewals"]
+            .as_u64()
+            .unwrap()
     };
     let before = renewals();
-    let order = Request { method: "POST".to_owned(), ..Request::get("proxy", "/renew") };
+    let order = Request {
+        method: "POST".to_owned(),
+        ..Request::get("proxy", "/renew")
+    };
     assert_eq!(spot.enter(|| ask(admin, &order)).unwrap().status, 200);
-    eventually("a new certificate", PATIENCE, || (renewals() > before).then_some(()));
+    eventually("a new certificate", PATIENCE, || {
+        (renewals() > before).then_some(())
+    });
 }

@@ -17,7 +17,11 @@ const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
 const PATIENCE: Duration = Duration::from_secs(240);
 
 fn directory(example: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(example).canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../examples")
+        .join(example)
+        .canonicalize()
+        .unwrap()
 }
 
 /// Starts an example, waits for these clients and asserts that each ended well.
@@ -25,7 +29,12 @@ fn directory(example: &str) -> PathBuf {
 fn run(example: &str, clients: &[&str]) -> Mesh {
     let mesh = Mesh::up(WATTLE, &directory(example));
     for client in clients {
-        assert_eq!(mesh.wait_exit(client, PATIENCE), 0, "{client}: {}", mesh.log(&format!("default.{client}.log")));
+        assert_eq!(
+            mesh.wait_exit(client, PATIENCE),
+            0,
+            "{client}: {}",
+            mesh.log(&format!("default.{client}.log"))
+        );
     }
     mesh
 }
@@ -34,18 +43,28 @@ fn run(example: &str, clients: &[&str]) -> Mesh {
 #[track_caller]
 fn assert_secured_edge(mesh: &Mesh, destination: &str, protocol: &str) {
     let stat = mesh.wattle_json(&["stat"]);
-    let edges = stat["edges"].as_array().unwrap_or_else(|| panic!("no edges in {stat}"));
+    let edges = stat["edges"]
+        .as_array()
+        .unwrap_or_else(|| panic!("no edges in {stat}"));
     let is_it = |edge: &&Value| {
         edge["source"] == "client" && edge["destination"] == destination && edge["protocol"] == protocol
     };
     let found: Vec<_> = edges.iter().filter(is_it).collect();
-    assert!(!found.is_empty(), "no {protocol} edge from client to {destination} in {stat:#}");
+    assert!(
+        !found.is_empty(),
+        "no {protocol} edge from client to {destination} in {stat:#}"
+    );
     assert!(found.iter().all(|edge| edge["mtls"] == true), "{found:#?}");
 }
 
 #[test]
 fn redis_runs_through_the_mesh_and_an_intruder_is_cut_off() {
-    if lacks(&[Need::Root, Need::Program("redis-server"), Need::Program("redis-cli"), Need::Program("tshark")]) {
+    if lacks(&[
+        Need::Root,
+        Need::Program("redis-server"),
+        Need::Program("redis-cli"),
+        Need::Program("tshark"),
+    ]) {
         return;
     }
     let mesh = run("redis", &["client", "intruder"]);
@@ -68,24 +87,66 @@ fn redis_runs_through_the_mesh_and_an_intruder_is_cut_off() {
 
 #[test]
 fn nginx_runs_through_the_mesh_and_policy_holds() {
-    if lacks(&[Need::Root, Need::Program("nginx"), Need::Program("h2load"), Need::Program("curl"), Need::Program("tshark")]) {
+    if lacks(&[
+        Need::Root,
+        Need::Program("nginx"),
+        Need::Program("h2load"),
+        Need::Program("curl"),
+        Need::Program("tshark"),
+    ]) {
         return;
     }
     let mesh = run("nginx", &["client"]);
     assert_secured_edge(&mesh, "nginx", "http");
     let server = SocketAddr::new(mesh.service("nginx"), 80);
     let secret = "saffron-4711";
-    let request = Request { headers: vec![("X-One".to_owned(), secret.to_owned())], ..Request::get("nginx", "/headers") };
+    let request = Request {
+        headers: vec![("X-One".to_owned(), secret.to_owned())],
+        ..Request::get("nginx", "/headers")
+    };
     let wire = Wire::record(&mesh);
-    let answer = Spot::of(mesh.proxy("client").pid).enter(|| ask(server, &request)).unwrap();
-    assert_eq!((answer.status, answer.text().as_str()), (200, "saffron-4711|nginx"));
+    let answer = Spot::of(mesh.proxy("client").pid)
+        .enter(|| ask(server, &request))
+        .unwrap();
+    assert_eq!((answer.status, answer.text().trim()), (200, "saffron-4711|nginx"));
     wire.assert_secret(secret);
+    assert_no_spelling_gets_around(&mesh, server);
     mesh.stop();
+}
+
+/// nginx serves `/private/diary` under each of these spellings, so each must be denied.
+#[track_caller]
+fn assert_no_spelling_gets_around(mesh: &Mesh, server: SocketAddr) {
+    let client = Spot::of(mesh.proxy("client").pid);
+    for target in [
+        "/private/diary",
+        "/x/../private/diary",
+        "/./private/diary",
+        "//private/diary",
+        "/%70rivate/diary",
+        "/private%2fdiary",
+        "/x/%2e%2e/private/diary",
+        "http://nginx/private/diary",
+    ] {
+        let answer = client
+            .enter(|| ask(server, &Request::get("nginx", target)))
+            .unwrap();
+        assert_eq!(
+            (answer.status, answer.header("wattle-reason")),
+            (403, Some("policy_denied")),
+            "{target}"
+        );
+    }
 }
 
 #[test]
 fn postgres_runs_through_the_mesh() {
-    if lacks(&[Need::Root, Need::Postgres, Need::Program("psql"), Need::Program("pgbench")]) {
+    if lacks(&[
+        Need::Root,
+        Need::Postgres,
+        Need::Program("psql"),
+        Need::Program("pgbench"),
+    ]) {
         return;
     }
     let mesh = run("postgres", &["client"]);
@@ -138,48 +199,92 @@ impl Wire {
         let mut command = Command::new("tshark");
         command.args(["-Q", "-i", "any", "-w"]).arg(&file);
         let mut tshark = mesh.bridge().enter(|| {
-            command.stderr(Stdio::piped()).stdout(Stdio::null()).process_group(0).spawn().unwrap()
+            command
+                .stderr(Stdio::piped())
+                .stdout(Stdio::null())
+                .process_group(0)
+                .spawn()
+                .unwrap()
         });
         // A capture has begun when its file has its first block.
         eventually("tshark records", Duration::from_secs(30), || {
-            assert!(tshark.try_wait().unwrap().is_none(), "tshark: {}", stderr(&mut tshark));
+            assert!(
+                tshark.try_wait().unwrap().is_none(),
+                "tshark: {}",
+                stderr(&mut tshark)
+            );
             fs::metadata(&file).ok().filter(|found| found.len() > 0).map(drop)
         });
-        Self { tshark, file, _directory: directory }
+        Self {
+            tshark,
+            file,
+            _directory: directory,
+        }
     }
 
     /// Ends the recording; asserts that what was said is nowhere in it, but TLS 1.3 is.
     #[track_caller]
     fn assert_secret(mut self, secret: &str) {
         eventually("the conversation is recorded", Duration::from_secs(30), || {
-            self.select("tls.handshake.type == 2", "tls.handshake.extensions.supported_version").contains("0x0304").then_some(())
+            self.select(
+                "tls.handshake.type == 2",
+                "tls.handshake.extensions.supported_version",
+            )
+            .contains("0x0304")
+            .then_some(())
         });
         interrupt(&self.tshark);
         self.tshark.wait().unwrap();
-        let versions = self.select("tls.handshake.type == 2", "tls.handshake.extensions.supported_version");
-        assert!(versions.lines().all(|version| version == "0x0304"), "versions chosen by servers: {versions}");
-        assert!(self.select("tls.app_data", "frame.number").lines().count() > 1, "hardly any application data");
+        let versions = self.select(
+            "tls.handshake.type == 2",
+            "tls.handshake.extensions.supported_version",
+        );
+        assert!(
+            versions.lines().all(|version| version == "0x0304"),
+            "versions chosen by servers: {versions}"
+        );
+        assert!(
+            self.select("tls.app_data", "frame.number").lines().count() > 1,
+            "hardly any application data"
+        );
         let recorded = fs::read(&self.file).unwrap();
         assert!(recorded.len() > 1000, "{} bytes", recorded.len());
-        let found = recorded.windows(secret.len()).any(|window| window == secret.as_bytes());
+        let found = recorded
+            .windows(secret.len())
+            .any(|window| window == secret.as_bytes());
         assert!(!found, "`{secret}` passed the bridge in the clear");
     }
 
     fn select(&self, filter: &str, field: &str) -> String {
         let mut command = Command::new("tshark");
-        command.arg("-r").arg(&self.file).args(["-Y", filter, "-T", "fields", "-e", field]);
+        command
+            .arg("-r")
+            .arg(&self.file)
+            .args(["-Y", filter, "-T", "fields", "-e", field]);
         // Nothing but the ports of workloads: TLS is looked for wherever bytes look like it.
-        let output = command.args(["-o", "tcp.try_heuristic_first:TRUE"]).stderr(Stdio::null()).output().unwrap();
+        let output = command
+            .args(["-o", "tcp.try_heuristic_first:TRUE"])
+            .stderr(Stdio::null())
+            .output()
+            .unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 }
 
 fn interrupt(child: &Child) {
-    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).unwrap();
+    let pid = i32::try_from(child.id())
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+        .unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
 }
 
 fn stderr(child: &mut Child) -> String {
-    let lines = child.stderr.take().map(|pipe| BufReader::new(pipe).lines().map_while(Result::ok).collect::<Vec<_>>());
+    let lines = child.stderr.take().map(|pipe| {
+        BufReader::new(pipe)
+            .lines()
+            .map_while(Result::ok)
+            .collect::<Vec<_>>()
+    });
     lines.unwrap_or_default().join("\n")
 }

@@ -67,7 +67,10 @@ fn real_proxies_do_what_explain_says() {
     if lacks(&[Need::Root]) {
         return;
     }
-    let seed = std::env::var(SEED).ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let seed = std::env::var(SEED)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1);
     let mut dice = Dice::new(seed);
     let manifests = Manifests::new(&[("mesh.yaml", &mesh_manifest())]);
     let mesh = Mesh::up(WATTLE, manifests.path());
@@ -95,7 +98,10 @@ fn real_proxies_do_what_explain_says() {
             tally.count(&seen);
         }
     }
-    eprintln!("{} requests under {CONFIGS} configs agree: {tally:?}", CONFIGS * REQUESTS);
+    eprintln!(
+        "{} requests under {CONFIGS} configs agree: {tally:?}",
+        CONFIGS * REQUESTS
+    );
     tally.assert_varied();
     mesh.stop();
 }
@@ -126,7 +132,14 @@ impl Tally {
     }
 
     fn assert_varied(&self) {
-        let all = [self.served, self.redirected, self.denied, self.not_allowed, self.unrouted, self.no_backend];
+        let all = [
+            self.served,
+            self.redirected,
+            self.denied,
+            self.not_allowed,
+            self.unrouted,
+            self.no_backend,
+        ];
         assert!(all.iter().all(|count| *count >= 20), "{self:?}");
     }
 }
@@ -142,7 +155,12 @@ impl Client {
     fn start(mesh: &Mesh, name: &'static str) -> Self {
         mesh.wait_ready(name);
         let shop = SocketAddr::new(mesh.service("shop"), 80);
-        let client = Self { name, spot: mesh.spot(name), shop, conversation: None.into() };
+        let client = Self {
+            name,
+            spot: mesh.spot(name),
+            shop,
+            conversation: None.into(),
+        };
         // Each worker of the proxy asks for what it is sent to when it first meets it; the check of every round counts on that.
         client.send(&Request::get("shop", "/"));
         client
@@ -150,11 +168,16 @@ impl Client {
 
     fn explain(&self, mesh: &Mesh, request: &Request) -> (Outcome, Value) {
         let mut query = format!("/explain?from=default/{}&method={}", self.name, request.method);
-        query.push_str(&format!("&url={}", encoded(&format!("http://{}{}", request.host, request.target))));
+        query.push_str(&format!(
+            "&url={}",
+            encoded(&format!("http://{}{}", request.host, request.target))
+        ));
         for (name, value) in &request.headers {
             query.push_str(&format!("&header={name}:{value}"));
         }
-        let explanation = mesh.control(&query).unwrap_or_else(|| panic!("no explanation of {query}"));
+        let explanation = mesh
+            .control(&query)
+            .unwrap_or_else(|| panic!("no explanation of {query}"));
         (outcome_of(&explanation), explanation)
     }
 
@@ -162,7 +185,9 @@ impl Client {
         let shop = self.shop;
         let dial = || self.spot.enter(move || Conversation::tcp(shop)).unwrap();
         let mut conversation = self.conversation.take().unwrap_or_else(dial);
-        let answer = conversation.send(request).unwrap_or_else(|error| panic!("{request:?}: {error}"));
+        let answer = conversation
+            .send(request)
+            .unwrap_or_else(|error| panic!("{request:?}: {error}"));
         let keep = Some(conversation).filter(|conversation| !conversation.is_over());
         self.conversation.replace(keep);
         seen(request, &answer)
@@ -172,17 +197,30 @@ impl Client {
 fn seen(request: &Request, answer: &Answer) -> Outcome {
     let own = |name| answer.header(name).map(str::to_owned);
     if let Some(reason) = own("wattle-reason") {
-        return Outcome { status: Some(answer.status), reason: Some(reason), ..Outcome::default() };
+        return Outcome {
+            status: Some(answer.status),
+            reason: Some(reason),
+            ..Outcome::default()
+        };
     }
     if let Some(location) = own("location") {
-        return Outcome { status: Some(answer.status), location: Some(location), ..Outcome::default() };
+        return Outcome {
+            status: Some(answer.status),
+            location: Some(location),
+            ..Outcome::default()
+        };
     }
     assert_eq!(answer.status, 200, "{answer:?}");
     let server = match request.method.as_str() {
         "HEAD" => own("x-served-by"),
-        _ => serde_json::from_slice::<Value>(&answer.body).unwrap()["name"].as_str().map(str::to_owned),
+        _ => serde_json::from_slice::<Value>(&answer.body).unwrap()["name"]
+            .as_str()
+            .map(str::to_owned),
     };
-    Outcome { server, ..Outcome::default() }
+    Outcome {
+        server,
+        ..Outcome::default()
+    }
 }
 
 fn outcome_of(explanation: &Value) -> Outcome {
@@ -190,23 +228,47 @@ fn outcome_of(explanation: &Value) -> Outcome {
     let route = &explanation["route"];
     if route["outcome"] == "redirect" {
         let (status, location) = route["detail"].as_str().unwrap().split_once(' ').unwrap();
-        return Outcome { status: status.parse().ok(), location: Some(location.to_owned()), ..Outcome::default() };
+        return Outcome {
+            status: status.parse().ok(),
+            location: Some(location.to_owned()),
+            ..Outcome::default()
+        };
     }
     let answer = &explanation["answer"];
     if let Some(reason) = text(&answer["reason"]) {
-        let status = answer["status"].as_u64().and_then(|status| u16::try_from(status).ok());
-        return Outcome { status, reason: Some(reason), ..Outcome::default() };
+        let status = answer["status"]
+            .as_u64()
+            .and_then(|status| u16::try_from(status).ok());
+        return Outcome {
+            status,
+            reason: Some(reason),
+            ..Outcome::default()
+        };
     }
     let backends = explanation["backends"].as_array().unwrap();
-    let drawn = backends.iter().find(|backend| backend["percent"] == 100.0).unwrap_or_else(|| panic!("{explanation:#}"));
+    let drawn = backends
+        .iter()
+        .find(|backend| backend["percent"] == 100.0)
+        .unwrap_or_else(|| panic!("{explanation:#}"));
     let workloads = drawn["workloads"].as_array().unwrap();
     assert_eq!(workloads.len(), 1, "{explanation:#}");
     let server = text(&workloads[0]["workload"]).map(|name| name.trim_start_matches("default/").to_owned());
-    Outcome { server, ..Outcome::default() }
+    Outcome {
+        server,
+        ..Outcome::default()
+    }
 }
 
 /// Percent-encodes everything a query could mistake.
 fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| {
+            if plain(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
 }

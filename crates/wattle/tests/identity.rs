@@ -64,7 +64,10 @@ fn a_client_without_identity_is_refused_under_strict_and_served_under_permissive
     let knock = |address| outsider.enter(|| ask(address, &Request::get("server", "/")));
 
     let refused = knock(http).unwrap();
-    assert_eq!((refused.status, refused.header("wattle-reason")), (403, Some("mtls_required")));
+    assert_eq!(
+        (refused.status, refused.header("wattle-reason")),
+        (403, Some("mtls_required"))
+    );
     assert!(knock(raw).is_err(), "an opaque connection is cut off");
     assert_eq!(echo.requests(), 0, "nothing reached the application");
 
@@ -76,7 +79,9 @@ fn a_client_without_identity_is_refused_under_strict_and_served_under_permissive
     assert!(knock(raw).is_ok());
 
     manifests.write("mtls.yaml", &mtls("STRICT"));
-    eventually("STRICT shuts it out again", PATIENCE, || knock(http).ok().filter(|answer| answer.status == 403));
+    eventually("STRICT shuts it out again", PATIENCE, || {
+        knock(http).ok().filter(|answer| answer.status == 403)
+    });
     mesh.stop();
 }
 
@@ -92,20 +97,36 @@ fn a_forged_or_stale_client_certificate_is_turned_away_each_for_its_own_reason()
     let forger = Forger::of(&mesh);
 
     let genuine = forger.svid("client", SystemTime::now());
-    assert_eq!(forger.call(&mesh, address, &genuine), Ok(200), "a genuine certificate is let in");
+    assert_eq!(
+        forger.call(&mesh, address, &genuine),
+        Ok(200),
+        "a genuine certificate is let in"
+    );
     for (svid, reason) in [
-        (forger.foreign("elsewhere.example", "client"), "unknown_trust_domain"),
+        (
+            forger.foreign("elsewhere.example", "client"),
+            "unknown_trust_domain",
+        ),
         (forger.foreign("cluster.local", "client"), "untrusted_issuer"),
         (forger.expired("client"), "expired"),
-        (forger.svid("client", SystemTime::now() + HOUR * 20), "not_yet_valid"),
+        (
+            forger.svid("client", SystemTime::now() + HOUR * 20),
+            "not_yet_valid",
+        ),
     ] {
         let before = turned_away(&mesh, reason);
-        assert!(forger.call(&mesh, address, &svid).is_err(), "{reason}: must be turned away");
+        assert!(
+            forger.call(&mesh, address, &svid).is_err(),
+            "{reason}: must be turned away"
+        );
         eventually(&format!("the proxy counts one more {reason}"), PATIENCE, || {
             (turned_away(&mesh, reason) == before + 1).then_some(())
         });
         let log = mesh.log("default.server.proxy.log");
-        assert!(log.contains(&format!("reason=\"{reason}\"")), "{reason} in\n{log}");
+        assert!(
+            log.contains(&format!("reason=\"{reason}\"")),
+            "{reason} in\n{log}"
+        );
     }
     assert_eq!(echo.requests(), 1, "only the genuine one reached the application");
     mesh.stop();
@@ -142,19 +163,47 @@ fn a_server_that_is_not_who_the_endpoint_may_be_is_not_called() {
     let client = mesh.spot("client");
     let service = SocketAddr::new(mesh.service("server"), 80);
     let forger = Forger::of(&mesh);
-    let presented = Presented::listen(&mesh.spot("impostor"), &forger, forger.svid("server", SystemTime::now()));
+    let presented = Presented::listen(
+        &mesh.spot("impostor"),
+        &forger,
+        forger.svid("server", SystemTime::now()),
+    );
 
-    let call = || client.enter(|| ask(service, &Request::get("server", "/"))).unwrap();
-    eventually("the right name is called", PATIENCE, || (call().status == 200).then_some(()));
+    let call = || {
+        client
+            .enter(|| ask(service, &Request::get("server", "/")))
+            .unwrap()
+    };
+    eventually("the right name is called", PATIENCE, || {
+        (call().status == 200).then_some(())
+    });
     for (svid, reason, cause) in [
-        (forger.svid("impostor", SystemTime::now()), "upstream_tls_identity", "unexpected_identity"),
-        (forger.foreign("elsewhere.example", "server"), "upstream_tls_failure", "unknown_trust_domain"),
-        (forger.foreign("cluster.local", "server"), "upstream_tls_failure", "untrusted_issuer"),
+        (
+            forger.svid("impostor", SystemTime::now()),
+            "upstream_tls_identity",
+            "unexpected_identity",
+        ),
+        (
+            forger.foreign("elsewhere.example", "server"),
+            "upstream_tls_failure",
+            "unknown_trust_domain",
+        ),
+        (
+            forger.foreign("cluster.local", "server"),
+            "upstream_tls_failure",
+            "untrusted_issuer",
+        ),
         (forger.expired("server"), "upstream_tls_failure", "expired"),
     ] {
         presented.replace(&forger, &svid);
-        let answer = eventually(&format!("{cause} is refused"), PATIENCE, || Some(call()).filter(|answer| answer.status != 200));
-        assert_eq!((answer.status, answer.header("wattle-reason")), (503, Some(reason)), "{cause}");
+        let answer = eventually(&format!("{cause} is refused"), PATIENCE, || {
+            Some(call()).filter(|answer| answer.status != 200)
+        });
+        assert_eq!(
+            (answer.status, answer.header("wattle-reason")),
+            (503, Some(reason)),
+            "{cause}"
+        );
         let log = mesh.log("default.client.proxy.log");
         assert!(log.contains(&format!("cause=\"{cause}\"")), "{cause} in\n{log}");
     }
@@ -168,9 +217,15 @@ fn at(mesh: &Mesh, port: u16) -> SocketAddr {
 /// How many peers the server's proxy turned away for this reason.
 fn turned_away(mesh: &Mesh, reason: &str) -> u64 {
     let status = at(mesh, 15020);
-    let page = mesh.bridge().enter(|| ask(status, &Request::get("proxy", "/metrics"))).unwrap().text();
+    let page = mesh
+        .bridge()
+        .enter(|| ask(status, &Request::get("proxy", "/metrics")))
+        .unwrap()
+        .text();
     let wanted = format!("wattle_inbound_tls_refused_total{{reason=\"{reason}\"}} ");
-    page.lines().find_map(|line| line.strip_prefix(&wanted)?.parse().ok()).unwrap_or(0)
+    page.lines()
+        .find_map(|line| line.strip_prefix(&wanted)?.parse().ok())
+        .unwrap_or(0)
 }
 
 /// Makes certificates: with the mesh's own authority, or with one of its own.
@@ -194,27 +249,44 @@ impl Forger {
     /// Signed by the mesh's authority, and over half a minute ago.
     fn expired(&self, account: &str) -> Svid {
         let then = SystemTime::now() - Duration::from_secs(40);
-        sign(&self.genuine, "cluster.local", account, then, Duration::from_secs(10))
+        sign(
+            &self.genuine,
+            "cluster.local",
+            account,
+            then,
+            Duration::from_secs(10),
+        )
     }
 
     /// Signed by an authority that nobody in the mesh trusts.
     fn foreign(&self, trust_domain: &str, account: &str) -> Svid {
         let domain = TrustDomain::new(trust_domain).unwrap();
         let now = SystemTime::now();
-        sign(&Authority::create(&domain, now).unwrap(), trust_domain, account, now, HOUR)
+        sign(
+            &Authority::create(&domain, now).unwrap(),
+            trust_domain,
+            account,
+            now,
+            HOUR,
+        )
     }
 
     /// One request to the server's proxy from the bridge with this certificate.
     fn call(&self, mesh: &Mesh, address: SocketAddr, svid: &Svid) -> Result<u16, String> {
         let server = id("cluster.local", "server");
-        let config = TlsSettings::new(self.bundles.clone(), &[b"istio-http/1.1"]).client(svid, Expected::only(server)).unwrap();
+        let config = TlsSettings::new(self.bundles.clone(), &[b"istio-http/1.1"])
+            .client(svid, Expected::only(server))
+            .unwrap();
         let answer = mesh.bridge().enter(|| {
             let stream = TcpStream::connect(address)?;
             stream.set_read_timeout(Some(PATIENCE))?;
             let connection = rustls::ClientConnection::new(config, ServerName::from(address.ip())).unwrap();
-            wattle_testkit::Conversation::on(rustls::StreamOwned::new(connection, stream)).send(&Request::get("server", "/"))
+            wattle_testkit::Conversation::on(rustls::StreamOwned::new(connection, stream))
+                .send(&Request::get("server", "/"))
         });
-        answer.map(|answer| answer.status).map_err(|error| error.to_string())
+        answer
+            .map(|answer| answer.status)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -234,7 +306,9 @@ struct Presented(Arc<std::sync::Mutex<Arc<rustls::ServerConfig>>>);
 
 impl Presented {
     fn listen(spot: &Spot, forger: &Forger, svid: Svid) -> Self {
-        let listener = spot.enter(|| TcpListener::bind((IpAddr::from([0, 0, 0, 0]), PORT))).unwrap();
+        let listener = spot
+            .enter(|| TcpListener::bind((IpAddr::from([0, 0, 0, 0]), PORT)))
+            .unwrap();
         let shown = Arc::new(std::sync::Mutex::new(config(forger, &svid)));
         let current = shown.clone();
         std::thread::spawn(move || {
@@ -253,7 +327,9 @@ impl Presented {
 }
 
 fn config(forger: &Forger, svid: &Svid) -> Arc<rustls::ServerConfig> {
-    TlsSettings::new(forger.bundles.clone(), &[b"istio-http/1.1"]).server(svid, ClientCertificates::Optional).unwrap()
+    TlsSettings::new(forger.bundles.clone(), &[b"istio-http/1.1"])
+        .server(svid, ClientCertificates::Optional)
+        .unwrap()
 }
 
 fn answer(stream: TcpStream, config: Arc<rustls::ServerConfig>) -> std::io::Result<()> {
@@ -265,8 +341,9 @@ fn answer(stream: TcpStream, config: Arc<rustls::ServerConfig>) -> std::io::Resu
         line.clear();
     }
     // Closed after each answer, so that the next request shakes hands anew.
-    stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+    stream
+        .get_mut()
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
     stream.get_mut().conn.send_close_notify();
     stream.get_mut().flush()
 }
-

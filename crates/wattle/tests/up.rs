@@ -24,7 +24,9 @@ const BARE: &str = "  proxy: {enabled: false}";
 
 fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
-    files.iter().for_each(|(name, text)| write(directory.path(), name, text));
+    files
+        .iter()
+        .for_each(|(name, text)| write(directory.path(), name, text));
     directory
 }
 
@@ -50,15 +52,21 @@ fn an_application_that_dies_is_started_again_and_one_that_changes_is_replaced() 
     says(&mesh, "web", "one");
 
     mesh.tell_supervisor("/processes/default/web/kill");
-    let second = mesh.wait_for("web", "ready again", PATIENCE, |now| now.phase == "ready" && now.pid != first.pid);
+    let second = mesh.wait_for("web", "ready again", PATIENCE, |now| {
+        now.phase == "ready" && now.pid != first.pid
+    });
     assert_eq!(second.exit, Some(137));
 
     write(manifests.path(), "web.yaml", &process("web", "two", BARE));
-    mesh.wait_for("web", "replaced", PATIENCE, |now| now.phase == "ready" && now.pid != second.pid);
+    mesh.wait_for("web", "replaced", PATIENCE, |now| {
+        now.phase == "ready" && now.pid != second.pid
+    });
     says(&mesh, "web", "two");
 
     std::fs::remove_file(manifests.path().join("web.yaml")).unwrap();
-    eventually("nothing runs", PATIENCE, || mesh.processes().is_empty().then_some(()));
+    eventually("nothing runs", PATIENCE, || {
+        mesh.processes().is_empty().then_some(())
+    });
     mesh.stop();
 }
 
@@ -70,13 +78,26 @@ fn a_slip_of_the_pen_stops_nothing() {
     let manifests = directory(&[("web.yaml", &process("web", "one", BARE))]);
     let mesh = Mesh::up(WATTLE, manifests.path());
     let first = mesh.wait_ready("web");
-    write(manifests.path(), "web.yaml", &process("web", "one", "  replicas: many"));
+    write(
+        manifests.path(),
+        "web.yaml",
+        &process("web", "one", "  replicas: many"),
+    );
     eventually("the mistake is told", PATIENCE, || {
         let found = mesh.control("/diagnostics")?;
-        found.as_array()?.iter().any(|one| one["field"] == "spec.replicas").then_some(())
+        found
+            .as_array()?
+            .iter()
+            .any(|one| one["field"] == "spec.replicas")
+            .then_some(())
     });
     let checked = mesh.wattle(&["check"]);
-    assert_eq!(checked.status.code(), Some(1), "{}", String::from_utf8_lossy(&checked.stdout));
+    assert_eq!(
+        checked.status.code(),
+        Some(1),
+        "{}",
+        String::from_utf8_lossy(&checked.stdout)
+    );
     assert_eq!(mesh.process("web").pid, first.pid);
     mesh.stop();
 }
@@ -90,9 +111,13 @@ fn what_was_stopped_stays_stopped_until_it_is_started() {
     let mesh = Mesh::up(WATTLE, manifests.path());
     let first = mesh.wait_ready("web");
     mesh.tell_supervisor("/processes/default/web/stop");
-    mesh.wait_for("web", "stopped", PATIENCE, |now| now.phase == "stopped" && now.pid.is_none());
+    mesh.wait_for("web", "stopped", PATIENCE, |now| {
+        now.phase == "stopped" && now.pid.is_none()
+    });
     mesh.tell_supervisor("/processes/default/web/start");
-    mesh.wait_for("web", "ready again", PATIENCE, |now| now.phase == "ready" && now.pid != first.pid);
+    mesh.wait_for("web", "ready again", PATIENCE, |now| {
+        now.phase == "ready" && now.pid != first.pid
+    });
     mesh.stop();
 }
 
@@ -110,7 +135,10 @@ fn several_copies_roll_and_take_the_place_of_the_old_ones() {
         let all = mesh.processes();
         // One more than wanted at most, and never fewer that are ready.
         assert!(all.len() <= 3, "{all:?}");
-        assert!(all.iter().filter(|one| one.phase == "ready").count() >= 2, "{all:?}");
+        assert!(
+            all.iter().filter(|one| one.phase == "ready").count() >= 2,
+            "{all:?}"
+        );
         (all.len() == 2 && all.iter().all(|one| !old.contains(&one.pid))).then_some(())
     });
     mesh.stop();
@@ -125,12 +153,18 @@ fn a_process_waits_for_those_it_depends_on_and_sees_nothing_of_the_meshs_keys() 
     let migration = "apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {name: migration}\nspec:\n  \
          command: [sh, -c, 'cat $WATTLE_RUN_DIR/*/control/* $WATTLE_RUN_DIR/*/proxies/*/* $WATTLE_DATA/nothing; ls -A $WATTLE_RUN_DIR/*/control; echo done']\n  \
          restartPolicy: Never\n";
-    let manifests = directory(&[("web.yaml", &process("web", "one", base)), ("migration.yaml", migration)]);
+    let manifests = directory(&[
+        ("web.yaml", &process("web", "one", base)),
+        ("migration.yaml", migration),
+    ]);
     let mesh = Mesh::up(WATTLE, manifests.path());
     assert_eq!(mesh.wait_exit("migration", PATIENCE), 0);
     mesh.wait_ready("web");
     let log = mesh.log("default.migration.log");
-    assert!(log.contains("done\n") && !log.contains("BEGIN") && !log.contains("redb"), "{log}");
+    assert!(
+        log.contains("done\n") && !log.contains("BEGIN") && !log.contains("redb"),
+        "{log}"
+    );
     assert!(mesh.state().join("control/roots.pem").exists());
     mesh.stop();
 }
@@ -145,22 +179,42 @@ fn a_mesh_ends_with_the_exit_code_of_the_process_it_is_told_to_end_with() {
     let manifests = directory(&[("job.yaml", job), ("web.yaml", &process("web", "one", BARE))]);
     let runtime = tempfile::Builder::new().prefix("wt").tempdir_in("/tmp").unwrap();
     let mut command = Command::new(WATTLE);
-    command.args(["up", "--exit-with", "job", "-o", "json"]).arg(manifests.path());
-    let output = command.env("WATTLE_RUN_DIR", runtime.path().join("run")).output().unwrap();
+    command
+        .args(["up", "--exit-with", "job", "-o", "json"])
+        .arg(manifests.path());
+    let output = command
+        .env("WATTLE_RUN_DIR", runtime.path().join("run"))
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(7), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(7),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     for line in said.lines() {
         serde_json::from_str::<serde_json::Value>(line).unwrap();
     }
-    assert!(said.contains(r#"{"event":"finished with 7","subject":"job"}"#), "{said}");
+    assert!(
+        said.contains(r#"{"event":"finished with 7","subject":"job"}"#),
+        "{said}"
+    );
 }
 
 #[test]
 fn manifests_with_errors_are_not_started() {
     let manifests = directory(&[("web.yaml", &process("web", "one", "  replicas: many"))]);
-    let output = Command::new(WATTLE).arg("up").arg(manifests.path()).output().unwrap();
+    let output = Command::new(WATTLE)
+        .arg("up")
+        .arg(manifests.path())
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said.contains("web.yaml:9:13: Process default/web: spec.replicas:"), "{said}");
+    assert!(
+        said.contains("web.yaml:8:13: Process default/web: spec.replicas:"),
+        "{said}"
+    );
     assert!(said.contains("\nhint: "), "{said}");
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
 use super::waiting::{Line, Place, Wake};
@@ -124,6 +124,12 @@ impl<C> Shared<C> {
         }
     }
 
+    /// A handle that does not keep the pool.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakShared<C> {
+        WeakShared(Rc::downgrade(&self.state))
+    }
+
     /// Tells that a stream has ended or a connection has begun to close, so that the first in line may ask again; cheap when nobody waits.
     ///
     /// Whoever uses a connection must call this, or those in line wait until another connection opens.
@@ -153,6 +159,19 @@ impl<C> Shared<C> {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.state.borrow().line.len()
+    }
+}
+
+/// A handle to a pool that does not keep it, for what the pool's own connections hold.
+#[derive(Debug)]
+pub struct WeakShared<C>(Weak<RefCell<State<C>>>);
+
+impl<C> WeakShared<C> {
+    /// Tells that a stream is free, see [`Shared::stream_ended`]; nothing when the pool is gone.
+    pub fn stream_ended(&self) {
+        if let Some(state) = self.0.upgrade() {
+            state.borrow_mut().line.wake_one();
+        }
     }
 }
 

@@ -55,10 +55,29 @@ fn backend(
     let rule = route.rule.map(|rule| &*rule.filters);
     let all: Vec<&Filters> = rule.into_iter().chain(own).collect();
     let matched = route.rule.and_then(|rule| rule.matches.path.as_ref());
-    let head = (!route.opaque).then(|| filtered(&asked.head, &all, matched));
-    step.workloads = workloads(mesh, asked, found, head.as_ref());
+    let head = if route.opaque {
+        asked.head.clone()
+    } else {
+        filtered(&asked.head, &all, matched)
+    };
+    step.workloads = workloads(
+        mesh,
+        asked,
+        found,
+        &Carried {
+            head,
+            opaque: route.opaque,
+        },
+    );
     step.problem = problem(&step.workloads);
     step
+}
+
+/// What leaves the source's proxy.
+struct Carried {
+    head: Head,
+    /// As bytes, not as a request.
+    opaque: bool,
 }
 
 /// Why nothing can be picked.
@@ -73,7 +92,7 @@ fn problem(workloads: &[WorkloadStep]) -> Option<String> {
     Some(reason.id().to_owned())
 }
 
-fn workloads(mesh: &mut Mesh, asked: &Asked, backend: &Backend, head: Option<&Head>) -> Vec<WorkloadStep> {
+fn workloads(mesh: &mut Mesh, asked: &Asked, backend: &Backend, carried: &Carried) -> Vec<WorkloadStep> {
     let behind: Vec<(Arc<Instance>, u16)> = mesh
         .workloads_of(&backend.id)
         .into_iter()
@@ -82,7 +101,7 @@ fn workloads(mesh: &mut Mesh, asked: &Asked, backend: &Backend, head: Option<&He
     let endpoints = mesh.endpoints(&backend.id);
     let step = |(instance, port): &(Arc<Instance>, u16)| {
         let found = endpoints.as_deref().and_then(|all| endpoint_of(all, instance));
-        workload(mesh, asked, (instance, *port), found, head)
+        workload(mesh, asked, (instance, *port), found, carried)
     };
     behind.iter().map(step).collect()
 }
@@ -98,7 +117,7 @@ fn workload(
     asked: &Asked,
     (instance, port): (&Instance, u16),
     endpoint: Option<&Endpoint>,
-    head: Option<&Head>,
+    carried: &Carried,
 ) -> WorkloadStep {
     let inbound = instance
         .meshed
@@ -134,7 +153,7 @@ fn workload(
     };
     if let Some(inbound) = inbound {
         step.mode = mode_text(&inbound, port);
-        judge(&mut step, asked, &inbound, port, head);
+        judge(&mut step, asked, &inbound, port, carried);
     }
     step
 }
@@ -157,7 +176,7 @@ fn mode_text(inbound: &Inbound, port: u16) -> String {
 }
 
 /// Asks the inbound side exactly as its proxy would.
-fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, port: u16, head: Option<&Head>) {
+fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, port: u16, carried: &Carried) {
     let peer = asked.id.as_ref().filter(|_| step.mtls).map(|id| PeerFacts {
         principal: id.principal(),
         namespace: id.namespace(),
@@ -168,8 +187,6 @@ fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, port: u16, h
         peer_ip: asked.address,
         port,
     };
-    let opaque = matches!(inbound.port(port).protocol, Protocol::Tcp | Protocol::Tls);
-    let head = head.filter(|_| !opaque);
     let mut trace: Vec<Step> = Vec::new();
     if let Err(refusal) = inbound.admit(&connection, &mut trace) {
         step.allowed = false;
@@ -178,7 +195,13 @@ fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, port: u16, h
         step.trace = lines(trace);
         return;
     }
-    let facts = head.map(Head::facts);
+    // The sending proxy says on mutual TLS what it carries; plaintext is looked into where its port is not declared opaque.
+    let looked_into = match inbound.port(port).protocol {
+        _ if step.mtls => !carried.opaque,
+        Protocol::Tcp | Protocol::Tls => false,
+        _ => !asked.opaque,
+    };
+    let facts = looked_into.then(|| carried.head.facts());
     match inbound.authorize(&connection, facts.as_ref(), &mut trace) {
         AuthorizationDecision::Allowed { policy } => step.policy = policy.map(ToString::to_string),
         AuthorizationDecision::Refused { reason, policy, rule } => {

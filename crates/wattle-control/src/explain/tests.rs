@@ -200,6 +200,13 @@ fn who_has_no_identity_is_refused_where_mutual_tls_is_required() {
 }
 
 #[test]
+fn a_policy_about_requests_does_not_see_into_an_opaque_connection() {
+    // Bytes to a port of HTTP, over mutual TLS: a DENY rule that asks for a path drops the question and matches.
+    let found = ask("page", "GET", "tcp://reviews:9080").unwrap();
+    assert_eq!(found.answer.reason.as_deref(), Some("policy_denied"), "{found}");
+}
+
+#[test]
 fn opaque_connections_go_as_a_whole() {
     let found = ask("page", "GET", "tcp://store:6379").unwrap();
     assert_eq!(found.answer.text, "allowed → default/store:6379");
@@ -259,4 +266,30 @@ fn the_text_shows_answer_rule_and_verdict() {
     ] {
         assert!(text.contains(part), "no \"{part}\" in:\n{text}");
     }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_question_whatsoever_panics(
+        from in "(page|outsider|default/page|spiffe://[a-z/.]{0,20}|[a-z/]{0,6})",
+        method in "(GET|POST|[ -~]{0,5})",
+        url in "((http|tcp|https|x)://)?(reviews|store|10.96.0.1|[ -~]{0,8})(:[0-9]{0,6})?(/(secret|inner|old|[ -~]{0,12}))?",
+        headers in proptest::collection::vec(("[ -~]{0,6}", "[ -~é]{0,6}"), 0..3),
+        query in "[ -~é]{0,60}",
+    ) {
+        let _ = Question::from_query(&query);
+        let question = Question { from, method, url, headers, port: None };
+        MESH_ONCE.with_borrow_mut(|mesh| {
+            if let Ok(found) = explain(mesh, &question) {
+                let text = found.to_string();
+                assert!(text.starts_with(&found.answer.text) && !found.answer.text.is_empty());
+            }
+        });
+    }
+}
+
+thread_local! {
+    static MESH_ONCE: std::cell::RefCell<Mesh> = std::cell::RefCell::new(mesh().1);
 }

@@ -40,8 +40,12 @@ impl Hub {
                 Event::Unreadable(unreadable) => self.mesh.refuse(unreadable.key),
                 Event::Delete(key) => {
                     taken.urgent |= key.kind == Kind::WorkloadEntry;
-                    taken.services |= key.kind == Kind::Service;
                     self.mesh.delete(&key);
+                    if key.kind == Kind::Service {
+                        taken.services = true;
+                        self.virtual_ips
+                            .release(&(key.namespace, key.name), &mut self.mesh);
+                    }
                 }
                 Event::Diagnosed { file, diagnostics } => {
                     if diagnostics.is_empty() {
@@ -51,6 +55,9 @@ impl Hub {
                     }
                 }
             }
+        }
+        if complete {
+            self.virtual_ips.sweep(&mut self.mesh);
         }
         if taken.services {
             self.virtual_ips.serve(&mut self.mesh);

@@ -42,7 +42,11 @@ struct Picture {
 
 impl Keeper {
     pub(super) fn new(disk: Disk) -> Self {
-        Self { disk: Arc::new(disk), due: None, writing: None }
+        Self {
+            disk: Arc::new(disk),
+            due: None,
+            writing: None,
+        }
     }
 
     /// Services changed.
@@ -52,7 +56,9 @@ impl Keeper {
 
     /// Ready when [`Self::write`] is to be called: something changed, and the write before is done.
     pub(super) async fn is_due(&mut self) {
-        let Some(due) = self.due else { return std::future::pending().await };
+        let Some(due) = self.due else {
+            return std::future::pending().await;
+        };
         if let Some(writing) = &mut self.writing {
             let _ = writing.await;
             self.writing = None;
@@ -80,7 +86,10 @@ impl Keeper {
 
 impl Picture {
     fn of(hub: &Hub) -> Self {
-        Self { assigned: hub.virtual_ips().assigned().clone(), services: hub.services() }
+        Self {
+            assigned: hub.virtual_ips().assigned().clone(),
+            services: hub.services(),
+        }
     }
 }
 

@@ -28,8 +28,8 @@ use crate::metrics::{Metrics, count};
 use crate::virtual_ips::VirtualIps;
 pub(crate) use access::Denied;
 use access::Owner;
-use stream::Stream;
 pub(crate) use disk::Disk;
+use stream::Stream;
 pub(crate) use task::{Command, Gone, HubHandle, spawn};
 
 /// Number of a stream, never used twice.
@@ -126,6 +126,9 @@ impl Hub {
                 self.subscribe(id, name)?;
             }
         }
+        self.metrics
+            .compiled
+            .store(self.mesh.compiled(), Ordering::Relaxed);
         self.pump(id, now);
         Ok(())
     }

@@ -172,7 +172,13 @@ impl Task {
                 self.outgoing.remove(&id);
                 self.hub.closed(id);
             }
-            Command::Asked(question) => question(&mut self.hub),
+            Command::Asked(question) => {
+                // Until proxies are told of a change, an answer would call their old versions the newest.
+                if self.flush_at.is_some() {
+                    self.flush();
+                }
+                question(&mut self.hub);
+            }
         }
     }
 

@@ -44,7 +44,10 @@ impl Store {
             for name in before.keys().filter(|name| !assigned.contains_key(*name)) {
                 table.remove(format!("{}/{}", name.0, name.1).as_str())?;
             }
-            for (name, address) in assigned.iter().filter(|(name, address)| before.get(*name) != Some(*address)) {
+            for (name, address) in assigned
+                .iter()
+                .filter(|(name, address)| before.get(*name) != Some(*address))
+            {
                 table.insert(format!("{}/{}", name.0, name.1).as_str(), address.to_bits())?;
             }
         }

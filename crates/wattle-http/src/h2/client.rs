@@ -36,6 +36,8 @@ struct Shared {
     ended: Cell<bool>,
     /// Requests that need to know the peer's SETTINGS; bounded by the requests in work.
     waiting: RefCell<Vec<Waker>>,
+    /// Hears of each stream that ended, and of a raised limit.
+    freed: RefCell<Option<Rc<dyn Fn()>>>,
 }
 
 /// Moves a connection's bytes; to be spawned beside its handle.
@@ -83,6 +85,7 @@ pub async fn connect(io: impl Io + 'static, limits: &Limits) -> Result<(Client, 
         active: Cell::new(0),
         ended: Cell::new(false),
         waiting: RefCell::default(),
+        freed: RefCell::default(),
     });
     let driver = Driver {
         conn,
@@ -125,6 +128,7 @@ impl Drop for Driver {
         if let Some(shared) = self.shared.upgrade() {
             shared.ended.set(true);
             shared.waiting.take().into_iter().for_each(Waker::wake);
+            shared.tell_freed();
         }
     }
 }
@@ -146,6 +150,13 @@ impl Shared {
             Poll::Pending
         })
         .await;
+    }
+
+    fn tell_freed(&self) {
+        let freed = self.freed.borrow().clone();
+        if let Some(freed) = freed {
+            freed();
+        }
     }
 
     fn takes_another(&self) -> bool {
@@ -190,6 +201,11 @@ impl Client {
     /// Requests sent on this connection so far.
     pub fn requests(&self) -> u64 {
         self.0.requests.get()
+    }
+
+    /// Calls `freed` whenever a request may find a stream that was not free before, or the connection has ended.
+    pub fn on_freed(&self, freed: Rc<dyn Fn()>) {
+        *self.0.freed.borrow_mut() = Some(freed);
     }
 
     /// Whether this is a handle to the same connection.
@@ -295,6 +311,7 @@ impl Active {
 impl Drop for Active {
     fn drop(&mut self) {
         self.0.active.set(self.0.active.get().saturating_sub(1));
+        self.0.tell_freed();
     }
 }
 

@@ -1,5 +1,6 @@
 //! The pages themselves.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -36,6 +37,7 @@ pub(crate) struct Facts {
     pub(crate) dump: Arc<ArcSwap<ConfigDump>>,
     pub(crate) drain: Arc<Notify>,
     pub(crate) renew: Arc<Notify>,
+    pub(crate) draining: Cell<bool>,
     pub(crate) hooks: Hooks,
 }
 
@@ -73,6 +75,9 @@ impl Facts {
     }
 
     fn ready(&self) -> Response {
+        if self.draining.get() {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+        }
         if self.is_ready() {
             return plain(StatusCode::OK, "ready\n");
         }

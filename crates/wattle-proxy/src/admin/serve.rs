@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use wattle_http::{DrainSignal, Handler, Limits, Request, Response, h1};
@@ -12,6 +13,11 @@ use super::pages::{Audience, Facts};
 
 /// Connections served at once; a further one waits in the kernel's queue.
 const MAX_CONNECTIONS: usize = 64;
+
+/// An idle connection is closed after this time.
+const IDLE: Duration = Duration::from_secs(10);
+/// Wait after accept failed.
+const PAUSE: Duration = Duration::from_millis(50);
 
 struct Pages {
     facts: Rc<Facts>,
@@ -37,12 +43,15 @@ pub(crate) fn serve(facts: &Rc<Facts>, admin: SocketAddr, status: SocketAddr) ->
 }
 
 async fn accept(listener: tokio::net::TcpListener, pages: Rc<Pages>) {
-    let limits = Rc::new(Limits::default());
+    let limits = Rc::new(Limits { idle_timeout: Some(IDLE), ..Limits::default() });
     let places = std::sync::Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
     let signal = DrainSignal::new();
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
-        let Ok((socket, _)) = listener.accept().await else { continue };
+        let Ok((socket, _)) = listener.accept().await else {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
         let serving = h1::serve(socket, Bytes::new(), pages.clone(), limits.clone(), signal.subscribe());
         tokio::task::spawn_local(async move {
             let _ = serving.await;

@@ -25,6 +25,7 @@ pub(crate) struct Held {
     pub(crate) subscriber: Subscriber,
     feed: Feed,
     encoded: BTreeMap<ResourceName, Encoded>,
+    inbound_name: Box<str>,
     inbound: Option<Arc<Inbound>>,
     destinations: HashMap<SocketAddr, Arc<Destination>>,
     endpoints: HashMap<BackendId, Arc<Endpoints>>,
@@ -44,6 +45,7 @@ impl Held {
             subscriber: Subscriber::new(),
             feed,
             encoded: BTreeMap::new(),
+            inbound_name: inbound_name.into(),
             inbound: None,
             destinations: HashMap::new(),
             endpoints: HashMap::new(),
@@ -60,6 +62,10 @@ impl Held {
     /// Takes in what an earlier run saved; it stays subscribed to all of it.
     pub(crate) fn restore(&mut self, saved: Vec<(ResourceName, Resource, Encoded)>) {
         for (name, resource, encoded) in saved {
+            // The state directory of another workload must not lend this one its policy.
+            if name.kind == Kind::Inbound && *name.name != *self.inbound_name {
+                continue;
+            }
             self.subscriber.unsubscribe(&name);
             self.subscriber.subscribe(&name, Some(encoded.version.clone()));
             self.apply(Update::Changed(name, Box::new(resource), encoded));

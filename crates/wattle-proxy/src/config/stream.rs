@@ -20,6 +20,8 @@ use crate::settings::Settings;
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 /// Longest wait before a stream is opened again.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
+/// Longest wait for the control plane to open a stream.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Changes are saved together after this time.
 const SAVE_DELAY: Duration = Duration::from_millis(200);
 /// Requests that may wait on a stream before it counts as stuck and is opened anew.
@@ -219,7 +221,10 @@ async fn open(
     let channel: Channel = control_channel(&settings, tls).await?;
     let (sender, receiver) = mpsc::channel(MAX_QUEUED);
     let mut client = AggregatedDiscoveryServiceClient::new(channel).max_decoding_message_size(64 * 1024 * 1024);
-    let response = client.delta_aggregated_resources(ReceiverStream::new(receiver)).await;
+    let opening = client.delta_aggregated_resources(ReceiverStream::new(receiver));
+    let response = tokio::time::timeout(OPEN_TIMEOUT, opening)
+        .await
+        .map_err(|_| "the control plane does not answer".to_owned())?;
     Ok((sender, response.map_err(|status| status.to_string())?.into_inner()))
 }
 

@@ -61,7 +61,8 @@ pub(crate) async fn control_channel(settings: &Arc<Settings>, tls: Arc<ClientCon
         let tls = TlsConnector::from(tls.clone());
         async move {
             let socket = wattle_net::connect(address, &options).await.map_err(std::io::Error::other)?;
-            let stream = tls.connect(ServerName::from(address.ip()), socket).await?;
+            let handshake = tls.connect(ServerName::from(address.ip()), socket);
+            let stream = tokio::time::timeout(TIMEOUT, handshake).await.map_err(std::io::Error::other)??;
             Ok::<_, std::io::Error>(TokioIo::new(stream))
         }
     });

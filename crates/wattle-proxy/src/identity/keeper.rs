@@ -56,7 +56,9 @@ impl Keeper {
     pub(crate) async fn run(mut self) {
         if let Some(svid) = self.saved() {
             tracing::info!(id = %svid.id(), "saved certificate is in use");
-            self.adopt(svid);
+            if let Err(error) = self.adopt(svid) {
+                tracing::warn!(cause = %described(&error), "saved certificate cannot be used");
+            }
         }
         loop {
             self.until_due().await;
@@ -93,8 +95,9 @@ impl Keeper {
             tracing::warn!(%error, state = %self.settings.state.display(), "certificate could not be saved");
         }
         self.health.renewals.fetch_add(1, Ordering::Relaxed);
-        tracing::info!(id = %svid.id(), "new certificate");
-        self.adopt(svid);
+        let id = svid.id().clone();
+        self.adopt(svid)?;
+        tracing::info!(%id, "new certificate");
         Ok(())
     }
 
@@ -116,18 +119,13 @@ impl Keeper {
         enrol(&self.settings, tls, token.as_deref()).await
     }
 
-    fn adopt(&self, svid: Svid) {
+    fn adopt(&self, svid: Svid) -> Result<(), EnrolError> {
         let not_after = svid.not_after().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let made = self.bundles().map_err(|error| error.to_string()).and_then(|bundles| {
-            Credentials::new(svid, bundles).map_err(|error| error.to_string())
-        });
-        match made {
-            Ok(credentials) => {
-                self.health.not_after_secs.store(not_after, Ordering::Relaxed);
-                self.sender.send_replace(Some(Arc::new(credentials)));
-            }
-            Err(cause) => tracing::error!(%cause, "certificate cannot be used"),
-        }
+        let bundles = self.bundles().map_err(|error| EnrolError::Unreachable(error.to_string()))?;
+        let credentials = Credentials::new(svid, bundles).map_err(unusable)?;
+        self.health.not_after_secs.store(not_after, Ordering::Relaxed);
+        self.sender.send_replace(Some(Arc::new(credentials)));
+        Ok(())
     }
 
     fn saved(&self) -> Option<Svid> {

@@ -1,17 +1,17 @@
 //! Requests to the workload: authorize → transform → connect → exchange → record.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use http::HeaderValue;
-use wattle_http::{Handler, ParseError, Request, Response, ResponseHead, SendError};
+use wattle_http::{Handler, ParseError, Request, Response, ResponseHead, SendError, SendErrorKind};
 use wattle_model::Reason;
 use wattle_net::Stream;
 use wattle_telemetry::EdgeMetrics;
 
 use super::apps::App;
 use super::{Arrived, Who, metrics};
-use crate::phases::connect::{self, Pool, Wanted};
+use crate::phases::connect::{self, Wanted};
 use crate::phases::record::Record;
 use crate::phases::{authorize, exchange, reply, route, transform};
 use crate::worker::Worker;
@@ -27,8 +27,10 @@ pub(super) struct Requests {
     marked: bool,
     who: Rc<Who>,
     client_cert: Option<HeaderValue>,
-    http_metrics: OnceCell<Rc<EdgeMetrics>>,
-    grpc_metrics: OnceCell<Rc<EdgeMetrics>>,
+    http_metrics: RefCell<Option<Rc<EdgeMetrics>>>,
+    grpc_metrics: RefCell<Option<Rc<EdgeMetrics>>>,
+    /// The series name the peer's workload, as far as it ever will be known.
+    named: Cell<bool>,
 }
 
 impl Requests {
@@ -42,15 +44,23 @@ impl Requests {
             marked,
             client_cert: who.peer.as_ref().and_then(|peer| transform::client_cert(own, peer.as_str())),
             who,
-            http_metrics: OnceCell::new(),
-            grpc_metrics: OnceCell::new(),
+            http_metrics: RefCell::default(),
+            grpc_metrics: RefCell::default(),
+            named: Cell::new(false),
         };
         (stream, Rc::new(requests))
     }
 
+    /// The series of this connection; made anew once the control plane has said who the peer's address belongs to.
     fn metrics(&self, grpc: bool) -> Rc<EdgeMetrics> {
+        if !self.named.get() && self.worker.peer(self.who.downstream.ip()).is_some() {
+            self.named.set(true);
+            self.http_metrics.take();
+            self.grpc_metrics.take();
+        }
         let cell = if grpc { &self.grpc_metrics } else { &self.http_metrics };
-        cell.get_or_init(|| metrics::http(&self.worker, &self.who, grpc)).clone()
+        let mut metrics = cell.borrow_mut();
+        metrics.get_or_insert_with(|| metrics::http(&self.worker, &self.who, grpc)).clone()
     }
 
     /// May the request in? By the policy as it is now, so that a change applies to kept connections.
@@ -60,7 +70,7 @@ impl Requests {
         authorize::authorize(&inbound, &connection, Some(&route::facts(&request.head)))
     }
 
-    async fn send(&self, request: Request) -> Result<(Response, Option<Pool>), Reason> {
+    async fn send(&self, request: Request) -> Result<Response, Reason> {
         let wanted = Wanted::by(&request.head);
         let mut request = Box::new(request);
         for _ in 0..MAX_STALE {
@@ -69,9 +79,9 @@ impl Requests {
                 tracing::debug!(port = address.port(), cause = failure.cause, "application not reached");
                 failure.reason
             })?;
-            let pool = connection.pool();
             match exchange::exchange(connection, *request).await {
-                Ok(answered) => return Ok((answered.response, pool)),
+                Ok(answered) => return Ok(answered.response),
+                Err(SendError { kind: SendErrorKind::Unrepresentable, .. }) => return Err(Reason::BadRequest),
                 Err(SendError { request: Some(again), reused: true, .. }) => request = again,
                 Err(error) => return Err(exchange::reason(&error.kind)),
             }
@@ -101,13 +111,13 @@ impl Handler for Requests {
         }
         transform::leave_downstream(&mut request.head);
         transform::name_peer(&mut request.head.headers, self.client_cert.as_ref());
-        let (mut response, pool) = match self.send(request).await {
+        let mut response = match self.send(request).await {
             Ok(answered) => answered,
             Err(reason) => return self.refused(record, reason),
         };
         record.answered(self.who.local, &response.head);
-        record.hold(None, pool);
         transform::leave_upstream(&mut response.head);
+        transform::leave_application(&mut response.head);
         if self.marked {
             transform::mark_response(&mut response.head);
         }

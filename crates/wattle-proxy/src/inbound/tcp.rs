@@ -2,6 +2,7 @@
 
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use wattle_model::Reason;
 use wattle_net::detect::Speaker;
@@ -13,6 +14,9 @@ use crate::phases::detect::{self, Spoken};
 use crate::phases::relay::Opaque;
 use crate::phases::reply;
 use crate::worker::Worker;
+
+/// Longest time for either side of an undeclared connection to say the first word.
+const FIRST_WORD: Duration = Duration::from_secs(600);
 
 /// Authorizes, dials the application and relays.
 pub(super) async fn carry(worker: &Rc<Worker>, arrived: Arrived) {
@@ -27,6 +31,15 @@ pub(super) async fn carry(worker: &Rc<Worker>, arrived: Arrived) {
 
 /// A plaintext client that says nothing: the application is dialled, and whichever side speaks first decides.
 pub(super) async fn silent(worker: &Rc<Worker>, mut arrived: Arrived) -> io::Result<()> {
+    if let Err(reason) = allowed(worker, &arrived.who) {
+        // Nothing is dialled for a client that may not speak opaquely; requests may still be allowed.
+        match detect::begun(&mut arrived.stream).await? {
+            Spoken::Http1 => serve_http1(worker, arrived).await,
+            Spoken::Http2 => serve_http2(worker, arrived, false).await,
+            _ => refuse(worker, arrived, reason),
+        }
+        return Ok(());
+    }
     let mut app = match dial(worker, &arrived.who).await {
         Ok(app) => app,
         Err(reason) => {
@@ -34,7 +47,8 @@ pub(super) async fn silent(worker: &Rc<Worker>, mut arrived: Arrived) -> io::Res
             return Ok(());
         }
     };
-    let spoken = match first_speaker(&mut arrived.stream, &mut app).await? {
+    let waiting = tokio::time::timeout(FIRST_WORD, first_speaker(&mut arrived.stream, &mut app));
+    let spoken = match waiting.await?? {
         Speaker::Client => detect::begun(&mut arrived.stream).await?,
         Speaker::Server | Speaker::ClientClosed | Speaker::ServerClosed => Spoken::Opaque,
     };

@@ -7,11 +7,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use wattle_balance::{EndpointId, Outcome, Picked};
-use wattle_http::{Answered, Request, Response, SendError};
-use wattle_model::{Backend, Hop, Reason};
+use wattle_http::{Answered, Request, Response, SendError, SendErrorKind};
+use wattle_model::{Backend, Reason};
 
 use super::metrics;
-use crate::phases::connect::{self, ConnectFailure, Connection, Pool, Wanted};
+use crate::phases::connect::{self, ConnectFailure, Connection, Wanted};
 use crate::phases::exchange;
 use crate::phases::pick;
 use crate::phases::record::Record;
@@ -65,12 +65,12 @@ impl Forward<'_> {
                 self.place(&mut record, picked.as_ref());
                 Err((reason, record))
             }
-            Some((Ok((response, pool)), picked)) => {
+            Some((Ok(response), picked)) => {
                 self.place(&mut record, picked.as_ref());
                 if let Some(picked) = &picked {
                     record.answered(picked.member().address(), &response.head);
                 }
-                record.hold(picked, pool);
+                record.hold(picked);
                 Ok(Forwarded { response: *response, record })
             }
         }
@@ -99,7 +99,7 @@ impl Forward<'_> {
             let connection = match self.connect(&picked).await {
                 Ok(connection) => connection,
                 Err(failure) => {
-                    picked.outcome(elapsed(), Outcome::ConnectFailure);
+                    picked.outcome(elapsed(), blame(failure.reason, failure.cause));
                     self.log(&picked, &failure);
                     tried.push(picked.member().id());
                     last = Some((failure.reason, picked));
@@ -109,11 +109,10 @@ impl Forward<'_> {
                     continue;
                 }
             };
-            let pool = connection.pool();
-            match self.send(connection, request, picked.member().payload().hop).await {
+            match self.send(connection, request).await {
                 Tried::Response(response) => {
                     picked.outcome(elapsed(), verdict(&response, grpc));
-                    return (Ok((response, pool)), Some(picked));
+                    return (Ok(response), Some(picked));
                 }
                 Tried::Stale(back) if stale < MAX_STALE => {
                     stale += 1;
@@ -133,9 +132,6 @@ impl Forward<'_> {
                     return (Err(reason), Some(picked));
                 }
             }
-            if let Some(pool) = pool {
-                pool.stream_ended();
-            }
         }
     }
 
@@ -143,7 +139,8 @@ impl Forward<'_> {
         connect::http(self.worker, picked.member().payload(), self.wanted).await
     }
 
-    async fn send(&self, connection: Connection, request: Box<Request>, hop: Hop) -> Tried {
+    async fn send(&self, connection: Connection, request: Box<Request>) -> Tried {
+        let marked = connection.is_marked();
         let sending = exchange::exchange(connection, *request);
         let sent = match self.try_limit {
             None => sending.await,
@@ -153,13 +150,14 @@ impl Forward<'_> {
             },
         };
         match sent {
-            Ok(Answered { response, request: Some(request) }) if hop == Hop::MutualTls => {
+            Ok(Answered { response, request: Some(request) }) if marked => {
                 match exchange::turned_back(&response, &request.head.method) {
                     Some(reason) => Tried::Again(Box::new(request), reason),
                     None => Tried::Response(Box::new(response)),
                 }
             }
             Ok(Answered { response, .. }) => Tried::Response(Box::new(response)),
+            Err(SendError { kind: SendErrorKind::Unrepresentable, .. }) => Tried::Failed(Reason::BadRequest),
             Err(SendError { kind, request: Some(request), reused }) => match reused {
                 true => Tried::Stale(request),
                 false => Tried::Again(request, exchange::reason(&kind)),
@@ -176,12 +174,20 @@ impl Forward<'_> {
     }
 }
 
-type Answer = (Box<Response>, Option<Pool>);
+type Answer = Box<Response>;
 
 fn ended(last: Option<(Reason, Picked<Upstream>)>) -> (Result<Answer, Reason>, Option<Picked<Upstream>>) {
     match last {
         Some((reason, picked)) => (Err(reason), Some(picked)),
         None => (Err(Reason::NoEndpoints), None),
+    }
+}
+
+/// Is the endpoint to blame for a connection that did not come about, or a limit or lack on this side?
+fn blame(reason: Reason, cause: &str) -> Outcome {
+    match (reason, cause) {
+        (Reason::Overload, _) | (_, "no_own_certificate") => Outcome::Cancelled,
+        _ => Outcome::ConnectFailure,
     }
 }
 

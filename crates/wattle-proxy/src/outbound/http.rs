@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use http::{Method, StatusCode};
 use wattle_http::{Handler, ParseError, Request, Response, ResponseHead};
 use wattle_model::{NoTrace, Outcome, Reason, RouteDecision, RouteRule};
 
@@ -25,7 +26,11 @@ impl Handler for Outbound {
     async fn handle(&self, mut request: Request) -> Response {
         let mut record =
             Record::begin(&self.worker, &request.head, &mut request.body, self.downstream, self.local);
-        let service = self.current();
+        // As the control plane has it now: a kept connection follows changes of its routes.
+        let service = match self.worker.destinations.find(&self.worker, self.local).await {
+            Ok(service) => service,
+            Err(reason) => return self.refuse_with(record, &self.service, reason),
+        };
         let random = self.worker.clock.random();
         let decision = service.destination.route(&route::facts(&request.head), random, &mut NoTrace);
         self.name_route(&mut record, &service, decision.rule);
@@ -51,11 +56,6 @@ impl Handler for Outbound {
 }
 
 impl Outbound {
-    /// The service as the control plane has it now: a kept connection follows changes of its routes.
-    fn current(&self) -> Rc<Service> {
-        self.worker.destinations.current(&self.worker, self.local).unwrap_or_else(|| self.service.clone())
-    }
-
     fn name_route(&self, record: &mut Record, service: &Service, rule: Option<&RouteRule>) {
         record.name(|names| {
             names.service = service.destination.service.as_ref().map(|port| port.host.clone());
@@ -96,6 +96,7 @@ impl Outbound {
         if let Some(limit) = timeouts.request {
             record.until(tokio::time::Instant::now() + limit);
         }
+        let connect = request.head.method == Method::CONNECT;
         let forward = Forward {
             worker: &self.worker,
             cluster: &cluster,
@@ -103,10 +104,13 @@ impl Outbound {
             wanted: Wanted::by(&request.head),
             try_limit: timeouts.backend_request,
         };
-        let Forwarded { mut response, record } = match forward.run(request, record).await {
+        let Forwarded { mut response, mut record } = match forward.run(request, record).await {
             Ok(forwarded) => forwarded,
             Err((reason, record)) => return self.fail(record, service, reason),
         };
+        if is_tunnel(&response, connect) {
+            record.is_tunnel();
+        }
         transform::leave_upstream(&mut response.head);
         if let Some(filters) = filters {
             transform::response(&mut response.head, filters);
@@ -128,4 +132,9 @@ impl Outbound {
         response.body = record.watch(response.body);
         response
     }
+}
+
+/// Does the response turn the connection into a tunnel?
+fn is_tunnel(response: &Response, connect: bool) -> bool {
+    response.head.status == StatusCode::SWITCHING_PROTOCOLS || (connect && response.head.status.is_success())
 }

@@ -3,7 +3,7 @@
 mod http;
 mod secure;
 
-pub(crate) use http::{Connection, Pool, Wanted, app, http};
+pub(crate) use http::{Connection, Wanted, app, http};
 
 use wattle_model::{Hop, Reason};
 use wattle_net::{ConnectError, Stream};

@@ -54,8 +54,8 @@ pub(crate) fn reason(kind: &SendErrorKind) -> Reason {
         SendErrorKind::Parse(_) => Reason::UpstreamProtocolError,
         SendErrorKind::Reset(REFUSED_STREAM) => Reason::UpstreamRefusedStream,
         SendErrorKind::Io(error) if Rejection::from_io_error(error).is_some() => Reason::UpstreamTlsFailure,
-        SendErrorKind::NotSent
-        | SendErrorKind::ClosedBeforeResponse
+        SendErrorKind::NotSent => Reason::UpstreamRefusedStream,
+        SendErrorKind::ClosedBeforeResponse
         | SendErrorKind::ClosedMidResponse
         | SendErrorKind::Io(_)
         | SendErrorKind::Reset(_) => Reason::UpstreamResetBeforeResponse,

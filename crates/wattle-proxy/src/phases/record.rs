@@ -15,7 +15,6 @@ use wattle_model::Reason;
 use wattle_telemetry::access::AccessRecord;
 use wattle_telemetry::{EdgeMetrics, Exchange, ResponseFlags, Status};
 
-use super::connect::Pool;
 use super::reply;
 use crate::worker::{Upstream, Worker};
 
@@ -33,8 +32,6 @@ pub(crate) struct Record {
     deadline: Option<Pin<Box<Sleep>>>,
     /// Held until the response has passed: its endpoint is busy as long.
     picked: Option<Picked<Upstream>>,
-    /// Hears that the stream ended.
-    pool: Option<Pool>,
     done: bool,
 }
 
@@ -111,7 +108,6 @@ impl Record {
             line,
             deadline: None,
             picked: None,
-            pool: None,
             done: false,
         }
     }
@@ -163,10 +159,14 @@ impl Record {
         }
     }
 
-    /// Keeps the endpoint busy, and its pool informed, until the response has passed.
-    pub(crate) fn hold(&mut self, picked: Option<Picked<Upstream>>, pool: Option<Pool>) {
+    /// Keeps the endpoint busy until the response has passed.
+    pub(crate) fn hold(&mut self, picked: Option<Picked<Upstream>>) {
         self.picked = picked;
-        self.pool = pool;
+    }
+
+    /// What follows is a tunnel, which no deadline ends.
+    pub(crate) fn is_tunnel(&mut self) {
+        self.deadline = None;
     }
 
     /// The proxy answers itself.
@@ -209,9 +209,6 @@ impl Record {
             line.write(&self.worker, &exchange);
         }
         self.picked = None;
-        if let Some(pool) = self.pool.take() {
-            pool.stream_ended();
-        }
     }
 }
 

@@ -35,6 +35,11 @@ pub(crate) fn leave_upstream(head: &mut ResponseHead) {
     }
 }
 
+/// Removes what only proxies may say: an application that repeats another's refusal must not be taken for its proxy.
+pub(crate) fn leave_application(head: &mut ResponseHead) {
+    remove(&mut head.headers, &super::reply::REASON);
+}
+
 /// Applies a rule's or backend's filters to the request.
 pub(crate) fn request(head: &mut RequestHead, filters: &Filters, matched: Option<&PathMatch>) {
     filters.request_headers.apply(&mut head.headers);

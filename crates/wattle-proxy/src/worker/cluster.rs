@@ -13,14 +13,14 @@ use super::{Upstream, Worker};
 /// A backend's endpoints, their load and health.
 pub(crate) struct Cluster {
     set: RefCell<EndpointSet<Upstream>>,
-    /// Nanoseconds of the last pick, to find clusters nobody uses.
-    last_used: Cell<u64>,
+    /// A sweep found it without a destination.
+    orphan: Cell<bool>,
 }
 
 impl Cluster {
     /// Without endpoints.
     pub(crate) fn new() -> Self {
-        Self { set: RefCell::new(EndpointSet::new(Config::default())), last_used: Cell::new(0) }
+        Self { set: RefCell::new(EndpointSet::new(Config::default())), orphan: Cell::new(false) }
     }
 
     /// One endpoint without a proxy: an address outside the mesh, as it was dialled.
@@ -31,6 +31,16 @@ impl Cluster {
             Upstream::new(endpoint.address, Hop::Plaintext, Arc::new(Workload::default()), worker)
         });
         cluster
+    }
+
+    /// A sweep found no destination that holds it; true when the one before found none either.
+    pub(crate) fn orphaned(&self) -> bool {
+        self.orphan.replace(true)
+    }
+
+    /// News speak of it.
+    pub(crate) fn wanted(&self) {
+        self.orphan.set(false);
     }
 
     /// Takes over a new set; endpoints that stay keep load, health and connections.
@@ -48,18 +58,19 @@ impl Cluster {
             locality: None,
         });
         let removed = self.set.borrow_mut().update(listed.collect(), worker.clock.now_ns(), |new| {
-            let found = wanted.iter().find(|endpoint| endpoint.address == new.address);
+            // By instance too: two may share an address, one with and one without a proxy.
+            let found = wanted.iter().find(|e| e.address == new.address && instance(e) == new.instance);
             let (hop, workload) = found.map_or((Hop::MutualTls, Arc::default()), |e| (e.hop, e.workload.clone()));
             Upstream::new(new.address, hop, workload, worker)
         });
         for member in removed.removed {
             member.payload().http1.sweep(0, true);
+            drop(member.payload().http2.take(|_| true));
         }
     }
 
     /// An endpoint for one request or connection.
     pub(crate) fn pick(&self, random: u64, now: u64, avoid: &[EndpointId]) -> Option<Picked<Upstream>> {
-        self.last_used.set(now);
         self.set.borrow().pick(random, now, avoid)
     }
 

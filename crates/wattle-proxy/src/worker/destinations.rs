@@ -105,17 +105,6 @@ impl Destinations {
         Found::Wait(notify)
     }
 
-    /// The service behind an address as it is now, without waiting.
-    pub(crate) fn current(&self, worker: &Worker, address: SocketAddr) -> Option<Rc<Service>> {
-        let entries = self.entries.borrow();
-        let entry = entries.get(&address)?;
-        entry.last_used.set(worker.clock.now_ns());
-        match &entry.slot {
-            Slot::Ready(service) => Some(service.clone()),
-            Slot::Waiting(_) | Slot::Unknown => None,
-        }
-    }
-
     /// The answer did not come in time: the next who dials asks again.
     fn give_up(&self, address: SocketAddr) {
         let mut entries = self.entries.borrow_mut();
@@ -149,7 +138,9 @@ impl Destinations {
 
     fn cluster(&self, id: &BackendId) -> SharedCluster {
         let mut clusters = self.clusters.borrow_mut();
-        clusters.entry(id.clone()).or_insert_with(|| Rc::new(Cluster::new())).clone()
+        let cluster = clusters.entry(id.clone()).or_insert_with(|| Rc::new(Cluster::new())).clone();
+        cluster.wanted();
+        cluster
     }
 
     /// News: the endpoints of a backend.
@@ -164,8 +155,8 @@ impl Destinations {
             let keep = now.saturating_sub(entry.last_used.get()) < IDLE_NS || matches!(entry.slot, Slot::Waiting(_));
             keep || !worker.post.ask(Ask::Forget(*address))
         });
-        // A cluster that no destination holds is held by the map alone.
-        self.clusters.borrow_mut().retain(|_, cluster| Rc::strong_count(cluster) > 1);
+        // A cluster that no destination holds is held by the map alone; twice in a row, since its destination may just be on the way.
+        self.clusters.borrow_mut().retain(|_, cluster| Rc::strong_count(cluster) > 1 || !cluster.orphaned());
         self.each_cluster(|cluster| cluster.sweep(now));
     }
 

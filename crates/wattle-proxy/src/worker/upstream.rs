@@ -96,8 +96,12 @@ struct Pooled {
 }
 
 impl HttpPool {
+    /// Connections in use at once; tunnels count, and an application may hold many.
+    const MAX_ACTIVE: usize = 16_384;
+
     pub(crate) fn new(worker: &Worker) -> Rc<Self> {
-        Rc::new(Self { idle: RefCell::new(IdlePool::new(IdleLimits::default())), worker: worker.weak() })
+        let limits = IdleLimits { max_active: Self::MAX_ACTIVE, ..IdleLimits::default() };
+        Rc::new(Self { idle: RefCell::new(IdlePool::new(limits)), worker: worker.weak() })
     }
 
     /// The connection used last that is still open.

@@ -24,7 +24,10 @@ impl Mesh {
     pub(super) fn end(&mut self) {
         self.stopped = true;
         let inside = self.host_processes();
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a child has a pid");
+        let pid = i32::try_from(self.child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a child has a pid");
         kill_process(pid, Signal::TERM).expect("the child was not waited for yet");
         let status = eventually("the mesh has ended", PATIENCE, || self.child.try_wait().unwrap());
         assert!(status.success(), "`wattle up` ended with {status}");
@@ -35,15 +38,23 @@ impl Mesh {
                 (namespace.is_none() || namespace == fs::read_link("/proc/self/ns/pid").ok()).then_some(())
             });
         }
-        let left = fs::read_dir(self.runtime.path().join("run")).unwrap().flatten().map(|entry| entry.file_name());
+        let left = fs::read_dir(self.runtime.path().join("run"))
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.file_name());
         // A file beginning with a dot is the lock by which meshes of one user take turns.
-        let left: Vec<_> = left.filter(|name| !name.as_encoded_bytes().starts_with(b".")).collect();
+        let left: Vec<_> = left
+            .filter(|name| !name.as_encoded_bytes().starts_with(b"."))
+            .collect();
         assert!(left.is_empty(), "state directories are left: {left:?}");
     }
 
     fn show(&self) {
         show(&self.runtime.path().join("up.log"));
-        let logs = fs::read_dir(self.state().join("logs")).into_iter().flatten().flatten();
+        let logs = fs::read_dir(self.state().join("logs"))
+            .into_iter()
+            .flatten()
+            .flatten();
         let mut paths: Vec<_> = logs.map(|entry| entry.path()).collect();
         paths.sort();
         paths.iter().for_each(|path| show(path));

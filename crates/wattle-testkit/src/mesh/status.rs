@@ -50,23 +50,36 @@ impl Mesh {
     #[must_use]
     pub fn processes(&self) -> Vec<Process> {
         let said = self.supervisor("/processes").unwrap_or_default();
-        said.as_array().map_or(Vec::new(), |list| list.iter().map(Process::read).collect())
+        said.as_array()
+            .map_or(Vec::new(), |list| list.iter().map(Process::read).collect())
     }
 
     /// One instance.
     #[track_caller]
     #[must_use]
     pub fn process(&self, instance: &str) -> Process {
-        let found = self.processes().into_iter().find(|process| process.instance == instance);
+        let found = self
+            .processes()
+            .into_iter()
+            .find(|process| process.instance == instance);
         found.unwrap_or_else(|| panic!("no instance {instance}"))
     }
 
     /// Waits until an instance is there and as wanted.
     #[track_caller]
-    pub fn wait_for(&self, instance: &str, what: &str, bound: Duration, wanted: impl Fn(&Process) -> bool) -> Process {
+    pub fn wait_for(
+        &self,
+        instance: &str,
+        what: &str,
+        bound: Duration,
+        wanted: impl Fn(&Process) -> bool,
+    ) -> Process {
         let mut last = None;
         eventually(&format!("{instance} is {what}"), bound, || {
-            last = self.processes().into_iter().find(|process| process.instance == instance);
+            last = self
+                .processes()
+                .into_iter()
+                .find(|process| process.instance == instance);
             last.clone().filter(|process| wanted(process))
         })
     }
@@ -96,15 +109,23 @@ impl Mesh {
             let list = last["proxies"].as_array()?;
             (list.len() >= proxies && list.iter().all(|proxy| proxy["synced"] == true)).then_some(())
         };
-        eventually(&format!("{proxies} proxies hold the newest config"), PATIENCE, synced);
+        eventually(
+            &format!("{proxies} proxies hold the newest config"),
+            PATIENCE,
+            synced,
+        );
     }
 
     /// Waits until the control plane holds an object whose annotation `generation` is as given.
     #[track_caller]
     pub fn wait_generation(&self, kind: &str, name: &str, generation: &str) {
-        eventually(&format!("{kind} {name} is of generation {generation}"), PATIENCE, || {
-            let object = self.control(&format!("/objects/{kind}/default/{name}"))?;
-            (object["manifest"]["metadata"]["annotations"]["generation"] == generation).then_some(())
-        });
+        eventually(
+            &format!("{kind} {name} is of generation {generation}"),
+            PATIENCE,
+            || {
+                let object = self.control(&format!("/objects/{kind}/default/{name}"))?;
+                (object["manifest"]["metadata"]["annotations"]["generation"] == generation).then_some(())
+            },
+        );
     }
 }

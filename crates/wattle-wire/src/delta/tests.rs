@@ -106,7 +106,9 @@ impl World {
             return;
         };
         while let Some(response) = publisher.response() {
-            self.sent += response.resources.len() + response.removed_resources.len();
+            let carried = response.resources.len() + response.removed_resources.len();
+            assert!(carried > 0, "a response that carries nothing");
+            self.sent += carried;
             self.to_client.push_back(response);
         }
         assert!(

@@ -44,15 +44,30 @@ struct Finding {
 
 impl Finding {
     fn ok(id: &str, sentence: impl Into<String>) -> Self {
-        Self { id: id.to_owned(), outcome: Outcome::Ok, sentence: sentence.into(), hint: None }
+        Self {
+            id: id.to_owned(),
+            outcome: Outcome::Ok,
+            sentence: sentence.into(),
+            hint: None,
+        }
     }
 
     fn warning(id: &str, sentence: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { id: id.to_owned(), outcome: Outcome::Warning, sentence: sentence.into(), hint: Some(hint.into()) }
+        Self {
+            id: id.to_owned(),
+            outcome: Outcome::Warning,
+            sentence: sentence.into(),
+            hint: Some(hint.into()),
+        }
     }
 
     fn failed(id: &str, sentence: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { id: id.to_owned(), outcome: Outcome::Failed, sentence: sentence.into(), hint: Some(hint.into()) }
+        Self {
+            id: id.to_owned(),
+            outcome: Outcome::Failed,
+            sentence: sentence.into(),
+            hint: Some(hint.into()),
+        }
     }
 }
 
@@ -92,7 +107,10 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<Exit
             Err(error) if shared.mesh.is_some() => return Err(error),
             Err(error) => groups.push(Group {
                 title: "mesh".to_owned(),
-                findings: vec![Finding::ok("mesh", format!("{error}, so there is nothing else to check"))],
+                findings: vec![Finding::ok(
+                    "mesh",
+                    format!("{error}, so there is nothing else to check"),
+                )],
             }),
         }
     }
@@ -105,7 +123,13 @@ fn text(report: &Report) -> String {
     let mut out = String::new();
     for Group { title, findings } in &report.groups {
         let _ = writeln!(out, "{title}");
-        for Finding { outcome, sentence, hint, .. } in findings {
+        for Finding {
+            outcome,
+            sentence,
+            hint,
+            ..
+        } in findings
+        {
             let sign = match outcome {
                 Outcome::Ok => '✓',
                 Outcome::Warning => '!',
@@ -118,7 +142,11 @@ fn text(report: &Report) -> String {
         }
         out.push('\n');
     }
-    out.push_str(if report.ok { "all is well\n" } else { "something failed\n" });
+    out.push_str(if report.ok {
+        "all is well\n"
+    } else {
+        "something failed\n"
+    });
     out
 }
 
@@ -127,16 +155,20 @@ mod tests {
     use super::*;
 
     fn report(findings: Vec<Finding>) -> Report {
-        Report::new(vec![Group { title: "machine".to_owned(), findings }])
+        Report::new(vec![Group {
+            title: "machine".to_owned(),
+            findings,
+        }])
     }
 
     #[test]
     fn a_failure_fails_the_whole_and_comes_with_a_hint() {
-        let report =
-            report(vec![Finding::ok("a", "a is there"), Finding::failed("b", "b is missing", "install the package b")]);
+        let report = report(vec![
+            Finding::ok("a", "a is there"),
+            Finding::failed("b", "b is missing", "install the package b"),
+        ]);
         assert!(!report.ok);
-        let expected =
-            "machine\n  ✓ a is there\n  × b is missing\n      hint: install the package b\n\nsomething failed\n";
+        let expected = "machine\n  ✓ a is there\n  × b is missing\n      hint: install the package b\n\nsomething failed\n";
         assert_eq!(text(&report), expected);
     }
 

@@ -34,7 +34,13 @@ mod tests {
 
     #[test]
     fn every_shell_has_a_script_that_knows_the_commands() {
-        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish, Shell::PowerShell] {
+        for shell in [
+            Shell::Bash,
+            Shell::Zsh,
+            Shell::Fish,
+            Shell::Elvish,
+            Shell::PowerShell,
+        ] {
             assert!(script(shell).unwrap().contains("explain"), "{shell}");
         }
     }

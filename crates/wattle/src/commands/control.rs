@@ -11,33 +11,55 @@ use tokio::signal::unix::{SignalKind, signal};
 use wattle_control::{Control, ControlConfig};
 
 use crate::failure::Advise as _;
+use crate::mesh::port;
 
 /// Arguments of `wattle control`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Directory of manifests, watched; may be given several times, the first wins
-    #[arg(long, env = "WATTLE_CONTROL_CONFIG", value_name = "DIRECTORY", value_delimiter = ',', required = true)]
+    #[arg(
+        long,
+        env = "WATTLE_CONTROL_CONFIG",
+        value_name = "DIRECTORY",
+        value_delimiter = ',',
+        required = true
+    )]
     config: Vec<PathBuf>,
     /// Directory for keys, join tokens and virtual addresses; only its owner may read it
     #[arg(long, env = "WATTLE_CONTROL_STATE", value_name = "DIRECTORY")]
     state: PathBuf,
     /// Where proxies connect: discovery and certificates
-    #[arg(long, env = "WATTLE_CONTROL_LISTEN", value_name = "ADDRESS", default_value_t = any(15012))]
+    #[arg(long, env = "WATTLE_CONTROL_LISTEN", value_name = "ADDRESS", default_value_t = any(port::DISCOVERY))]
     listen: SocketAddr,
     /// Metrics and health
-    #[arg(long, env = "WATTLE_CONTROL_METRICS", value_name = "ADDRESS", default_value_t = any(15014))]
+    #[arg(long, env = "WATTLE_CONTROL_METRICS", value_name = "ADDRESS", default_value_t = any(port::METRICS))]
     metrics: SocketAddr,
     /// Socket for commands [default: admin.sock in the state directory]
     #[arg(long, env = "WATTLE_CONTROL_ADMIN", value_name = "FILE")]
     admin: Option<PathBuf>,
     /// Trust domain of every workload
-    #[arg(long, env = "WATTLE_CONTROL_TRUST_DOMAIN", value_name = "NAME", default_value = "cluster.local")]
+    #[arg(
+        long,
+        env = "WATTLE_CONTROL_TRUST_DOMAIN",
+        value_name = "NAME",
+        default_value = "cluster.local"
+    )]
     trust_domain: String,
     /// DNS domain of the mesh
-    #[arg(long, env = "WATTLE_CONTROL_CLUSTER_DOMAIN", value_name = "NAME", default_value = "cluster.local")]
+    #[arg(
+        long,
+        env = "WATTLE_CONTROL_CLUSTER_DOMAIN",
+        value_name = "NAME",
+        default_value = "cluster.local"
+    )]
     cluster_domain: String,
     /// Namespace whose policies are for the whole mesh
-    #[arg(long, env = "WATTLE_CONTROL_ROOT_NAMESPACE", value_name = "NAME", default_value = "wattle-system")]
+    #[arg(
+        long,
+        env = "WATTLE_CONTROL_ROOT_NAMESPACE",
+        value_name = "NAME",
+        default_value = "wattle-system"
+    )]
     root_namespace: String,
     /// Life of a workload's certificate, at most 24h
     #[arg(long, env = "WATTLE_CONTROL_CERTIFICATE_TTL", value_name = "DURATION", default_value = "24h", value_parser = super::duration)]
@@ -76,7 +98,9 @@ async fn serve(config: ControlConfig) -> anyhow::Result<()> {
     let hint = "check that its addresses are free and that no other control plane uses its state directory";
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
-    let control = Control::start(config).await.advise("cannot start the control plane", hint)?;
+    let control = Control::start(config)
+        .await
+        .advise("cannot start the control plane", hint)?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

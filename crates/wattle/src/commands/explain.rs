@@ -13,7 +13,9 @@ use crate::output;
 
 /// Arguments of `wattle explain`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit code 0 if the request is let in or redirected, 1 if it is refused or cannot be explained.")]
+#[command(
+    after_help = "Exit code 0 if the request is let in or redirected, 1 if it is refused or cannot be explained."
+)]
 pub(crate) struct Arguments {
     /// Who sends it: NAMESPACE/WORKLOAD, a workload of namespace default, or a SPIFFE name
     from: String,
@@ -33,7 +35,9 @@ pub(crate) struct Arguments {
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or_else(|| format!("expected NAME:VALUE, found `{text}`"))?;
+    let (name, value) = text
+        .split_once(':')
+        .ok_or_else(|| format!("expected NAME:VALUE, found `{text}`"))?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
@@ -57,14 +61,20 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<Exit
 /// From manifests alone: every process counts as if it ran.
 pub(super) fn offline(directory: &Path, question: &Question) -> anyhow::Result<Explanation> {
     let (mut mesh, _) = wattle_control::offline::load(directory);
-    explain(&mut mesh, question).advise("cannot explain the request", "list workloads with `wattle get processes`")
+    explain(&mut mesh, question).advise(
+        "cannot explain the request",
+        "list workloads with `wattle get processes`",
+    )
 }
 
 /// As the control plane sees it now.
 pub(super) fn running(place: &Place, question: &Question) -> anyhow::Result<Explanation> {
     let path = format!("/explain?{}", question.to_query());
     let asked = super::block_on(ask::get(&place.admin_socket(), &path));
-    asked.advise("cannot explain the request", "list workloads with `wattle get processes`")
+    asked.advise(
+        "cannot explain the request",
+        "list workloads with `wattle get processes`",
+    )
 }
 
 #[cfg(test)]
@@ -73,7 +83,10 @@ mod tests {
 
     #[test]
     fn a_header_is_a_name_and_a_value() {
-        assert_eq!(header("end-user: jason"), Ok(("end-user".to_owned(), "jason".to_owned())));
+        assert_eq!(
+            header("end-user: jason"),
+            Ok(("end-user".to_owned(), "jason".to_owned()))
+        );
         assert_eq!(header("a:b:c"), Ok(("a".to_owned(), "b:c".to_owned())));
         assert!(header("nothing").is_err());
     }

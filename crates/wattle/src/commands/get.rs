@@ -47,7 +47,12 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<Exit
                 let (namespace, name) = node.split_once('/').unwrap_or(("", node));
                 arguments.is_meant(namespace, &[name])
             };
-            list(arguments, shared, keep(found.proxies, |one| is_meant(&one.node)), tables::proxies)
+            list(
+                arguments,
+                shared,
+                keep(found.proxies, |one| is_meant(&one.node)),
+                tables::proxies,
+            )
         }
         Listing::Services => {
             let found: Vec<ServiceView> = fetch(&place.admin_socket(), "/services")?;
@@ -75,7 +80,10 @@ impl Arguments {
     fn nothing(&self) -> anyhow::Error {
         let what = self.kind.as_deref().unwrap_or("object");
         let name = self.name.as_deref().unwrap_or_default();
-        Failure::new(format!("there is no {what} `{name}`"), format!("list them with `wattle get {what}`"))
+        Failure::error(
+            format!("there is no {what} `{name}`"),
+            format!("list them with `wattle get {what}`"),
+        )
     }
 }
 
@@ -97,12 +105,23 @@ fn list<T: Serialize>(
     if found.is_empty() && arguments.name.is_some() {
         return Err(arguments.nothing());
     }
-    let text = |found: &Vec<T>| if found.is_empty() { "nothing found\n".to_owned() } else { table(found) };
+    let text = |found: &Vec<T>| {
+        if found.is_empty() {
+            "nothing found\n".to_owned()
+        } else {
+            table(found)
+        }
+    };
     output::show(shared.output, &found, text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn objects(arguments: &Arguments, shared: &Shared, place: &Place, kind: Option<&str>) -> anyhow::Result<ExitCode> {
+fn objects(
+    arguments: &Arguments,
+    shared: &Shared,
+    place: &Place,
+    kind: Option<&str>,
+) -> anyhow::Result<ExitCode> {
     let path = kind.map_or_else(|| "/objects".to_owned(), |kind| format!("/objects/{kind}"));
     let found: Vec<ObjectView> = fetch(&place.admin_socket(), &path)?;
     let found = keep(found, |one| arguments.is_meant(&one.namespace, &[&one.name]));

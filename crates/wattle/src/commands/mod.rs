@@ -58,7 +58,11 @@ fn default_level(command: &Command) -> &'static str {
 
 /// The exit code of a command whose answer is yes or no.
 fn verdict(well: bool) -> ExitCode {
-    if well { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+    if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    }
 }
 
 /// Runs a future to its end on this thread.
@@ -88,7 +92,12 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_people_write_them() {
-        for (text, expected) in [("500ms", 500), ("20s", 20_000), ("1m30s", 90_000), ("1h", 3_600_000)] {
+        for (text, expected) in [
+            ("500ms", 500),
+            ("20s", 20_000),
+            ("1m30s", 90_000),
+            ("1h", 3_600_000),
+        ] {
             assert_eq!(duration(text), Ok(Duration::from_millis(expected)), "{text}");
         }
         for text in ["", "20", "-3s", "soon"] {

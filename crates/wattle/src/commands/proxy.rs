@@ -85,14 +85,23 @@ enum Source {
 fn source(text: &str) -> Result<Source, String> {
     match text {
         "none" => Ok(Source::Kernel),
-        _ => text.parse().map(Source::Fixed).map_err(|_| format!("expected an address or `none`, found `{text}`")),
+        _ => text
+            .parse()
+            .map(Source::Fixed)
+            .map_err(|_| format!("expected an address or `none`, found `{text}`")),
     }
 }
 
 /// Whoever reaches the admin endpoint can change the log level and drain the proxy.
 fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text.parse().map_err(|_| format!("expected ADDRESS:PORT, found `{text}`"))?;
-    if address.ip().is_loopback() { Ok(address) } else { Err(format!("expected a loopback address, found {address}")) }
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| format!("expected ADDRESS:PORT, found `{text}`"))?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err(format!("expected a loopback address, found {address}"))
+    }
 }
 
 impl Arguments {
@@ -163,8 +172,13 @@ mod tests {
     #[test]
     fn without_flags_the_defaults_hold() {
         let settings = settings("").unwrap();
-        let defaults =
-            Settings::new(settings.id.clone(), "web-0".into(), settings.control, "/r.pem".into(), "/s".into());
+        let defaults = Settings::new(
+            settings.id.clone(),
+            "web-0".into(),
+            settings.control,
+            "/r.pem".into(),
+            "/s".into(),
+        );
         assert_eq!(format!("{settings:?}"), format!("{defaults:?}"));
     }
 
@@ -174,9 +188,15 @@ mod tests {
             "--mark 1337 --workers 3 --inbound-source none --access-log - --drain-grace 1m --http1-hop --token /t",
         )
         .unwrap();
-        assert_eq!((settings.mark, settings.workers, settings.inbound_source), (Some(1337), 3, None));
+        assert_eq!(
+            (settings.mark, settings.workers, settings.inbound_source),
+            (Some(1337), 3, None)
+        );
         assert_eq!(settings.access_log, Some(AccessLogTarget::Stdout));
-        assert_eq!((settings.drain_grace, settings.http1_hop), (Duration::from_secs(60), true));
+        assert_eq!(
+            (settings.drain_grace, settings.http1_hop),
+            (Duration::from_secs(60), true)
+        );
         assert_eq!(settings.token, Some("/t".into()));
     }
 

@@ -44,9 +44,20 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<Exit
             tokio::time::sleep(arguments.interval).await;
             let now = (snapshot(&socket).await?, Instant::now());
             let lately = now.0.since(&earlier.0);
-            let total = if arguments.recent { lately.clone() } else { now.0.clone() };
-            let counted = Counted { total, lately: Some((lately, now.1 - earlier.1)) };
-            show(&report(&counted, arguments.service.as_deref()), arguments.watch, shared.output)?;
+            let total = if arguments.recent {
+                lately.clone()
+            } else {
+                now.0.clone()
+            };
+            let counted = Counted {
+                total,
+                lately: Some((lately, now.1 - earlier.1)),
+            };
+            show(
+                &report(&counted, arguments.service.as_deref()),
+                arguments.watch,
+                shared.output,
+            )?;
             if !arguments.watch {
                 return Ok(ExitCode::SUCCESS);
             }
@@ -64,7 +75,9 @@ fn show(report: &Report, watch: bool, format: Format) -> anyhow::Result<()> {
         // One document a line, so that a program can read a stream of them.
         Format::Json if watch => output::write(&format!("{}\n", serde_json::to_string(report)?)),
         Format::Json => output::json(report),
-        Format::Text if watch && std::io::stdout().is_terminal() => output::write(&format!("{HOME}{}", text(report))),
+        Format::Text if watch && std::io::stdout().is_terminal() => {
+            output::write(&format!("{HOME}{}", text(report)))
+        }
         Format::Text => output::write(&text(report)),
     }
 }
@@ -74,17 +87,30 @@ pub(super) fn text(report: &Report) -> String {
     if report.edges.is_empty() {
         return "no traffic yet\n".to_owned();
     }
-    let (tcp, requests): (Vec<&Edge>, Vec<&Edge>) = report.edges.iter().partition(|edge| edge.protocol == "tcp");
+    let (tcp, requests): (Vec<&Edge>, Vec<&Edge>) =
+        report.edges.iter().partition(|edge| edge.protocol == "tcp");
     let mut out = String::new();
-    let services = report.services.iter().filter(|service| service.golden.requests > 0);
+    let services = report
+        .services
+        .iter()
+        .filter(|service| service.golden.requests > 0);
     let rows = services.map(|service| {
         let name = full(&service.service, &service.namespace);
         [vec![name, secured(service.mtls)], golden(&service.golden)].concat()
     });
-    section(&mut out, &[&[words("SERVICE"), words("MTLS")], GOLDEN].concat(), rows);
+    section(
+        &mut out,
+        &[&[words("SERVICE"), words("MTLS")], GOLDEN].concat(),
+        rows,
+    );
     let rows = requests.into_iter().map(|edge| {
         let source = full(&edge.source, &edge.source_namespace);
-        let ends = vec![source, destination(edge), edge.protocol.clone(), secured(edge.mtls)];
+        let ends = vec![
+            source,
+            destination(edge),
+            edge.protocol.clone(),
+            secured(edge.mtls),
+        ];
         [ends, golden(&edge.golden)].concat()
     });
     section(&mut out, &[EDGE, GOLDEN].concat(), rows);
@@ -92,12 +118,32 @@ pub(super) fn text(report: &Report) -> String {
     out
 }
 
-const EDGE: &[crate::view::table::Column] = &[words("SOURCE"), words("DESTINATION"), words("PROTOCOL"), words("MTLS")];
-const GOLDEN: &[crate::view::table::Column] =
-    &[numbers("SUCCESS"), numbers("RPS"), numbers("P50"), numbers("P95"), numbers("P99"), numbers("REQUESTS")];
-const TCP: &[crate::view::table::Column] = &[numbers("CONNECTIONS"), numbers("OPEN"), numbers("SENT"), numbers("RECEIVED")];
+const EDGE: &[crate::view::table::Column] = &[
+    words("SOURCE"),
+    words("DESTINATION"),
+    words("PROTOCOL"),
+    words("MTLS"),
+];
+const GOLDEN: &[crate::view::table::Column] = &[
+    numbers("SUCCESS"),
+    numbers("RPS"),
+    numbers("P50"),
+    numbers("P95"),
+    numbers("P99"),
+    numbers("REQUESTS"),
+];
+const TCP: &[crate::view::table::Column] = &[
+    numbers("CONNECTIONS"),
+    numbers("OPEN"),
+    numbers("SENT"),
+    numbers("RECEIVED"),
+];
 
-fn section(out: &mut String, columns: &[crate::view::table::Column], rows: impl Iterator<Item = Vec<String>>) {
+fn section(
+    out: &mut String,
+    columns: &[crate::view::table::Column],
+    rows: impl Iterator<Item = Vec<String>>,
+) {
     let table = render(columns, rows);
     if !table.is_empty() && !out.is_empty() {
         out.push('\n');
@@ -117,7 +163,13 @@ fn golden(golden: &Golden) -> Vec<String> {
 }
 
 fn tcp_row(edge: &Edge) -> Vec<String> {
-    let Golden { connections, open, sent_bytes, received_bytes, .. } = &edge.golden;
+    let Golden {
+        connections,
+        open,
+        sent_bytes,
+        received_bytes,
+        ..
+    } = &edge.golden;
     vec![
         full(&edge.source, &edge.source_namespace),
         destination(edge),
@@ -132,7 +184,11 @@ fn tcp_row(edge: &Edge) -> Vec<String> {
 
 /// The bare name in the namespace that needs no saying.
 fn full(name: &str, namespace: &str) -> String {
-    if namespace.is_empty() || namespace == "default" { name.to_owned() } else { format!("{name}.{namespace}") }
+    if namespace.is_empty() || namespace == "default" {
+        name.to_owned()
+    } else {
+        format!("{name}.{namespace}")
+    }
 }
 
 /// With the share of each version, if there are several.
@@ -142,7 +198,8 @@ fn destination(edge: &Edge) -> String {
     if edge.versions.len() < 2 || all == 0 {
         return name;
     }
-    let share = |(version, count): (&String, &u64)| format!("{version} {:.0}%", *count as f64 * 100.0 / all as f64);
+    let share =
+        |(version, count): (&String, &u64)| format!("{version} {:.0}%", *count as f64 * 100.0 / all as f64);
     let shares: Vec<String> = edge.versions.iter().map(share).collect();
     format!("{name} ({})", shares.join(", "))
 }
@@ -189,10 +246,16 @@ mod tests {
 
     #[test]
     fn requests_and_connections_have_tables_of_their_own() {
-        let service =
-            Service { service: "reviews".into(), namespace: "shop".into(), mtls: true, golden: numbers(1000) };
-        let report =
-            Report { services: vec![service], edges: vec![edge("reviews", "http", 1000), edge("ledger", "tcp", 0)] };
+        let service = Service {
+            service: "reviews".into(),
+            namespace: "shop".into(),
+            mtls: true,
+            golden: numbers(1000),
+        };
+        let report = Report {
+            services: vec![service],
+            edges: vec![edge("reviews", "http", 1000), edge("ledger", "tcp", 0)],
+        };
         let expected = "\
 SERVICE       MTLS  SUCCESS   RPS     P50     P95    P99  REQUESTS
 reviews.shop  yes    99.50%  12.0  1.25ms  20.0ms  150ms      1000

@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use wattle_api::Severity;
-use wattle_capture::{Isolated, Isolation};
 use wattle_capture::leftover::{RunDirectory, sweep};
+use wattle_capture::{Isolated, Isolation};
 
 use crate::cli::Shared;
 use crate::failure::{Advise as _, Failure};
@@ -73,7 +73,12 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<Exit
 
 /// The supervisor's exit code as this process's own.
 pub(super) fn exit_code(status: ExitStatus) -> ExitCode {
-    ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+    ExitCode::from(
+        status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .unwrap_or(1),
+    )
 }
 
 fn screen(quiet: bool, format: Format) -> ScreenMode {
@@ -91,31 +96,74 @@ fn screen(quiet: bool, format: Format) -> ScreenMode {
 fn check_manifests(directory: &Path, force: bool) -> anyhow::Result<()> {
     let (mesh, diagnostics) = wattle_control::offline::load(directory);
     for diagnostic in diagnostics.iter().filter(|one| one.severity != Severity::Info) {
-        eprintln!("{}: {diagnostic}", if diagnostic.severity == Severity::Error { "error" } else { "warning" });
+        eprintln!(
+            "{}: {diagnostic}",
+            if diagnostic.severity == Severity::Error {
+                "error"
+            } else {
+                "warning"
+            }
+        );
     }
-    let errors = diagnostics.iter().filter(|one| one.severity == Severity::Error).count();
+    let errors = diagnostics
+        .iter()
+        .filter(|one| one.severity == Severity::Error)
+        .count();
     if errors > 0 && !force {
-        let message = format!("the manifests in {} have {errors} errors", directory.display());
-        return Err(Failure::new(message, "mend them, or leave out what is wrong with `--force`"));
+        let number = if errors == 1 {
+            "an error".to_owned()
+        } else {
+            format!("{errors} errors")
+        };
+        let message = format!("the manifests in {} have {number}", directory.display());
+        return Err(Failure::error(
+            message,
+            "mend them, or leave out what is wrong with `--force`",
+        ));
     }
     if mesh.objects().next().is_none() {
         let message = format!("there are no manifests in {}", directory.display());
-        return Err(Failure::new(message, "name a directory of YAML files, such as examples/redis"));
+        return Err(Failure::error(
+            message,
+            "name a directory of YAML files, such as examples/redis",
+        ));
     }
     Ok(())
 }
 
 fn name(arguments: &Arguments, shared: &Shared, directory: &Path) -> anyhow::Result<String> {
-    let own = || directory.file_name().map(|name| name.to_string_lossy().into_owned());
-    let given = arguments.name.clone().or_else(|| shared.mesh.clone());
-    let name = given.or_else(own).unwrap_or_else(|| "mesh".to_owned());
-    let allowed = |one: char| one.is_ascii_alphanumeric() || "-_.".contains(one);
-    let is_name = name.chars().all(allowed) && name.starts_with(|one: char| one.is_ascii_alphanumeric());
-    if is_name && name.len() <= 63 && !name.starts_with(RESERVED_PREFIX) {
+    let Some(name) = arguments.name.clone().or_else(|| shared.mesh.clone()) else {
+        return Ok(name_of(directory));
+    };
+    if is_name(&name) {
         return Ok(name);
     }
-    let message = format!("`{name}` cannot be the name of a mesh: expected at most 63 letters, digits, -, _ and .");
-    Err(Failure::new(message, "choose one with `--name NAME`"))
+    let message = format!("`{name}` cannot be the name of a mesh");
+    Err(Failure::error(
+        message,
+        "choose at most 63 letters, digits, -, _ and ., the first a letter or digit",
+    ))
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |one: char| one.is_ascii_alphanumeric() || "-_.".contains(one);
+    let begins_well = name.starts_with(|one: char| one.is_ascii_alphanumeric());
+    begins_well && name.len() <= 63 && name.chars().all(allowed) && !name.starts_with(RESERVED_PREFIX)
+}
+
+/// The directory's own name as far as a mesh can have it.
+fn name_of(directory: &Path) -> String {
+    let own = directory
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let bare = own.trim_start_matches(|one: char| !one.is_ascii_alphanumeric());
+    if is_name(bare) {
+        bare.to_owned()
+    } else {
+        "mesh".to_owned()
+    }
 }
 
 /// A state directory under a name of its own, removed with all in it when dropped.
@@ -131,17 +179,22 @@ impl Stage {
     pub(super) fn make(name: &str) -> anyhow::Result<Self> {
         let base = mesh::base()?;
         sweep(&base)?;
+        mesh::sweep_names(&base);
         if mesh::is_alive(&base, name) {
             let message = format!("a mesh `{name}` is running already");
-            return Err(Failure::new(message, "choose another name with `--name NAME`"));
+            return Err(Failure::error(message, "choose another name with `--name NAME`"));
         }
         let run = RunDirectory::create(&base)?;
         if !Place::new(run.path()).fits_sockets() {
             let message = format!("the path {} is too long for Unix sockets", run.path().display());
-            return Err(Failure::new(message, "set WATTLE_RUN_DIR to a shorter one"));
+            return Err(Failure::error(message, "set WATTLE_RUN_DIR to a shorter one"));
         }
         let link = Link::create(&base.join(name), run.path())?;
-        Ok(Self { name: name.to_owned(), _link: link, run })
+        Ok(Self {
+            name: name.to_owned(),
+            _link: link,
+            run,
+        })
     }
 
     /// The layout of the state directory.
@@ -156,7 +209,9 @@ impl Stage {
         let mut command = Command::new("/proc/self/exe");
         command.arg("supervise").arg(serde_json::to_string(assignment)?);
         let advice = "see what is missing with `wattle check`";
-        Isolation::detect()?.spawn(command).advise("cannot make the namespaces of the mesh", advice)
+        Isolation::detect()?
+            .spawn(command)
+            .advise("cannot make the namespaces of the mesh", advice)
     }
 }
 
@@ -173,7 +228,10 @@ impl Link {
             _ => {}
         }
         symlink(target, path).with_context(|| format!("cannot make the link {}", path.display()))?;
-        Ok(Self { path: path.to_owned(), target: target.to_owned() })
+        Ok(Self {
+            path: path.to_owned(),
+            target: target.to_owned(),
+        })
     }
 }
 
@@ -182,6 +240,24 @@ impl Drop for Link {
         // Somebody may have taken the name over since.
         if std::fs::read_link(&self.path).is_ok_and(|target| target == self.target) {
             let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mesh_is_called_as_its_directory_where_it_can_be() {
+        for (directory, name) in [
+            ("/examples/redis", "redis"),
+            ("/tmp/.tmpX1", "tmpX1"),
+            ("/", "mesh"),
+            ("/a b", "mesh"),
+            ("/run-1", "mesh"),
+        ] {
+            assert_eq!(name_of(Path::new(directory)), name, "{directory}");
         }
     }
 }

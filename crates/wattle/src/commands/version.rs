@@ -38,7 +38,10 @@ impl Version {
             version: env!("CARGO_PKG_VERSION"),
             commit: env!("WATTLE_COMMIT"),
             discovery: format!("delta ADS v3, {TYPES}"),
-            kinds: Kind::ALL.into_iter().map(|kind| (kind.as_str(), versions(kind))).collect(),
+            kinds: Kind::ALL
+                .into_iter()
+                .map(|kind| (kind.as_str(), versions(kind)))
+                .collect(),
         }
     }
 }
@@ -69,7 +72,11 @@ mod tests {
     fn every_kind_that_is_read_is_listed_with_its_versions() {
         let text = text(&Version::current());
         assert!(text.starts_with("wattle "));
-        assert!(text.contains("reads HTTPRoute: gateway.networking.k8s.io/v1, gateway.networking.k8s.io/v1beta1\n"));
+        assert!(
+            text.contains(
+                "reads HTTPRoute: gateway.networking.k8s.io/v1, gateway.networking.k8s.io/v1beta1\n"
+            )
+        );
         assert!(text.contains("reads Service: v1\n"));
     }
 }

@@ -51,7 +51,9 @@ pub(crate) async fn tcp(address: SocketAddr, path: &str, patience: Duration) -> 
         let stream = TcpStream::connect(address).await?;
         exchange(stream, Method::GET, &address.to_string(), path, Bytes::new()).await
     };
-    in_time(patience, exchange).await.with_context(|| format!("cannot ask {address}"))
+    in_time(patience, exchange)
+        .await
+        .with_context(|| format!("cannot ask {address}"))
 }
 
 /// Sends one request on a stream.
@@ -64,7 +66,9 @@ pub(crate) async fn exchange(
 ) -> anyhow::Result<Answer> {
     let head = RequestHead::new(method, authority.to_owned(), path.to_owned());
     // The error holds the request, which cannot leave this thread: its sentences can.
-    let fetched = client_simple::fetch(io, head, body, MAX_ANSWER).await.map_err(|error| anyhow!(sentence(&error)))?;
+    let fetched = client_simple::fetch(io, head, body, MAX_ANSWER)
+        .await
+        .map_err(|error| anyhow!(sentence(&error)))?;
     Ok((fetched.0.status, fetched.1))
 }
 
@@ -94,7 +98,10 @@ pub(crate) fn refusal(body: &[u8]) -> String {
     let value: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let sentence = value.as_ref().and_then(|value| value.get("error")?.as_str());
     let bounded = &body[..body.len().min(MAX_REFUSAL)];
-    sentence.map_or_else(|| String::from_utf8_lossy(bounded).trim().to_owned(), str::to_owned)
+    sentence.map_or_else(
+        || String::from_utf8_lossy(bounded).trim().to_owned(),
+        str::to_owned,
+    )
 }
 
 #[cfg(test)]
@@ -105,7 +112,10 @@ mod tests {
     fn a_refusal_is_told_with_its_sentence() {
         let error = read::<()>("/x", StatusCode::NOT_FOUND, br#"{"error":"no such process"}"#);
         let sentence = error.map_err(|error| error.to_string());
-        assert_eq!(sentence, Err("/x was refused with 404 Not Found: no such process".to_owned()));
+        assert_eq!(
+            sentence,
+            Err("/x was refused with 404 Not Found: no such process".to_owned())
+        );
         assert_eq!(refusal(b"plain\n"), "plain");
     }
 

@@ -47,8 +47,14 @@ fn check_owner(path: &Path) -> anyhow::Result<()> {
     if own && !writable_to_others {
         return Ok(());
     }
-    let message = format!("{} is not a directory that only this user can write to", path.display());
-    Err(Failure::new(message, format!("remove it, or set {VARIABLE} to a directory of your own")))
+    let message = format!(
+        "{} is not a directory that only this user can write to",
+        path.display()
+    );
+    Err(Failure::error(
+        message,
+        format!("remove it, or set {VARIABLE} to a directory of your own"),
+    ))
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@ pub(crate) mod ask;
 mod base;
 mod find;
 mod place;
+pub(crate) mod port;
 
 pub(crate) use base::base;
-pub(crate) use find::{find, is_alive};
+pub(crate) use find::{find, is_alive, sweep_names};
 pub(crate) use place::Place;
 
 /// What the control plane's admin API says.

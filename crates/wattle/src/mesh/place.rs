@@ -52,6 +52,11 @@ impl Place {
         self.root.join("proxies")
     }
 
+    /// Where each proxy finds its own directory, and nobody else's.
+    pub(crate) fn own(&self) -> PathBuf {
+        self.root.join("own")
+    }
+
     /// What applications keep, one directory each.
     pub(crate) fn data(&self) -> PathBuf {
         self.root.join("data")
@@ -75,7 +80,9 @@ impl Place {
     /// Whether the kernel takes the paths of all its sockets.
     pub(crate) fn fits_sockets(&self) -> bool {
         let sockets = [self.supervisor_socket(), self.admin_socket()];
-        sockets.iter().all(|path| path.as_os_str().len() <= MAX_SOCKET_PATH)
+        sockets
+            .iter()
+            .all(|path| path.as_os_str().len() <= MAX_SOCKET_PATH)
     }
 }
 

@@ -56,19 +56,28 @@ pub(crate) struct MeshView {
 /// Starts answering.
 pub(crate) fn serve(world: &Rc<World>, orders: mpsc::Sender<Order>) -> anyhow::Result<()> {
     let path = world.place.supervisor_socket();
-    let listener = UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    let listener =
+        UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
     // Whoever can connect can stop processes.
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
         .with_context(|| format!("cannot protect {}", path.display()))?;
-    let answers = Rc::new(Answers { world: Rc::clone(world), orders });
+    let answers = Rc::new(Answers {
+        world: Rc::clone(world),
+        orders,
+    });
     tokio::task::spawn_local(accept(listener, answers));
     Ok(())
 }
 
 async fn accept(listener: UnixListener, answers: Rc<Answers>) {
-    let (slots, limits) = (Rc::new(Semaphore::new(MAX_CONNECTIONS)), Rc::new(Limits::default()));
+    let (slots, limits) = (
+        Rc::new(Semaphore::new(MAX_CONNECTIONS)),
+        Rc::new(Limits::default()),
+    );
     loop {
-        let Ok(()) = slots.acquire().await.map(|slot| slot.forget()) else { return };
+        let Ok(()) = slots.acquire().await.map(|slot| slot.forget()) else {
+            return;
+        };
         let (slots, answers, limits) = (Rc::clone(&slots), Rc::clone(&answers), Rc::clone(&limits));
         match listener.accept().await {
             Ok((stream, _)) => drop(tokio::task::spawn_local(async move {
@@ -138,7 +147,10 @@ impl Answers {
     async fn act(&self, namespace: &str, name: &str, verb: &str) -> Response {
         let names = self.meant(namespace, name);
         if names.is_empty() {
-            return refuse(StatusCode::NOT_FOUND, &format!("there is no process {namespace}/{name}"));
+            return refuse(
+                StatusCode::NOT_FOUND,
+                &format!("there is no process {namespace}/{name}"),
+            );
         }
         match verb {
             "stop" => self.order(Order::Stop(names.clone()), &names).await,
@@ -146,7 +158,10 @@ impl Answers {
             "restart" => self.order(Order::Restart(names.clone()), &names).await,
             "kill" => kill(&self.world.applications.borrow(), &names),
             "kill-proxy" => kill(&self.world.proxies.borrow(), &names),
-            _ => refuse(StatusCode::NOT_FOUND, "expected stop, start, restart, kill or kill-proxy"),
+            _ => refuse(
+                StatusCode::NOT_FOUND,
+                "expected stop, start, restart, kill or kill-proxy",
+            ),
         }
     }
 
@@ -180,7 +195,10 @@ fn answer(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(body) => {
             let mut response = Response::new(status, Body::full(body));
-            response.head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+                .head
+                .headers
+                .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             response
         }
         Err(error) => {

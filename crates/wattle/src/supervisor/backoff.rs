@@ -39,7 +39,9 @@ mod tests {
     #[test]
     fn the_wait_doubles_up_to_a_bound_and_starts_afresh_after_a_long_run() {
         let mut backoff = Backoff::new();
-        let waits: Vec<u128> = (0..9).map(|_| backoff.after(Duration::ZERO).as_millis()).collect();
+        let waits: Vec<u128> = (0..9)
+            .map(|_| backoff.after(Duration::ZERO).as_millis())
+            .collect();
         assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
         assert_eq!(backoff.after(STABLE), FIRST);
     }

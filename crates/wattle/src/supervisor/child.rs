@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal};
-use tokio::io::unix::AsyncFd;
 use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use super::status::Exit;
 
@@ -52,9 +52,16 @@ impl Child {
     pub(crate) fn adopt(child: StdChild) -> io::Result<Self> {
         let pid = Pid::from_child(&child);
         let descriptor = rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK)?;
-        #[expect(deprecated, reason = "its successor is unsafe; an OwnedFd keeps the promise that one asks for")]
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe; an OwnedFd keeps the promise that one asks for"
+        )]
         let descriptor = AsyncFd::with_interest(descriptor, Interest::READABLE)?;
-        Ok(Self { child, handle: Rc::new(Handle { pid, descriptor }), ended: false })
+        Ok(Self {
+            child,
+            handle: Rc::new(Handle { pid, descriptor }),
+            ended: false,
+        })
     }
 
     /// Its process id.
@@ -116,7 +123,14 @@ mod tests {
     use super::*;
 
     fn shell(script: &str) -> Child {
-        Child::adopt(Command::new("sh").args(["-c", script]).process_group(0).spawn().unwrap()).unwrap()
+        Child::adopt(
+            Command::new("sh")
+                .args(["-c", script])
+                .process_group(0)
+                .spawn()
+                .unwrap(),
+        )
+        .unwrap()
     }
 
     #[tokio::test]
@@ -127,16 +141,24 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_hears_the_request_ends_by_itself() {
         let mut child = shell("exec sleep 60");
-        assert_eq!(child.stop(Duration::from_secs(20)).await.unwrap(), Exit { code: 128 + 15 });
+        assert_eq!(
+            child.stop(Duration::from_secs(20)).await.unwrap(),
+            Exit { code: 128 + 15 }
+        );
     }
 
     #[tokio::test]
     async fn a_deaf_program_is_killed_after_the_grace() {
         use std::io::Read as _;
         let mut command = Command::new("sh");
-        command.args(["-c", "trap '' TERM; echo deaf; while :; do sleep 60; done"]).process_group(0);
+        command
+            .args(["-c", "trap '' TERM; echo deaf; while :; do sleep 60; done"])
+            .process_group(0);
         let mut child = Child::adopt(command.stdout(std::process::Stdio::piped()).spawn().unwrap()).unwrap();
         child.pipes().0.unwrap().read_exact(&mut [0; 5]).unwrap();
-        assert_eq!(child.stop(Duration::from_millis(50)).await.unwrap(), Exit { code: 128 + 9 });
+        assert_eq!(
+            child.stop(Duration::from_millis(50)).await.unwrap(),
+            Exit { code: 128 + 9 }
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! The control plane of the mesh: a child of its own, started again whenever it dies.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
@@ -9,17 +10,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use tokio::sync::watch;
 
-use crate::mesh::ask;
 use crate::mesh::view::ServiceView;
+use crate::mesh::{ask, port};
 
 use super::backoff::Backoff;
 use super::child::{Child, Handle};
 use super::entry::replace;
 use super::pump::{self, Log};
 use super::world::World;
-
-/// Metrics and health of the control plane, on the bridge.
-const METRICS_PORT: u16 = 15014;
 
 /// How often services are asked for; a new one has its name after this long at most.
 const SERVICES_PERIOD: Duration = Duration::from_millis(500);
@@ -57,7 +55,9 @@ pub(crate) async fn keep(world: Rc<World>, mut stop: watch::Receiver<bool>) {
             Err(error) => format!("could not be started: {error:#}"),
         };
         note(&world, None);
-        world.screen.news(format!("the control plane {cause}; starting it again"));
+        world
+            .screen
+            .news(format!("the control plane {cause}; starting it again"));
         tokio::select! {
             () = tokio::time::sleep(backoff.after(begun.elapsed())) => {}
             _ = stop.wait_for(|stop| *stop) => return,
@@ -83,7 +83,7 @@ fn start(world: &World) -> anyhow::Result<Child> {
         .arg("--listen")
         .arg(world.discovery().to_string())
         .arg("--metrics")
-        .arg(format!("{}:{METRICS_PORT}", world.discovery().ip()))
+        .arg(SocketAddr::new(world.discovery().ip(), port::METRICS).to_string())
         .arg("--state")
         .arg(place.control())
         .arg("--admin")
@@ -122,7 +122,9 @@ pub(crate) async fn refresh_names(world: &World) {
 
 /// Shows proxies the roots, which the control plane writes to its own directory.
 pub(crate) fn publish_roots(world: &World) -> anyhow::Result<()> {
-    let Ok(roots) = fs::read(world.place.control().join("roots.pem")) else { return Ok(()) };
+    let Ok(roots) = fs::read(world.place.control().join("roots.pem")) else {
+        return Ok(());
+    };
     let path = world.place.roots();
     if fs::read(&path).is_ok_and(|shown| shown == roots) {
         return Ok(());

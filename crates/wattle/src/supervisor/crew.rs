@@ -1,17 +1,15 @@
 //! The supervisor's loop: what happens, what is to be done about it, and who is there.
 
 mod closing;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
-use wattle_source::{Batch, Directory, Event as SourceEvent};
+use wattle_source::{Batch, Event as SourceEvent};
 
 use super::instance::{Life, Spec};
 use super::plan::{Action, Standing, plan};
@@ -20,11 +18,10 @@ use super::wanted::Wanted;
 use super::world::World;
 use super::{api, control, names};
 
+use sources::Sources;
+
 /// Batches, orders and ends that wait to be taken in, at most; whoever has more waits.
 const MAX_WAITING: usize = 64;
-
-/// "For ever", in terms of a clock that has to be able to represent it.
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// One thing that happens.
 #[derive(Debug)]
@@ -73,17 +70,8 @@ struct Crew {
     ended: mpsc::Sender<Name>,
     /// Processes that must not run, as last told.
     refused: Vec<(Name, &'static str)>,
-}
-
-/// Where events come from.
-struct Sources {
-    manifests: mpsc::Receiver<Batch>,
-    ended: mpsc::Receiver<Name>,
-    orders: mpsc::Receiver<Order>,
-    board: watch::Receiver<u64>,
-    interrupt: Signal,
-    terminate: Signal,
-    deadline: Instant,
+    /// Whether it was said that everything runs.
+    announced: bool,
 }
 
 /// Runs the mesh until it is told to end or its time is over.
@@ -95,52 +83,26 @@ pub(crate) async fn run(world: Rc<World>) -> anyhow::Result<ExitCode> {
     let control = tokio::task::spawn_local(control::keep(Rc::clone(&world), control_stopped));
     let follower = tokio::task::spawn_local(control::follow(Rc::clone(&world)));
     let mut sources = Sources::open(&world, ends, ordered)?;
-    let mut crew = Crew { world, wanted: Wanted::default(), slots: BTreeMap::new(), ended, refused: Vec::new() };
-    crew.world.screen.news(format!("mesh `{}` is starting", crew.world.assignment.name));
+    let mut crew = Crew {
+        world,
+        wanted: Wanted::default(),
+        slots: BTreeMap::new(),
+        ended,
+        refused: Vec::new(),
+        announced: false,
+    };
+    crew.world
+        .screen
+        .news(format!("mesh `{}` is starting", crew.world.assignment.name));
     let code = crew.work(&mut sources).await;
     crew.close(&mut sources).await;
     stop_control.send_replace(true);
     follower.abort();
     control.await.context("the control plane's keeper failed")?;
-    crew.world.screen.news(format!("mesh `{}` has ended", crew.world.assignment.name));
+    crew.world
+        .screen
+        .news(format!("mesh `{}` has ended", crew.world.assignment.name));
     Ok(ExitCode::from(code))
-}
-
-impl Sources {
-    fn open(
-        world: &Rc<World>,
-        ended: mpsc::Receiver<Name>,
-        orders: mpsc::Receiver<Order>,
-    ) -> anyhow::Result<Self> {
-        let (batches, manifests) = mpsc::channel(MAX_WAITING);
-        let directory = Directory::new(&world.assignment.directory);
-        tokio::task::spawn_local(async move {
-            if let Err(error) = directory.run(batches).await {
-                tracing::error!(%error, "the manifests are not watched any more");
-            }
-        });
-        Ok(Self {
-            manifests,
-            ended,
-            orders,
-            board: world.board.watch(),
-            interrupt: signal(SignalKind::interrupt()).context("cannot wait for signals")?,
-            terminate: signal(SignalKind::terminate()).context("cannot wait for signals")?,
-            deadline: Instant::now() + world.assignment.run_for.unwrap_or(FOREVER),
-        })
-    }
-
-    async fn next(&mut self) -> Event {
-        tokio::select! {
-            Some(batch) = self.manifests.recv() => Event::Manifests(batch),
-            Some(name) = self.ended.recv() => Event::Ended(name),
-            Some(order) = self.orders.recv() => Event::Ordered(order),
-            Ok(()) = self.board.changed() => Event::Changed,
-            _ = self.interrupt.recv() => Event::End,
-            _ = self.terminate.recv() => Event::End,
-            () = tokio::time::sleep_until(self.deadline) => Event::End,
-        }
-    }
 }
 
 impl Crew {
@@ -156,6 +118,7 @@ impl Crew {
             }
             self.redirect_names();
             self.step();
+            self.announce();
             if let Some(code) = self.verdict() {
                 return code;
             }
@@ -169,13 +132,17 @@ impl Crew {
                 SourceEvent::Diagnosed { diagnostics, .. } => diagnostics,
                 _ => continue,
             };
-            diagnostics.iter().for_each(|one| self.world.screen.news(one.to_string()));
+            diagnostics
+                .iter()
+                .for_each(|one| self.world.screen.news(one.to_string()));
         }
         self.wanted.update(batch);
         let refused = self.wanted.refused();
         if refused != self.refused {
             for (name, why) in &refused {
-                self.world.screen.news(format!("Process {name} must not run: {why}"));
+                self.world
+                    .screen
+                    .news(format!("Process {name} must not run: {why}"));
             }
             self.refused = refused;
         }
@@ -183,17 +150,40 @@ impl Crew {
 
     /// Does the next steps.
     fn step(&mut self) {
-        let standing: Vec<Standing> = self.slots.iter().map(|(name, slot)| self.standing(name, slot)).collect();
+        let standing: Vec<Standing> = self
+            .slots
+            .iter()
+            .map(|(name, slot)| self.standing(name, slot))
+            .collect();
         let desired = self.wanted.desired();
         for action in plan(&standing, &desired) {
             match action {
                 Action::Stop(name) => self.stop(&name),
                 Action::Start { process, instance } => {
-                    let fingerprint = desired.iter().find(|one| one.process == process).map_or(0, |one| one.fingerprint);
+                    let fingerprint = desired
+                        .iter()
+                        .find(|one| one.process == process)
+                        .map_or(0, |one| one.fingerprint);
                     self.start(&process, instance, fingerprint);
                 }
             }
         }
+    }
+
+    /// Says once that everything runs, and how to look at it.
+    fn announce(&mut self) {
+        let board = self.world.board.all();
+        let is_up = |phase| matches!(phase, Phase::Ready | Phase::Finished);
+        if self.announced || board.is_empty() || !board.values().all(|status| is_up(status.phase)) {
+            return;
+        }
+        self.announced = true;
+        let name = &self.world.assignment.name;
+        let text = format!(
+            "all {} processes run; look at them with `wattle stat --mesh {name}`",
+            board.len()
+        );
+        self.world.screen.news(text);
     }
 
     fn standing(&self, name: &Name, slot: &Slot) -> Standing {
@@ -209,9 +199,14 @@ impl Crew {
     }
 
     fn start(&mut self, process: &Name, instance: String, fingerprint: u64) {
-        let Some(resource) = self.wanted.process(process) else { return };
+        let Some(resource) = self.wanted.process(process) else {
+            return;
+        };
         let name = Name::new(&process.namespace, instance);
-        let spec = Rc::new(Spec { name: name.clone(), process: resource });
+        let spec = Rc::new(Spec {
+            name: name.clone(),
+            process: resource,
+        });
         self.world.board.add(spec.status(&self.world));
         let (stop, stopped) = watch::channel(false);
         let (life, ended) = (Life::new(&self.world, &spec), self.ended.clone());
@@ -224,12 +219,21 @@ impl Crew {
             // Nobody listens only when the supervisor itself has ended.
             let _ = ended.send(own_name).await;
         });
-        let slot = Slot { spec, fingerprint, stop, stopping: false, held: false, gone: false };
+        let slot = Slot {
+            spec,
+            fingerprint,
+            stop,
+            stopping: false,
+            held: false,
+            gone: false,
+        };
         self.slots.insert(name, slot);
     }
 
     fn stop(&mut self, name: &Name) {
-        let Some(slot) = self.slots.get_mut(name) else { return };
+        let Some(slot) = self.slots.get_mut(name) else {
+            return;
+        };
         slot.held = false;
         slot.stopping = true;
         slot.stop.send_replace(true);
@@ -275,7 +279,10 @@ impl Crew {
     /// Workloads without a proxy are sent straight to the instances that are ready.
     fn redirect_names(&self) {
         let board = self.world.board.all();
-        let ready = self.slots.iter().filter_map(|(name, slot)| slot.spec.target(board.get(name)?));
+        let ready = self
+            .slots
+            .iter()
+            .filter_map(|(name, slot)| slot.spec.target(board.get(name)?));
         let targets: Vec<names::Target> = ready.collect();
         drop(board);
         let direct = names::direct(&self.wanted.services(), &targets);
@@ -287,7 +294,10 @@ impl Crew {
         let wanted = self.world.assignment.exit_with.as_ref()?;
         let board = self.world.board.all();
         let mut codes = Vec::new();
-        for status in board.values().filter(|status| status.process == *wanted || status.instance == *wanted) {
+        for status in board
+            .values()
+            .filter(|status| status.process == *wanted || status.instance == *wanted)
+        {
             let exit = status.exit.filter(|_| status.phase == Phase::Finished)?;
             codes.push(u8::try_from(exit.code).unwrap_or(1));
         }

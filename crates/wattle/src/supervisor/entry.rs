@@ -22,8 +22,13 @@ pub(crate) fn entry(instance: &Name, process: &Resource<Process>, address: IpAdd
     meta.labels = process.meta.labels.clone();
     let proxy = if is_meshed(process) { "enabled" } else { "disabled" };
     meta.annotations.insert(PROXY.to_owned(), proxy.to_owned());
-    meta.annotations.insert(WORKLOAD.to_owned(), process.meta.name.to_string());
-    let named = process.spec.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
+    meta.annotations
+        .insert(WORKLOAD.to_owned(), process.meta.name.to_string());
+    let named = process
+        .spec
+        .ports
+        .iter()
+        .filter(|port| port.protocol == Protocol::Tcp);
     let ports = named.filter_map(|port| Some((port.name.clone()?, port.port)));
     let spec = WorkloadEntry {
         address: Address::Ip(address),
@@ -35,7 +40,11 @@ pub(crate) fn entry(instance: &Name, process: &Resource<Process>, address: IpAdd
         service_account: process.spec.service_account_name.clone(),
         healthy: Some(healthy),
     };
-    Object::WorkloadEntry(Resource { meta, spec, origin: Origin::program("supervisor") })
+    Object::WorkloadEntry(Resource {
+        meta,
+        spec,
+        origin: Origin::program("supervisor"),
+    })
 }
 
 /// Where the entry of an instance is.
@@ -66,7 +75,11 @@ pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> 
         _ => {}
     }
     // Created anew, so that the mode counts from the first byte.
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&fresh)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&fresh)?;
     file.write_all(content)?;
     fs::rename(&fresh, path)
 }
@@ -97,7 +110,9 @@ mod tests {
         let parsed = wattle_api::parse(&text, "shop.web-0.yaml");
         assert!(parsed.diagnostics.is_empty(), "{:?}", parsed.diagnostics);
         assert_eq!(parsed.objects, [written]);
-        let Object::WorkloadEntry(read) = &parsed.objects[0] else { panic!("a WorkloadEntry") };
+        let Object::WorkloadEntry(read) = &parsed.objects[0] else {
+            panic!("a WorkloadEntry")
+        };
         assert_eq!(read.spec.healthy, Some(false));
         assert_eq!(read.meta.annotations[PROXY], "enabled");
         assert_eq!(read.spec.ports.len(), 1);

@@ -40,7 +40,10 @@ pub(crate) fn direct(services: &[SelectingService], targets: &[Target]) -> BTree
         });
         selected.map(|target| target.address).collect()
     };
-    services.iter().map(|service| (service.name.clone(), behind(service))).collect()
+    services
+        .iter()
+        .map(|service| (service.name.clone(), behind(service)))
+        .collect()
 }
 
 /// The hosts file of a workload.
@@ -76,7 +79,12 @@ mod tests {
     use super::*;
 
     fn directory() -> Directory {
-        let names = ["redis.shop.svc.cluster.local", "redis.shop.svc", "redis.shop", "redis"];
+        let names = [
+            "redis.shop.svc.cluster.local",
+            "redis.shop.svc",
+            "redis.shop",
+            "redis",
+        ];
         let service = ServiceView {
             namespace: "shop".to_owned(),
             name: "redis".to_owned(),
@@ -94,14 +102,19 @@ mod tests {
             address: [10, 244, 0, last].into(),
         };
         Directory {
-            direct: direct(&[selecting.clone()], &[target("shop", 9), target("other", 8)]),
+            direct: direct(
+                std::slice::from_ref(&selecting),
+                &[target("shop", 9), target("other", 8)],
+            ),
             virtual_addresses: vec![service],
         }
     }
 
     fn text(namespace: &str, meshed: bool) -> String {
         let instance = Name::new(namespace, "client");
-        hosts(&instance, [10, 244, 0, 2].into(), meshed, &directory()).unwrap().render()
+        hosts(&instance, [10, 244, 0, 2].into(), meshed, &directory())
+            .unwrap()
+            .render()
     }
 
     #[test]
@@ -113,13 +126,19 @@ mod tests {
     #[test]
     fn the_bare_name_counts_only_at_home() {
         let text = text("other", true);
-        assert!(text.contains("10.96.0.7 redis.shop\n") && !text.contains(" redis\n"), "{text}");
+        assert!(
+            text.contains("10.96.0.7 redis.shop\n") && !text.contains(" redis\n"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_workload_without_a_proxy_is_sent_to_the_workloads_behind() {
         let text = text("shop", false);
         assert!(text.contains("10.244.0.9 redis\n"), "{text}");
-        assert!(!text.contains("10.96.0.7") && !text.contains("10.244.0.8"), "{text}");
+        assert!(
+            !text.contains("10.96.0.7") && !text.contains("10.244.0.8"),
+            "{text}"
+        );
     }
 }

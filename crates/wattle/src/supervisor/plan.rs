@@ -53,10 +53,16 @@ pub(crate) enum Action {
 /// The next steps.
 pub(crate) fn plan(standing: &[Standing], desired: &[Desired]) -> Vec<Action> {
     let is_desired = |one: &&Standing| desired.iter().any(|wanted| wanted.process == one.process);
-    let mut actions: Vec<Action> =
-        standing.iter().filter(|one| !is_desired(one) && !one.stopping).map(stop).collect();
+    let mut actions: Vec<Action> = standing
+        .iter()
+        .filter(|one| !is_desired(one) && !one.stopping)
+        .map(stop)
+        .collect();
     for wanted in desired {
-        let own: Vec<&Standing> = standing.iter().filter(|one| one.process == wanted.process).collect();
+        let own: Vec<&Standing> = standing
+            .iter()
+            .filter(|one| one.process == wanted.process)
+            .collect();
         actions.extend(plan_process(&own, wanted));
     }
     actions
@@ -87,11 +93,18 @@ fn is_fitting(instance: &str, wanted: &Desired) -> bool {
 fn surplus(current: &[&Standing], wanted: &Desired) -> Vec<Action> {
     let mut by_number: Vec<&Standing> = current.to_vec();
     by_number.sort_by_key(|one| number(&one.instance));
-    by_number.iter().skip(wanted.replicas as usize).map(|one| stop(one)).collect()
+    by_number
+        .iter()
+        .skip(wanted.replicas as usize)
+        .map(|one| stop(one))
+        .collect()
 }
 
 fn number(instance: &str) -> u32 {
-    instance.rsplit_once('-').and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
+    instance
+        .rsplit_once('-')
+        .and_then(|(_, number)| number.parse().ok())
+        .unwrap_or(0)
 }
 
 /// Old copies that can go: those that do not serve anyway, those whose name is needed, and as many as others can stand in for.
@@ -118,7 +131,10 @@ fn missing(standing: &[&Standing], current: usize, wanted: &Desired) -> Vec<Acti
     let wanting = replicas.saturating_sub(current);
     let taken: BTreeSet<&str> = standing.iter().map(|one| one.instance.as_str()).collect();
     let free = names(wanted).filter(|name| !taken.contains(name.as_str()));
-    let start = |instance| Action::Start { process: wanted.process.clone(), instance };
+    let start = |instance| Action::Start {
+        process: wanted.process.clone(),
+        instance,
+    };
     free.take(wanting.min(room)).map(start).collect()
 }
 
@@ -127,7 +143,13 @@ fn names(wanted: &Desired) -> impl Iterator<Item = String> {
     let name = wanted.process.name.clone();
     let several = wanted.replicas != 1;
     let numbers = if several { 0..2 * wanted.replicas + 2 } else { 0..1 };
-    numbers.map(move |number| if several { format!("{name}-{number}") } else { name.clone() })
+    numbers.map(move |number| {
+        if several {
+            format!("{name}-{number}")
+        } else {
+            name.clone()
+        }
+    })
 }
 
 #[cfg(test)]

@@ -40,7 +40,12 @@ impl Log {
     fn with_limit(path: &Path, limit: u64) -> io::Result<Self> {
         let file = open(path)?;
         let size = file.metadata()?.len();
-        Ok(Self(Rc::new(RefCell::new(Rotating { path: path.to_owned(), file, size, limit }))))
+        Ok(Self(Rc::new(RefCell::new(Rotating {
+            path: path.to_owned(),
+            file,
+            size,
+            limit,
+        }))))
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
@@ -57,7 +62,11 @@ impl Log {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
 }
 
 /// Copies lines from a pipe until it is closed by everybody; `shown` names the source on the screen, none shows nothing.
@@ -114,7 +123,10 @@ mod tests {
             log.write(text.as_bytes()).unwrap();
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), "six\n");
-        assert_eq!(fs::read_to_string(directory.path().join("web.log.1")).unwrap(), "two\n");
+        assert_eq!(
+            fs::read_to_string(directory.path().join("web.log.1")).unwrap(),
+            "two\n"
+        );
     }
 
     #[tokio::test]

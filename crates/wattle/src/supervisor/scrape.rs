@@ -7,12 +7,9 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt as _};
 use wattle_telemetry::Snapshot;
 
-use crate::mesh::ask;
+use crate::mesh::{ask, port};
 
 use super::world::World;
-
-/// Where a proxy tells its counts.
-const STATUS_PORT: u16 = 15020;
 
 /// Longest wait for one proxy.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -31,7 +28,10 @@ pub(crate) async fn snapshot(address: SocketAddr) -> anyhow::Result<Snapshot> {
 pub(crate) async fn all(world: &Rc<World>) -> Snapshot {
     let addresses = proxies(world);
     let snapshots = stream::iter(addresses).map(|address| async move {
-        snapshot(address).await.inspect_err(|error| tracing::debug!(%error, %address, "a proxy's counts are missing")).ok()
+        snapshot(address)
+            .await
+            .inspect_err(|error| tracing::debug!(%error, %address, "a proxy's counts are missing"))
+            .ok()
     });
     let mut all = world.retired.borrow().clone();
     let mut snapshots = std::pin::pin!(snapshots.buffer_unordered(PARALLEL));
@@ -45,6 +45,10 @@ pub(crate) async fn all(world: &Rc<World>) -> Snapshot {
 
 fn proxies(world: &World) -> Vec<SocketAddr> {
     let board = world.board.all();
-    let running = board.values().filter(|status| status.proxy.as_ref().is_some_and(|proxy| proxy.pid.is_some()));
-    running.filter_map(|status| Some(SocketAddr::new(status.address?, STATUS_PORT))).collect()
+    let running = board
+        .values()
+        .filter(|status| status.proxy.as_ref().is_some_and(|proxy| proxy.pid.is_some()));
+    running
+        .filter_map(|status| Some(SocketAddr::new(status.address?, port::STATUS)))
+        .collect()
 }

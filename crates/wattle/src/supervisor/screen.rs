@@ -47,7 +47,9 @@ impl Screen {
     /// Starts the thread that writes; it ends with the last writer.
     pub(crate) fn start(mode: ScreenMode) -> io::Result<Self> {
         let (out, messages) = sync_channel(MAX_WAITING);
-        std::thread::Builder::new().name("screen".to_owned()).spawn(move || write_all(mode, &messages))?;
+        std::thread::Builder::new()
+            .name("screen".to_owned())
+            .spawn(move || write_all(mode, &messages))?;
         Ok(Self { out })
     }
 
@@ -61,12 +63,20 @@ impl Screen {
 
     /// Shows a line that a process printed.
     pub(crate) fn line(&self, source: &str, text: &str) {
-        self.send(Line { source: source.to_owned(), text: text.to_owned(), is_event: false });
+        self.send(Line {
+            source: source.to_owned(),
+            text: text.to_owned(),
+            is_event: false,
+        });
     }
 
     /// Shows what happened to an instance, or to the mesh itself.
     pub(crate) fn event(&self, subject: &str, text: impl Into<String>) {
-        self.send(Line { source: subject.to_owned(), text: text.into(), is_event: true });
+        self.send(Line {
+            source: subject.to_owned(),
+            text: text.into(),
+            is_event: true,
+        });
     }
 
     /// The same about the mesh.
@@ -98,25 +108,47 @@ fn write_all(mode: ScreenMode, messages: &Receiver<Message>) {
 fn render(mode: ScreenMode, line: &Line) -> Option<String> {
     match mode {
         ScreenMode::Silent => None,
-        ScreenMode::Json if line.is_event => {
-            Some(format!("{}\n", json!({ "event": line.text, "subject": line.source })))
-        }
-        ScreenMode::Json => Some(format!("{}\n", json!({ "instance": line.source, "line": line.text }))),
+        ScreenMode::Json if line.is_event => Some(format!(
+            "{}\n",
+            json!({ "event": line.text, "subject": line.source })
+        )),
+        ScreenMode::Json => Some(format!(
+            "{}\n",
+            json!({ "instance": line.source, "line": line.text })
+        )),
         ScreenMode::Lines { colour } => {
-            let name = format!("{:<MAX_NAME$} {}", line.source, if line.is_event { '*' } else { '|' });
+            let name = format!(
+                "{:<MAX_NAME$} {}",
+                line.source,
+                if line.is_event { '*' } else { '|' }
+            );
             let text = printable(&line.text);
-            Some(if colour { format!("\x1b[{}m{name}\x1b[0m {text}\n", colour_of(&line.source)) } else { format!("{name} {text}\n") })
+            Some(if colour {
+                format!("\x1b[{}m{name}\x1b[0m {text}\n", colour_of(&line.source))
+            } else {
+                format!("{name} {text}\n")
+            })
         }
     }
 }
 
 /// A process must not be able to move the cursor or rename the window.
 fn printable(text: &str) -> String {
-    text.chars().map(|one| if one.is_control() && one != '\t' { '\u{fffd}' } else { one }).collect()
+    text.chars()
+        .map(|one| {
+            if one.is_control() && one != '\t' {
+                '\u{fffd}'
+            } else {
+                one
+            }
+        })
+        .collect()
 }
 
 fn colour_of(source: &str) -> u8 {
-    let sum = source.bytes().fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    let sum = source
+        .bytes()
+        .fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
     COLOURS[sum % COLOURS.len()]
 }
 
@@ -125,19 +157,29 @@ mod tests {
     use super::*;
 
     fn line(is_event: bool) -> Line {
-        Line { source: "redis".to_owned(), text: "ready\x1b[2J".to_owned(), is_event }
+        Line {
+            source: "redis".to_owned(),
+            text: "ready\x1b[2J".to_owned(),
+            is_event,
+        }
     }
 
     #[test]
     fn a_line_stands_behind_its_name_and_cannot_steer_the_terminal() {
         let text = render(ScreenMode::Lines { colour: false }, &line(false));
-        assert_eq!(text.as_deref(), Some("redis                    | ready\u{fffd}[2J\n"));
+        assert_eq!(
+            text.as_deref(),
+            Some("redis                    | ready\u{fffd}[2J\n")
+        );
     }
 
     #[test]
     fn programs_get_one_object_a_line() {
         let text = render(ScreenMode::Json, &line(true));
-        assert_eq!(text.as_deref(), Some("{\"event\":\"ready\\u001b[2J\",\"subject\":\"redis\"}\n"));
+        assert_eq!(
+            text.as_deref(),
+            Some("{\"event\":\"ready\\u001b[2J\",\"subject\":\"redis\"}\n")
+        );
         assert_eq!(render(ScreenMode::Silent, &line(false)), None);
     }
 }

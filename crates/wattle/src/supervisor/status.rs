@@ -22,7 +22,10 @@ pub(crate) struct Name {
 impl Name {
     /// The name of these parts.
     pub(crate) fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 
     /// For names of files: neither part can hold a slash, and a namespace holds no dot.
@@ -96,7 +99,9 @@ impl From<std::process::ExitStatus> for Exit {
     fn from(status: std::process::ExitStatus) -> Self {
         use std::os::unix::process::ExitStatusExt as _;
         let signal = || status.signal().map(|signal| 128 + signal);
-        Self { code: status.code().or_else(signal).unwrap_or(1) }
+        Self {
+            code: status.code().or_else(signal).unwrap_or(1),
+        }
     }
 }
 
@@ -171,7 +176,10 @@ pub(crate) struct Board {
 impl Board {
     /// An empty board.
     pub(crate) fn new() -> Self {
-        Self { statuses: Rc::default(), changes: Rc::new(watch::Sender::new(0)) }
+        Self {
+            statuses: Rc::default(),
+            changes: Rc::new(watch::Sender::new(0)),
+        }
     }
 
     /// Puts a new instance on the board.
@@ -189,7 +197,9 @@ impl Board {
     /// Changes one status; tells the watchers only if that made a difference.
     pub(crate) fn change(&self, name: &Name, change: impl FnOnce(&mut Status)) {
         let mut statuses = self.statuses.borrow_mut();
-        let Some(status) = statuses.get_mut(name) else { return };
+        let Some(status) = statuses.get_mut(name) else {
+            return;
+        };
         let before = status.clone();
         change(status);
         if *status != before {
@@ -216,7 +226,10 @@ impl Board {
     /// Whether at least one instance of a process is there, and all there are fulfilled.
     pub(crate) fn is_fulfilled(&self, process: &Name) -> bool {
         let statuses = self.statuses.borrow();
-        let mut of_process = statuses.values().filter(|status| status.process_name() == *process).peekable();
+        let mut of_process = statuses
+            .values()
+            .filter(|status| status.process_name() == *process)
+            .peekable();
         of_process.peek().is_some() && of_process.all(Status::is_fulfilled)
     }
 }

@@ -79,7 +79,9 @@ impl Wanted {
 
     /// The processes that must not run, and why.
     pub(crate) fn refused(&self) -> Vec<(Name, &'static str)> {
-        self.processes().filter_map(|(name, process)| Some((name, refusal(process)?))).collect()
+        self.processes()
+            .filter_map(|(name, process)| Some((name, refusal(process)?)))
+            .collect()
     }
 
     /// The Services that select workloads.
@@ -113,7 +115,10 @@ fn refusal(process: &Resource<Process>) -> Option<&'static str> {
 
 /// Changes when an instance has to be replaced: with anything but the number of copies.
 pub(crate) fn fingerprint(process: &Resource<Process>) -> u64 {
-    let spec = Process { replicas: 1, ..process.spec.clone() };
+    let spec = Process {
+        replicas: 1,
+        ..process.spec.clone()
+    };
     let mut hasher = DefaultHasher::new();
     // Only equality within this run counts, so the order of fields and the hasher may change between versions.
     format!("{spec:?}{:?}{:?}", process.meta.labels, is_meshed(process)).hash(&mut hasher);
@@ -153,8 +158,14 @@ mod tests {
     #[test]
     fn an_application_must_not_be_the_proxys_user() {
         assert!(desired(&process(", runAsUser: 1337", "")).is_empty());
-        assert_eq!(desired(&process(", runAsUser: 1337, proxy: {enabled: false}", "")).len(), 1);
-        assert_eq!(desired(&process(", runAsUser: 1337", "wattle.io/inject: disabled")).len(), 1);
+        assert_eq!(
+            desired(&process(", runAsUser: 1337, proxy: {enabled: false}", "")).len(),
+            1
+        );
+        assert_eq!(
+            desired(&process(", runAsUser: 1337", "wattle.io/inject: disabled")).len(),
+            1
+        );
     }
 
     #[test]

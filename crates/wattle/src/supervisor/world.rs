@@ -17,7 +17,7 @@ use wattle_capture::privileges::{Exemption, PROXY_UID};
 use wattle_capture::{Allocator, Bridge};
 use wattle_telemetry::Snapshot;
 
-use crate::mesh::Place;
+use crate::mesh::{Place, port};
 
 use super::assignment::Assignment;
 use super::child::Handle;
@@ -25,9 +25,6 @@ use super::control::ControlState;
 use super::names::{self, Directory};
 use super::screen::Screen;
 use super::status::{Board, Name};
-
-/// Where the control plane serves discovery and certificates, on the bridge.
-const DISCOVERY_PORT: u16 = 15012;
 
 /// An instance's hosts file.
 #[derive(Debug)]
@@ -98,7 +95,7 @@ impl World {
 
     /// Where proxies find the control plane.
     pub(crate) fn discovery(&self) -> SocketAddr {
-        SocketAddr::new(self.bridge.address(), DISCOVERY_PORT)
+        SocketAddr::new(self.bridge.address(), port::DISCOVERY)
     }
 
     /// An address for an instance, the same after every start of it.
@@ -107,11 +104,23 @@ impl World {
     }
 
     /// Makes an instance's hosts file and says where it is; it follows what names lead to.
-    pub(crate) fn add_names(&self, instance: &Name, address: IpAddr, meshed: bool) -> anyhow::Result<PathBuf> {
+    pub(crate) fn add_names(
+        &self,
+        instance: &Name,
+        address: IpAddr,
+        meshed: bool,
+    ) -> anyhow::Result<PathBuf> {
         let hosts = names::hosts(instance, address, meshed, &self.directory.borrow())?;
         let path = self.place.hosts().join(instance.stem());
         let file = HostsFile::create(&path, &hosts, DEFAULT_LIMIT)?;
-        self.hosts.borrow_mut().insert(instance.clone(), Names { address, meshed, file });
+        self.hosts.borrow_mut().insert(
+            instance.clone(),
+            Names {
+                address,
+                meshed,
+                file,
+            },
+        );
         Ok(path)
     }
 
@@ -130,7 +139,15 @@ impl World {
         if *directory == before {
             return;
         }
-        for (instance, Names { address, meshed, file }) in &mut *self.hosts.borrow_mut() {
+        for (
+            instance,
+            Names {
+                address,
+                meshed,
+                file,
+            },
+        ) in &mut *self.hosts.borrow_mut()
+        {
             let hosts = names::hosts(instance, *address, *meshed, &directory);
             if let Err(error) = hosts.and_then(|hosts| file.rewrite(&hosts)) {
                 tracing::warn!(%error, %instance, "names are not up to date");
@@ -146,8 +163,11 @@ impl World {
 
     /// Gives a file to a user; without root there is only one, whom a nested namespace calls what it likes.
     pub(crate) fn give(&self, path: &Path, owner: Option<u32>) -> anyhow::Result<()> {
-        let Some(owner) = owner.filter(|_| self.exemption == Exemption::User) else { return Ok(()) };
-        chown(path, Some(owner), Some(owner)).with_context(|| format!("cannot give {} to user {owner}", path.display()))
+        let Some(owner) = owner.filter(|_| self.exemption == Exemption::User) else {
+            return Ok(());
+        };
+        chown(path, Some(owner), Some(owner))
+            .with_context(|| format!("cannot give {} to user {owner}", path.display()))
     }
 
     /// The user proxies run as; none where there is only one.
@@ -167,19 +187,37 @@ impl World {
             binds.push((nsswitch, "/etc/nsswitch.conf").into());
         }
         // A program that runs as root could otherwise read keys, or speak to the control plane as its owner.
-        binds.extend(self.hidden(&[self.place.control(), self.place.workloads(), self.place.proxies(), self.place.logs()]));
+        binds.extend(self.hidden(&[
+            self.place.control(),
+            self.place.workloads(),
+            self.place.proxies(),
+            self.place.logs(),
+        ]));
         binds.push((self.place.empty().join("nothing"), self.place.supervisor_socket()).into());
         binds
     }
 
-    /// What a proxy must not see.
-    pub(crate) fn proxy_binds(&self) -> Vec<Bind> {
-        self.hidden(&[self.place.control(), self.place.workloads(), self.place.data()])
+    /// What a proxy sees elsewhere than it is: its own state, and nobody else's, though all proxies are one user.
+    pub(crate) fn proxy_binds(&self, state: &Path) -> Vec<Bind> {
+        let mut binds: Vec<Bind> = vec![(state, self.place.own()).into()];
+        let hidden = [
+            self.place.proxies(),
+            self.place.control(),
+            self.place.workloads(),
+            self.place.data(),
+            self.place.logs(),
+        ];
+        binds.extend(self.hidden(&hidden));
+        binds.push((self.place.empty().join("nothing"), self.place.supervisor_socket()).into());
+        binds
     }
 
     fn hidden(&self, directories: &[PathBuf]) -> Vec<Bind> {
         let empty = self.place.empty().join("directory");
-        directories.iter().map(|directory| (&empty, directory).into()).collect()
+        directories
+            .iter()
+            .map(|directory| (&empty, directory).into())
+            .collect()
     }
 }
 
@@ -187,7 +225,14 @@ fn make_directories(place: &Place) -> anyhow::Result<()> {
     for path in [place.control(), place.workloads(), place.logs()] {
         make(&path, 0o700)?;
     }
-    for path in [place.proxies(), place.data(), place.hosts(), place.empty(), place.empty().join("directory")] {
+    for path in [
+        place.proxies(),
+        place.own(),
+        place.data(),
+        place.hosts(),
+        place.empty(),
+        place.empty().join("directory"),
+    ] {
         make(&path, 0o711)?;
     }
     let write = |path: PathBuf, text: &str| {

@@ -92,8 +92,22 @@ pub(crate) struct Counted {
 type Key = (String, String, String, String, String, bool);
 
 fn key(name: &EdgeName, secured: bool) -> Key {
-    let EdgeName { source, source_namespace, destination, destination_namespace, protocol, .. } = name.clone();
-    (source_namespace, source, destination_namespace, destination, protocol, secured)
+    let EdgeName {
+        source,
+        source_namespace,
+        destination,
+        destination_namespace,
+        protocol,
+        ..
+    } = name.clone();
+    (
+        source_namespace,
+        source,
+        destination_namespace,
+        destination,
+        protocol,
+        secured,
+    )
 }
 
 /// Whether a row tells of requests that reached a workload. Others were answered by the source's own proxy: they went
@@ -107,20 +121,34 @@ fn is_secured(edge: &EdgeView, all: &[&EdgeView]) -> bool {
     if edge.name.mtls || went_somewhere(edge) {
         return edge.name.mtls;
     }
-    let is_same = |other: &&&EdgeView| key(&other.name, true) == key(&edge.name, true) && went_somewhere(other);
+    let is_same =
+        |other: &&&EdgeView| key(&other.name, true) == key(&edge.name, true) && went_somewhere(other);
     let mut same = all.iter().filter(is_same).peekable();
     same.peek().is_some() && same.all(|other| other.name.mtls)
 }
 
 fn ends(name: &EdgeName) -> (&str, &str, &str, &str) {
-    (&name.source_namespace, &name.source, &name.destination_namespace, &name.destination)
+    (
+        &name.source_namespace,
+        &name.source,
+        &name.destination_namespace,
+        &name.destination,
+    )
 }
 
 /// Each edge as its source tells it; where the source has no proxy, as its destination does.
 fn once(snapshot: &Snapshot) -> Vec<&EdgeView> {
     let is_told_by_source = |edge: &&EdgeView| edge.name.reporter == SOURCE;
-    let told: BTreeSet<_> = snapshot.edges.iter().filter(is_told_by_source).map(|edge| ends(&edge.name)).collect();
-    let counts = |edge: &&EdgeView| is_told_by_source(edge) || !told.contains(&ends(&edge.name));
+    let told: BTreeSet<_> = snapshot
+        .edges
+        .iter()
+        .filter(is_told_by_source)
+        .map(|edge| ends(&edge.name))
+        .collect();
+    let counts = |edge: &&EdgeView| {
+        let silent = edge.total.requests == 0 && edge.total.connections_opened == 0;
+        !silent && (is_told_by_source(edge) || !told.contains(&ends(&edge.name)))
+    };
     snapshot.edges.iter().filter(counts).collect()
 }
 
@@ -128,8 +156,13 @@ fn once(snapshot: &Snapshot) -> Vec<&EdgeView> {
 fn sum<'a>(edges: impl IntoIterator<Item = &'a EdgeView>) -> EdgeTotal {
     let mut together = Snapshot::default();
     for edge in edges {
-        let nameless = EdgeView { name: EdgeName::default(), total: edge.total.clone() };
-        together.merge(&Snapshot { edges: vec![nameless] });
+        let nameless = EdgeView {
+            name: EdgeName::default(),
+            total: edge.total.clone(),
+        };
+        together.merge(&Snapshot {
+            edges: vec![nameless],
+        });
     }
     together.edges.pop().map(|edge| edge.total).unwrap_or_default()
 }
@@ -156,14 +189,24 @@ pub(crate) fn report(counted: &Counted, service: Option<&str>) -> Report {
         service.is_none_or(|service| edge.name.source == service || edge.name.destination == service)
     };
     let all: Vec<&EdgeView> = once(&counted.total).into_iter().filter(is_meant).collect();
-    let lately = counted.lately.as_ref().map(|(snapshot, during)| (once(snapshot), *during));
+    let lately = counted
+        .lately
+        .as_ref()
+        .map(|(snapshot, during)| (once(snapshot), *during));
     let recent = |is_it: &dyn Fn(&EdgeName) -> bool| {
         lately.as_ref().map(|(edges, during)| {
-            let requests = edges.iter().filter(|edge| is_it(&edge.name)).map(|edge| edge.total.requests).sum();
+            let requests = edges
+                .iter()
+                .filter(|edge| is_it(&edge.name))
+                .map(|edge| edge.total.requests)
+                .sum();
             (requests, *during)
         })
     };
-    Report { services: services(&all, &recent), edges: edges(&all, &recent) }
+    Report {
+        services: services(&all, &recent),
+        edges: edges(&all, &recent),
+    }
 }
 
 type Recent<'a> = dyn Fn(&dyn Fn(&EdgeName) -> bool) -> Option<(u64, Duration)> + 'a;
@@ -171,7 +214,10 @@ type Recent<'a> = dyn Fn(&dyn Fn(&EdgeName) -> bool) -> Option<(u64, Duration)> 
 fn edges(all: &[&EdgeView], recent: &Recent<'_>) -> Vec<Edge> {
     let mut groups: BTreeMap<Key, Vec<&EdgeView>> = BTreeMap::new();
     for edge in all {
-        groups.entry(key(&edge.name, is_secured(edge, all))).or_default().push(edge);
+        groups
+            .entry(key(&edge.name, is_secured(edge, all)))
+            .or_default()
+            .push(edge);
     }
     let edge = |(group, members): (Key, Vec<&EdgeView>)| {
         let names: BTreeSet<&EdgeName> = members.iter().map(|edge| &edge.name).collect();
@@ -179,7 +225,16 @@ fn edges(all: &[&EdgeView], recent: &Recent<'_>) -> Vec<Edge> {
         let golden = golden(&sum(members.iter().copied()), lately);
         let (source_namespace, source, destination_namespace, destination, protocol, mtls) = group;
         let versions = versions(&members);
-        Edge { source, source_namespace, destination, destination_namespace, protocol, mtls, versions, golden }
+        Edge {
+            source,
+            source_namespace,
+            destination,
+            destination_namespace,
+            protocol,
+            mtls,
+            versions,
+            golden,
+        }
     };
     groups.into_iter().map(edge).collect()
 }
@@ -198,13 +253,21 @@ fn versions(members: &[&EdgeView]) -> BTreeMap<String, u64> {
 fn services(all: &[&EdgeView], recent: &Recent<'_>) -> Vec<Service> {
     let mut groups: BTreeMap<(String, String), Vec<&EdgeView>> = BTreeMap::new();
     for edge in all {
-        let name = (edge.name.destination_namespace.clone(), edge.name.destination.clone());
+        let name = (
+            edge.name.destination_namespace.clone(),
+            edge.name.destination.clone(),
+        );
         groups.entry(name).or_default().push(edge);
     }
     let service = |((namespace, service), members): ((String, String), Vec<&EdgeView>)| {
         let lately = recent(&|name| name.destination == service && name.destination_namespace == namespace);
         let mtls = members.iter().all(|edge| is_secured(edge, all));
-        Service { golden: golden(&sum(members), lately), mtls, service, namespace }
+        Service {
+            golden: golden(&sum(members), lately),
+            mtls,
+            service,
+            namespace,
+        }
     };
     groups.into_iter().map(service).collect()
 }

@@ -31,7 +31,11 @@ pub(crate) fn bytes(value: u64) -> String {
     let mut scaled = value as f64;
     for unit in ["B", "KiB", "MiB", "GiB"] {
         if scaled < 1024.0 {
-            return if unit == "B" { format!("{value}B") } else { format!("{scaled:.1}{unit}") };
+            return if unit == "B" {
+                format!("{value}B")
+            } else {
+                format!("{scaled:.1}{unit}")
+            };
         }
         scaled /= 1024.0;
     }
@@ -65,7 +69,13 @@ mod tests {
         assert_eq!(milliseconds(Some(0.314)), "0.31ms");
         assert_eq!(milliseconds(Some(31.41)), "31.4ms");
         assert_eq!(milliseconds(Some(31_415.0)), "31.4s");
-        assert_eq!((bytes(1023), bytes(1536)), ("1023B".to_owned(), "1.5KiB".to_owned()));
-        assert_eq!((seconds(59), seconds(61), seconds(90_000)), ("59s".into(), "1m1s".into(), "1d1h".into()));
+        assert_eq!(
+            (bytes(1023), bytes(1536)),
+            ("1023B".to_owned(), "1.5KiB".to_owned())
+        );
+        assert_eq!(
+            (seconds(59), seconds(61), seconds(90_000)),
+            ("59s".into(), "1m1s".into(), "1d1h".into())
+        );
     }
 }

@@ -15,20 +15,32 @@ pub(crate) struct Column {
 
 /// A column of words.
 pub(crate) const fn words(title: &'static str) -> Column {
-    Column { title, alignment: CellAlignment::Left }
+    Column {
+        title,
+        alignment: CellAlignment::Left,
+    }
 }
 
 /// A column of numbers.
 pub(crate) const fn numbers(title: &'static str) -> Column {
-    Column { title, alignment: CellAlignment::Right }
+    Column {
+        title,
+        alignment: CellAlignment::Right,
+    }
 }
 
 /// Renders rows below their titles; nothing at all without rows.
 pub(crate) fn render(columns: &[Column], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let cell = |(column, text): (&Column, String)| Cell::new(text).set_alignment(column.alignment);
     let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(columns.iter().map(|column| cell((column, column.title.to_owned()))));
+    table
+        .load_style(NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(
+        columns
+            .iter()
+            .map(|column| cell((column, column.title.to_owned()))),
+    );
     if !table.is_tty() {
         table.set_width(PIPE_WIDTH);
     }
@@ -51,7 +63,10 @@ mod tests {
 
     #[test]
     fn words_stand_left_and_numbers_right() {
-        let rows = [vec!["web".to_owned(), "7".to_owned()], vec!["reviews".to_owned(), "1024".to_owned()]];
+        let rows = [
+            vec!["web".to_owned(), "7".to_owned()],
+            vec!["reviews".to_owned(), "1024".to_owned()],
+        ];
         let expected = "NAME     COUNT\nweb          7\nreviews   1024\n";
         assert_eq!(render(&[words("NAME"), numbers("COUNT")], rows), expected);
     }

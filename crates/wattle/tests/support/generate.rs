@@ -31,8 +31,33 @@ impl Dice {
     }
 }
 
-const PATHS: [&str; 12] =
-    ["/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/a%2Fb", "/b", "/b/x?q=1", "/admin", "/admin/keys", "//a"];
+/// Among them the ways in which people slip past policies about paths.
+const PATHS: [&str; 24] = [
+    "/",
+    "/a",
+    "/a/",
+    "/a/b",
+    "/a/b/c",
+    "/ab",
+    "/a%2Fb",
+    "/b",
+    "/b/x?q=1",
+    "/admin",
+    "/admin/keys",
+    "//a",
+    "/a/../admin",
+    "/a/./b",
+    "/%61dmin",
+    "/%61/b",
+    "/a//b",
+    "/ADMIN",
+    "/admin;x=1",
+    "/admin%2fkeys",
+    "/a/%2e%2e/admin",
+    "/a?path=/admin",
+    "/admin/?q=1",
+    "/a\\b",
+];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "HEAD"];
 const HEADER_VALUES: [&str; 4] = ["one", "two", "One", "three"];
 const HOSTS: [&str; 3] = ["shop", "shop.default.svc.cluster.local", "shop:80"];
@@ -47,7 +72,11 @@ pub(crate) fn request(dice: &mut Dice) -> Request {
         }
     }
     let method = dice.one(&METHODS).to_owned();
-    Request { method, headers, ..Request::get(dice.one(&HOSTS), dice.one(&PATHS)) }
+    Request {
+        method,
+        headers,
+        ..Request::get(dice.one(&HOSTS), dice.one(&PATHS))
+    }
 }
 
 /// Routes and policies, all marked with this generation.
@@ -108,7 +137,10 @@ fn matching(dice: &mut Dice) -> String {
         parts.push(format!("method: {}", dice.one(&METHODS)));
     }
     if dice.chance(30) {
-        parts.push(format!("headers: [{{name: X-One, value: {}}}]", dice.one(&HEADER_VALUES)));
+        parts.push(format!(
+            "headers: [{{name: X-One, value: {}}}]",
+            dice.one(&HEADER_VALUES)
+        ));
     }
     if dice.chance(15) {
         parts.push("queryParams: [{name: q, value: '1'}]".to_owned());
@@ -129,7 +161,8 @@ fn redirect(dice: &mut Dice) -> String {
 /// A change of the request that policy at the far end sees.
 fn change(dice: &mut Dice) -> String {
     match dice.below(3) {
-        0 => "{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath, replaceFullPath: /admin}}}".to_owned(),
+        0 => "{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath, replaceFullPath: /admin}}}"
+            .to_owned(),
         1 => "{type: URLRewrite, urlRewrite: {hostname: renamed.example}}".to_owned(),
         _ => format!(
             "{{type: RequestHeaderModifier, requestHeaderModifier: {{set: [{{name: x-two, value: {}}}], remove: [x-one]}}}}",
@@ -143,9 +176,15 @@ fn backends(dice: &mut Dice) -> String {
     if dice.chance(6) {
         return "{name: missing, port: 80}".to_owned();
     }
-    let heavy = if dice.chance(6) { BACKENDS.len() } else { dice.below(BACKENDS.len()) };
+    let heavy = if dice.chance(6) {
+        BACKENDS.len()
+    } else {
+        dice.below(BACKENDS.len())
+    };
     let all = BACKENDS.iter().enumerate();
-    let all: Vec<_> = all.map(|(at, name)| format!("{{name: {name}, port: 80, weight: {}}}", u8::from(at == heavy))).collect();
+    let all: Vec<_> = all
+        .map(|(at, name)| format!("{{name: {name}, port: 80, weight: {}}}", u8::from(at == heavy)))
+        .collect();
     all.join(", ")
 }
 
@@ -180,7 +219,10 @@ fn policy_rule(dice: &mut Dice) -> String {
             fields.push(format!("methods: [{}]", dice.one(&METHODS)));
         }
         if dice.chance(60) {
-            fields.push(format!("paths: ['{}']", dice.one(&["/a", "/a*", "*/keys", "/admin*", "/b/x"])));
+            fields.push(format!(
+                "paths: ['{}']",
+                dice.one(&["/a", "/a*", "*/keys", "/admin*", "/b/x"])
+            ));
         }
         if dice.chance(20) {
             fields.push(format!("notPaths: ['{}']", dice.one(&["/a", "/admin*"])));
@@ -189,7 +231,10 @@ fn policy_rule(dice: &mut Dice) -> String {
             fields.push(format!("ports: ['{}']", dice.one(&["8080", "9999"])));
         }
         if dice.chance(20) {
-            fields.push(format!("hosts: ['{}']", dice.one(&["shop", "shop.*", "renamed.example"])));
+            fields.push(format!(
+                "hosts: ['{}']",
+                dice.one(&["shop", "shop.*", "renamed.example"])
+            ));
         }
         if fields.is_empty() {
             fields.push("methods: ['*']".to_owned());
@@ -197,7 +242,10 @@ fn policy_rule(dice: &mut Dice) -> String {
         parts.push(format!("to: [{{operation: {{{}}}}}]", fields.join(", ")));
     }
     if dice.chance(25) {
-        parts.push(format!("when: [{{key: 'request.headers[x-two]', values: [{}]}}]", dice.one(&HEADER_VALUES)));
+        parts.push(format!(
+            "when: [{{key: 'request.headers[x-two]', values: [{}]}}]",
+            dice.one(&HEADER_VALUES)
+        ));
     }
     format!("{{{}}}", parts.join(", "))
 }

@@ -78,7 +78,11 @@ impl Load {
     #[track_caller]
     pub(crate) fn assert_unharmed(&self) {
         let failures = self.shared.failures.lock().unwrap();
-        assert!(failures.is_empty(), "failed after {} requests: {failures:#?}", self.sent());
+        assert!(
+            failures.is_empty(),
+            "failed after {} requests: {failures:#?}",
+            self.sent()
+        );
     }
 
     /// Ends it; asserts that nothing has failed, and gives the number of requests.
@@ -118,7 +122,11 @@ fn talk(shared: &Shared, address: SocketAddr) -> Result<(), String> {
         }
         let request = match number % 2 {
             0 => Request::get("web", "/some/page?x=1"),
-            _ => Request { method: "POST".to_owned(), body: b"order=1".to_vec(), ..Request::get("web", "/order") },
+            _ => Request {
+                method: "POST".to_owned(),
+                body: b"order=1".to_vec(),
+                ..Request::get("web", "/order")
+            },
         };
         let what = |error| format!("request {number} of a connection ({}): {error}", request.target);
         let answer = conversation.send(&request).map_err(what)?;
@@ -131,7 +139,11 @@ fn talk(shared: &Shared, address: SocketAddr) -> Result<(), String> {
 fn note(shared: &Shared, answer: &Answer) -> Result<(), String> {
     let text = answer.text().trim().to_owned();
     if answer.status != 200 {
-        return Err(format!("{} {:?} {text}", answer.status, answer.header("wattle-reason")));
+        return Err(format!(
+            "{} {:?} {text}",
+            answer.status,
+            answer.header("wattle-reason")
+        ));
     }
     *shared.answers.lock().unwrap().entry(text).or_default() += 1;
     Ok(())

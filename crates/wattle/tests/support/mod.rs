@@ -46,6 +46,13 @@ pub(crate) fn authority_of(mesh: &Mesh) -> Authority {
     let database = redb::Database::open(&copy).unwrap();
     let facts: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("facts");
     let reading = database.begin_read().unwrap();
-    let pem = reading.open_table(facts).unwrap().get("authority/cluster.local").unwrap().unwrap().value().to_vec();
+    let pem = reading
+        .open_table(facts)
+        .unwrap()
+        .get("authority/cluster.local")
+        .unwrap()
+        .unwrap()
+        .value()
+        .to_vec();
     Authority::from_pem(&TrustDomain::new("cluster.local").unwrap(), &pem).unwrap()
 }

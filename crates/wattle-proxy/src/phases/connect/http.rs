@@ -16,29 +16,26 @@ use crate::worker::{HttpPool, Upstream, Worker};
 /// A connection with room for one request.
 pub(crate) enum Connection {
     /// Shared by many requests; `marked` when HTTP/1 requests travel on it as such.
-    Multiplexed { client: h2::Client, pool: Pool, marked: bool },
+    Multiplexed { client: h2::Client, marked: bool },
     /// For this request alone.
     Http1(h1::Client),
 }
 
 /// Where multiplexed connections are kept.
-pub(crate) type Pool = Shared<h2::Client>;
+type Pool = Shared<h2::Client>;
 
 impl Connection {
     /// The same, with HTTP/1 requests travelling as such or not.
     fn marked(self, marked: bool) -> Self {
         match self {
-            Self::Multiplexed { client, pool, .. } => Self::Multiplexed { client, pool, marked },
+            Self::Multiplexed { client, .. } => Self::Multiplexed { client, marked },
             Self::Http1(client) => Self::Http1(client),
         }
     }
 
-    /// The pool to tell when the request's stream has ended.
-    pub(crate) fn pool(&self) -> Option<Pool> {
-        match self {
-            Self::Multiplexed { pool, .. } => Some(pool.clone()),
-            Self::Http1(_) => None,
-        }
+    /// Does the far proxy speak for itself on it, so that its own replies can be told from the application's?
+    pub(crate) fn is_marked(&self) -> bool {
+        matches!(self, Self::Multiplexed { marked: true, .. })
     }
 }
 
@@ -97,7 +94,14 @@ pub(crate) async fn http(worker: &Worker, upstream: &Upstream, wanted: Wanted) -
                         upstream.http2_only.set(true);
                         Dialled::Http2(secured.stream)
                     }
-                    _ => Dialled::Http2(secured.stream),
+                    Some(Alpn::Multiplexed) => Dialled::Http2(secured.stream),
+                    Some(Alpn::Opaque) | None => {
+                        return Err(ConnectFailure::new(
+                            Reason::UpstreamTlsFailure,
+                            "no_protocol",
+                            "the far proxy agreed to none of the protocols offered",
+                        ));
+                    }
                 })
             })
             .await?;
@@ -159,7 +163,7 @@ async fn multiplexed(
 ) -> Result<Connection, ConnectFailure> {
     let ticket = loop {
         match pool.acquire(streams) {
-            Acquired::Use(client) => return Ok(Connection::Multiplexed { client, pool: pool.clone(), marked }),
+            Acquired::Use(client) => return Ok(Connection::Multiplexed { client, marked }),
             Acquired::Connect(ticket) => break ticket,
             Acquired::Refused => return Err(overflow("too many requests wait for a connection to the endpoint")),
             Acquired::Wait(waiter) => waiter.await.map_err(|failed| {
@@ -181,16 +185,15 @@ async fn multiplexed(
     };
     match h2::connect(stream, &worker.limits).await {
         Ok((client, driver)) => {
-            let shared = pool.clone();
+            let waiting = pool.downgrade();
+            client.on_freed(Rc::new(move || waiting.stream_ended()));
             tokio::task::spawn_local(async move {
                 if let Err(error) = driver.await {
                     tracing::debug!(%error, "http/2 connection ended");
                 }
-                // Whoever waits for a stream of it looks elsewhere.
-                shared.stream_ended();
             });
             ticket.connected(client.clone());
-            Ok(Connection::Multiplexed { client, pool: pool.clone(), marked })
+            Ok(Connection::Multiplexed { client, marked })
         }
         Err(error) => {
             ticket.failed();

@@ -27,15 +27,19 @@ pub(crate) async fn secure(
     };
     let expected = identity(&upstream.workload)?;
     let config = upstream
-        .tls(generation, offer, || credentials.client(expected, offer))
+        .tls(generation, offer, || credentials.client(expected.clone(), offer))
         .map_err(|error| refused("tls_settings", &error.to_string()))?;
     // Sessions are kept by this name; the identity is checked against the workload's, never against it.
     let name = ServerName::from(upstream.address.ip());
     let connected = tls::connect(stream, name, config, worker.settings.connect_timeout).await;
     let connected = connected.map_err(|error| failed(&error))?;
-    Peer::from_chain(&connected.agreed.peer_certificates)
-        .and_then(|peer| peer.check_time(worker.clock.wall()))
-        .map_err(|rejection| rejected(&rejection))?;
+    let peer = Peer::from_chain(&connected.agreed.peer_certificates).map_err(|rejection| rejected(&rejection))?;
+    peer.check_time(worker.clock.wall()).map_err(|rejection| rejected(&rejection))?;
+    // A resumed session did not verify anew.
+    if *peer.id() != expected {
+        let (got, expected) = (peer.id().clone(), expected.to_string());
+        return Err(rejected(&Rejection::UnexpectedIdentity { got, expected }));
+    }
     let alpn = connected.agreed.alpn.as_deref().and_then(Alpn::from_token);
     Ok(Secured { stream: connected.stream, alpn })
 }

@@ -12,13 +12,18 @@ const RELEASE: &str = "/proc/sys/kernel/osrelease";
 
 /// Looks at everything, most basic first.
 pub(super) fn check() -> Group {
-    let mut findings = vec![kernel(std::fs::read_to_string(RELEASE).unwrap_or_default().trim())];
+    let mut findings = vec![kernel(
+        std::fs::read_to_string(RELEASE).unwrap_or_default().trim(),
+    )];
     let tried = preflight::run().into_iter().map(|check| match check.hint {
         Some(hint) => Finding::failed(check.id, check.sentence, hint),
         None => Finding::ok(check.id, check.sentence),
     });
     findings.extend(tried);
-    Group { title: "machine".to_owned(), findings }
+    Group {
+        title: "machine".to_owned(),
+        findings,
+    }
 }
 
 fn kernel(release: &str) -> Finding {

@@ -20,26 +20,45 @@ const MAX_LISTED: usize = 20;
 pub(super) async fn check(place: &Place) -> anyhow::Result<Vec<Group>> {
     let mesh: MeshView = ask::get(&place.supervisor_socket(), "/mesh").await?;
     let processes: Vec<Status> = ask::get(&place.supervisor_socket(), "/processes").await?;
-    let mut groups = vec![Group { title: format!("mesh {}", mesh.name), findings: processes_findings(&processes) }];
+    let mut groups = vec![Group {
+        title: format!("mesh {}", mesh.name),
+        findings: processes_findings(&processes),
+    }];
     match ask::get::<ControlStatus>(&place.admin_socket(), "/status").await {
         Ok(control) => {
-            let diagnostics: Vec<DiagnosticView> = ask::get(&place.admin_socket(), "/diagnostics").await.unwrap_or_default();
-            groups.push(Group { title: "control plane".to_owned(), findings: control_findings(&control, &mesh, now()) });
-            groups.push(Group { title: "proxies".to_owned(), findings: proxies_findings(&control.proxies, &processes) });
-            groups.push(Group { title: "configuration".to_owned(), findings: config_findings(&diagnostics) });
+            let diagnostics: Vec<DiagnosticView> = ask::get(&place.admin_socket(), "/diagnostics")
+                .await
+                .unwrap_or_default();
+            groups.push(Group {
+                title: "control plane".to_owned(),
+                findings: control_findings(&control, &mesh, now()),
+            });
+            groups.push(Group {
+                title: "proxies".to_owned(),
+                findings: proxies_findings(&control.proxies, &processes),
+            });
+            groups.push(Group {
+                title: "configuration".to_owned(),
+                findings: config_findings(&diagnostics),
+            });
         }
         Err(error) => {
             let sentence = format!("the control plane does not answer: {error:#}");
             let hint = format!("look into {}", place.logs().join("control.log").display());
             let findings = vec![Finding::failed("control", sentence, hint)];
-            groups.push(Group { title: "control plane".to_owned(), findings });
+            groups.push(Group {
+                title: "control plane".to_owned(),
+                findings,
+            });
         }
     }
     Ok(groups)
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 /// What is wrong one by one, and what is well in one line.
@@ -50,13 +69,23 @@ fn gather(well: Finding, wrong: Vec<Finding>) -> Vec<Finding> {
     let more = wrong.len().saturating_sub(MAX_LISTED);
     let mut listed: Vec<Finding> = wrong.into_iter().take(MAX_LISTED).collect();
     if more > 0 {
-        listed.push(Finding::failed(&well.id, format!("{more} more are not listed"), "mend those above first"));
+        listed.push(Finding::failed(
+            &well.id,
+            format!("{more} more are not listed"),
+            "mend those above first",
+        ));
     }
     listed
 }
 
 fn processes_findings(processes: &[Status]) -> Vec<Finding> {
-    let well = Finding::ok("processes", format!("all {} processes are ready or have finished well", processes.len()));
+    let well = Finding::ok(
+        "processes",
+        format!(
+            "all {} processes are ready or have finished well",
+            processes.len()
+        ),
+    );
     gather(well, processes.iter().filter_map(process_finding).collect())
 }
 
@@ -69,7 +98,11 @@ fn process_finding(process: &Status) -> Option<Finding> {
         Phase::Finished if process.exit.is_some_and(Exit::is_success) => None,
         Phase::Finished => {
             let code = process.exit.map_or(1, |exit| exit.code);
-            Some(Finding::failed("processes", format!("{name} finished with {code}"), hint))
+            Some(Finding::failed(
+                "processes",
+                format!("{name} finished with {code}"),
+                hint,
+            ))
         }
         Phase::Stopped => {
             let hint = "start it again by POST /processes/NAMESPACE/NAME/start on the supervisor's socket";
@@ -79,35 +112,69 @@ fn process_finding(process: &Status) -> Option<Finding> {
             let sentence = format!("{name} is not ready: {} ({note})", process.phase.as_str());
             Some(Finding::failed("processes", sentence, hint))
         }
-        Phase::BackingOff | Phase::Failed => {
-            Some(Finding::failed("processes", format!("{name} is {}: {note}", process.phase.as_str()), hint))
-        }
+        Phase::BackingOff | Phase::Failed => Some(Finding::failed(
+            "processes",
+            format!("{name} is {}: {note}", process.phase.as_str()),
+            hint,
+        )),
     }
 }
 
 fn control_findings(control: &ControlStatus, mesh: &MeshView, now: u64) -> Vec<Finding> {
     let ready = if control.ready {
         let age = seconds(control.uptime_secs);
-        Finding::ok("control", format!("the control plane {} answers, since {age}", control.version))
+        Finding::ok(
+            "control",
+            format!("the control plane {} answers, since {age}", control.version),
+        )
     } else {
-        Finding::failed("control", "the control plane has not read its sources yet", "wait a moment")
+        Finding::failed(
+            "control",
+            "the control plane has not read its sources yet",
+            "wait a moment",
+        )
     };
     let mut findings = vec![ready];
     if mesh.control_restarts > 0 {
-        let sentence = format!("the control plane was started again {} times", mesh.control_restarts);
-        findings.push(Finding::warning("control-restarts", sentence, "look into logs/control.log"));
+        let sentence = format!(
+            "the control plane was started again {} times",
+            mesh.control_restarts
+        );
+        findings.push(Finding::warning(
+            "control-restarts",
+            sentence,
+            "look into logs/control.log",
+        ));
     }
-    findings.push(certificate("authority", "the authority", control.authority_not_after_secs, now));
-    findings.push(certificate("control-certificate", "the control plane's certificate", control.certificate_not_after_secs, now));
+    findings.push(certificate(
+        "authority",
+        "the authority",
+        control.authority_not_after_secs,
+        now,
+    ));
+    findings.push(certificate(
+        "control-certificate",
+        "the control plane's certificate",
+        control.certificate_not_after_secs,
+        now,
+    ));
     findings
 }
 
 fn certificate(id: &str, subject: &str, not_after: u64, now: u64) -> Finding {
     match not_after.saturating_sub(now) {
-        0 => Finding::failed(id, format!("{subject} has expired"), "check the clock, then restart the control plane"),
+        0 => Finding::failed(
+            id,
+            format!("{subject} has expired"),
+            "check the clock, then restart the control plane",
+        ),
         left if left < SHORT_SECS => {
             let sentence = format!("{subject} is valid for {} only", seconds(left));
-            Finding::warning(id, sentence, "look into logs/control.log for why it is not renewed")
+            Finding::warning(
+                id,
+                sentence,
+                "look into logs/control.log for why it is not renewed",
+            )
         }
         left => Finding::ok(id, format!("{subject} is valid for {}", seconds(left))),
     }
@@ -120,12 +187,18 @@ fn proxies_findings(proxies: &[ProxyStatus], processes: &[Status]) -> Vec<Findin
     for process in &with_proxy {
         let name = process.name();
         if !proxies.iter().any(|proxy| proxy.node == name.to_string()) {
-            let hint = process.proxy_log.as_ref().map_or_else(String::new, |log| log.display().to_string());
+            let hint = process
+                .proxy_log
+                .as_ref()
+                .map_or_else(String::new, |log| log.display().to_string());
             let sentence = format!("the proxy of {name} is not connected to the control plane");
             wrong.push(Finding::failed("proxies", sentence, format!("look into {hint}")));
         }
     }
-    let well = format!("all {} proxies are connected and hold the newest configuration", with_proxy.len());
+    let well = format!(
+        "all {} proxies are connected and hold the newest configuration",
+        with_proxy.len()
+    );
     let mut findings = gather(Finding::ok("proxies", well), wrong);
     findings.push(capture_finding(&with_proxy));
     findings
@@ -135,8 +208,15 @@ fn sync_finding(proxy: &ProxyStatus) -> Option<Finding> {
     let refused = proxy.resources.iter().find(|resource| resource.refused.is_some());
     if let Some(resource) = refused {
         let why = resource.refused.as_deref().unwrap_or_default();
-        let sentence = format!("{} refused {} {}: {why}", proxy.node, resource.kind, resource.name);
-        return Some(Finding::failed("proxies", sentence, "look at the object behind it with `wattle get`"));
+        let sentence = format!(
+            "{} refused {} {}: {why}",
+            proxy.node, resource.kind, resource.name
+        );
+        return Some(Finding::failed(
+            "proxies",
+            sentence,
+            "look at the object behind it with `wattle get`",
+        ));
     }
     let pending = &proxy.pending;
     (!proxy.synced).then(|| {
@@ -148,20 +228,39 @@ fn sync_finding(proxy: &ProxyStatus) -> Option<Finding> {
 /// A proxy that is ready listens where traffic is redirected to; without it the redirection refuses all traffic.
 fn capture_finding(with_proxy: &[&Status]) -> Finding {
     let is_ready = |process: &&&Status| process.proxy.as_ref().is_some_and(|proxy| proxy.ready);
-    let down: Vec<String> =
-        with_proxy.iter().filter(|process| !is_ready(process)).map(|process| process.name().to_string()).collect();
+    let down: Vec<String> = with_proxy
+        .iter()
+        .filter(|process| !is_ready(process))
+        .map(|process| process.name().to_string())
+        .collect();
     if down.is_empty() {
         return Finding::ok("capture", "every captured workload has a proxy that answers");
     }
     let sentence = format!("captured, but without a proxy that answers: {}", down.join(", "));
-    Finding::failed("capture", sentence, "look into the proxies' logs with `wattle get processes -o json`")
+    Finding::failed(
+        "capture",
+        sentence,
+        "look into the proxies' logs with `wattle get processes -o json`",
+    )
 }
 
 fn config_findings(diagnostics: &[DiagnosticView]) -> Vec<Finding> {
     let finding = |one: &DiagnosticView| {
-        let hint = if one.hint.is_empty() { "mend the object".to_owned() } else { one.hint.clone() };
-        let object = one.object.as_deref().map(|object| format!("{object}: ")).unwrap_or_default();
-        let field = if one.field.is_empty() { String::new() } else { format!("{}: ", one.field) };
+        let hint = if one.hint.is_empty() {
+            "mend the object".to_owned()
+        } else {
+            one.hint.clone()
+        };
+        let object = one
+            .object
+            .as_deref()
+            .map(|object| format!("{object}: "))
+            .unwrap_or_default();
+        let field = if one.field.is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", one.field)
+        };
         let sentence = format!("{}:{}: {object}{field}{}", one.file, one.line, one.reason);
         match one.severity.as_str() {
             "error" => Some(Finding::failed(&one.code, sentence, hint)),
@@ -169,75 +268,11 @@ fn config_findings(diagnostics: &[DiagnosticView]) -> Vec<Finding> {
             _ => None,
         }
     };
-    gather(Finding::ok("configuration", "every object is in force as written"), diagnostics.iter().filter_map(finding).collect())
+    gather(
+        Finding::ok("configuration", "every object is in force as written"),
+        diagnostics.iter().filter_map(finding).collect(),
+    )
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::supervisor::status::ProxyStatus as OwnProxy;
-
-    use super::super::Outcome;
-    use super::*;
-
-    fn process(phase: Phase, code: Option<i32>) -> Status {
-        Status {
-            namespace: "shop".into(),
-            process: "web".into(),
-            instance: "web".into(),
-            phase,
-            pid: None,
-            restarts: 0,
-            exit: code.map(|code| Exit { code }),
-            address: Some([10, 244, 0, 2].into()),
-            proxy: Some(OwnProxy { pid: Some(4), restarts: 0, ready: true }),
-            log: "/logs/shop.web.log".into(),
-            proxy_log: None,
-            note: None,
-        }
-    }
-
-    fn proxy(synced: bool) -> ProxyStatus {
-        ProxyStatus {
-            node: "shop/web".into(),
-            identity: String::new(),
-            address: String::new(),
-            agent: String::new(),
-            connected_secs: 1,
-            synced,
-            pending: usize::from(!synced),
-            refused: 0,
-            resources: Vec::new(),
-        }
-    }
-
-    fn outcomes(findings: &[Finding]) -> Vec<Outcome> {
-        findings.iter().map(|finding| finding.outcome).collect()
-    }
-
-    #[test]
-    fn a_process_that_finished_badly_or_never_became_ready_fails() {
-        for (phase, code, outcome) in [
-            (Phase::Ready, None, Outcome::Ok),
-            (Phase::Finished, Some(0), Outcome::Ok),
-            (Phase::Finished, Some(3), Outcome::Failed),
-            (Phase::Starting, None, Outcome::Failed),
-            (Phase::Stopped, None, Outcome::Warning),
-        ] {
-            assert_eq!(outcomes(&processes_findings(&[process(phase, code)])), [outcome], "{phase:?}");
-        }
-    }
-
-    #[test]
-    fn a_proxy_that_is_not_connected_fails_and_one_that_is_behind_warns() {
-        let process = [process(Phase::Ready, None)];
-        assert_eq!(outcomes(&proxies_findings(&[proxy(true)], &process)), [Outcome::Ok, Outcome::Ok]);
-        assert_eq!(outcomes(&proxies_findings(&[proxy(false)], &process)), [Outcome::Warning, Outcome::Ok]);
-        assert_eq!(outcomes(&proxies_findings(&[], &process)), [Outcome::Failed, Outcome::Ok]);
-    }
-
-    #[test]
-    fn a_certificate_is_judged_by_what_is_left_of_it() {
-        let outcome = |left: u64| certificate("x", "it", 1000 + left, 1000).outcome;
-        assert_eq!((outcome(0), outcome(60), outcome(90_000)), (Outcome::Failed, Outcome::Warning, Outcome::Ok));
-    }
-}
+mod tests;

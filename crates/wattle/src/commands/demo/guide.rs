@@ -47,7 +47,14 @@ pub(super) struct Guide {
 
 impl Guide {
     pub(super) fn new(place: Place, manifests: PathBuf, run_for: Option<Duration>, format: Format) -> Self {
-        Self { place, manifests, run_for, show: Show::new(format), previous: None, last: None }
+        Self {
+            place,
+            manifests,
+            run_for,
+            show: Show::new(format),
+            previous: None,
+            last: None,
+        }
     }
 
     /// Leads until the time is over or the mesh is gone, whoever ended it; gives the edges as last seen.
@@ -83,11 +90,15 @@ impl Guide {
     }
 
     async fn is_alive(&self) -> bool {
-        ask::get::<Value>(&self.place.supervisor_socket(), "/mesh").await.is_ok()
+        ask::get::<Value>(&self.place.supervisor_socket(), "/mesh")
+            .await
+            .is_ok()
     }
 
     async fn drain(&self) -> anyhow::Result<()> {
-        ask::post::<Value>(&self.place.supervisor_socket(), "/drain", Bytes::new()).await.map(drop)
+        ask::post::<Value>(&self.place.supervisor_socket(), "/drain", Bytes::new())
+            .await
+            .map(drop)
     }
 
     async fn wait_until_ready(&self) -> anyhow::Result<()> {
@@ -99,9 +110,13 @@ impl Guide {
 
     async fn all_ready(&self, progress: &ProgressBar) {
         loop {
-            let statuses: Vec<Status> =
-                ask::get(&self.place.supervisor_socket(), "/processes").await.unwrap_or_default();
-            let ready = statuses.iter().filter(|status| status.phase == Phase::Ready).count();
+            let statuses: Vec<Status> = ask::get(&self.place.supervisor_socket(), "/processes")
+                .await
+                .unwrap_or_default();
+            let ready = statuses
+                .iter()
+                .filter(|status| status.phase == Phase::Ready)
+                .count();
             if ready > 0 && ready == statuses.len() {
                 return;
             }
@@ -123,11 +138,20 @@ impl Guide {
     }
 
     async fn look(&mut self) -> anyhow::Result<()> {
-        let now: (Snapshot, Instant) = (ask::get(&self.place.supervisor_socket(), "/stats").await?, Instant::now());
+        let now: (Snapshot, Instant) = (
+            ask::get(&self.place.supervisor_socket(), "/stats").await?,
+            Instant::now(),
+        );
         let is_old = |(_, at): &(Snapshot, Instant)| now.1 - *at >= TABLE / 2;
         if let Some((earlier, at)) = self.previous.as_ref().filter(|previous| is_old(previous)) {
             let lately = Some((now.0.since(earlier), now.1 - *at));
-            let report = report(&Counted { total: now.0.clone(), lately }, None);
+            let report = report(
+                &Counted {
+                    total: now.0.clone(),
+                    lately,
+                },
+                None,
+            );
             self.show.table(&report)?;
             self.last = Some(report);
         }
@@ -174,7 +198,9 @@ impl Guide {
 
     async fn kill(&self, replica: &Replica) -> anyhow::Result<()> {
         let path = format!("/processes/{}/{}/kill", replica.namespace, replica.instance);
-        ask::post::<Value>(&self.place.supervisor_socket(), &path, Bytes::new()).await.map(drop)
+        ask::post::<Value>(&self.place.supervisor_socket(), &path, Bytes::new())
+            .await
+            .map(drop)
     }
 
     async fn explain(&mut self, call: &Call) -> anyhow::Result<()> {
@@ -193,5 +219,8 @@ impl Guide {
 /// The versions of all routes that proxies hold: they change with the weights.
 fn versions(status: &ControlStatus) -> Vec<Option<String>> {
     let resources = status.proxies.iter().flat_map(|proxy| &proxy.resources);
-    resources.filter(|resource| resource.kind == "Destination").map(|resource| resource.version.clone()).collect()
+    resources
+        .filter(|resource| resource.kind == "Destination")
+        .map(|resource| resource.version.clone())
+        .collect()
 }

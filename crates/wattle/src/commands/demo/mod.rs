@@ -51,9 +51,14 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<Exit
     manifests::write_to(&directory, &program)?;
     let running = stage.start(&assignment(&stage, &place, directory.clone()))?;
     let guide = Guide::new(place.clone(), directory, arguments.run_for, shared.output);
-    let guided = std::thread::Builder::new().name("guide".to_owned()).spawn(move || guide.run());
+    let guided = std::thread::Builder::new()
+        .name("guide".to_owned())
+        .spawn(move || guide.run());
     let status = running.wait();
-    let told = guided.context("cannot start the demo's guide")?.join().map_err(|_| anyhow!("the guide broke off"))?;
+    let told = guided
+        .context("cannot start the demo's guide")?
+        .join()
+        .map_err(|_| anyhow!("the guide broke off"))?;
     if !status.success() {
         return Ok(super::up::exit_code(status));
     }
@@ -85,7 +90,9 @@ fn summary(place: &Place, report: Option<&Report>) -> anyhow::Result<Summary> {
     };
     let load = last_told(&log("load")?).unwrap_or_default();
     let intrusion = last_told(&log("intruder")?).unwrap_or_default();
-    let edges = report.map(|report| report.edges.iter().map(edge).collect()).unwrap_or_default();
+    let edges = report
+        .map(|report| report.edges.iter().map(edge).collect())
+        .unwrap_or_default();
     Ok(Summary::new(&load, &intrusion, edges))
 }
 
@@ -93,8 +100,16 @@ fn summary(place: &Place, report: Option<&Report>) -> anyhow::Result<Summary> {
 fn edge(edge: &crate::view::golden::Edge) -> Edge {
     let golden = &edge.golden;
     let is_tcp = edge.protocol == "tcp";
-    let count = if is_tcp { golden.connections } else { golden.requests };
-    let success_rate = if is_tcp { f64::from(u8::from(count > 0)) } else { golden.success_rate.unwrap_or(0.0) };
+    let count = if is_tcp {
+        golden.connections
+    } else {
+        golden.requests
+    };
+    let success_rate = if is_tcp {
+        f64::from(u8::from(count > 0))
+    } else {
+        golden.success_rate.unwrap_or(0.0)
+    };
     Edge {
         source: edge.source.clone(),
         destination: edge.destination.clone(),

@@ -25,7 +25,11 @@ pub(super) struct Show {
 impl Show {
     pub(super) fn new(format: Format) -> Self {
         let silent = format == Format::Json;
-        Self { told: String::new(), live: !silent && std::io::stdout().is_terminal(), silent }
+        Self {
+            told: String::new(),
+            live: !silent && std::io::stdout().is_terminal(),
+            silent,
+        }
     }
 
     /// Tells what happens next.
@@ -53,7 +57,11 @@ impl Show {
         if !self.live {
             return Ok(());
         }
-        output::write(&format!("{HOME}{}\n{}\nCtrl-C ends the demo\n", self.told, stat::text(report)))
+        output::write(&format!(
+            "{HOME}{}\n{}\nCtrl-C ends the demo\n",
+            self.told,
+            stat::text(report)
+        ))
     }
 }
 
@@ -76,7 +84,11 @@ pub(super) fn summary(summary: &Summary) -> String {
         percent(Some(summary.canary.expected)),
         percent(Some(summary.canary.observed)),
     );
-    let _ = writeln!(out, "intruder: refused with {} {}", summary.denied.status, summary.denied.reason);
+    let _ = writeln!(
+        out,
+        "intruder: refused with {} {}",
+        summary.denied.status, summary.denied.reason
+    );
     for error in &summary.errors {
         let _ = writeln!(out, "error: {error}");
     }

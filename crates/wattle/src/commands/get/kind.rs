@@ -31,7 +31,9 @@ const SHORT: [(&str, Kind); 6] = [
 
 /// What a word means: any case, singular or plural.
 pub(super) fn listing(word: Option<&str>) -> anyhow::Result<Listing> {
-    let Some(word) = word else { return Ok(Listing::Objects(None)) };
+    let Some(word) = word else {
+        return Ok(Listing::Objects(None));
+    };
     let lower = word.to_ascii_lowercase();
     match lower.as_str() {
         "all" | "objects" => return Ok(Listing::Objects(None)),
@@ -41,7 +43,10 @@ pub(super) fn listing(word: Option<&str>) -> anyhow::Result<Listing> {
         "endpoint" | "endpoints" | "ep" => return Ok(Listing::Endpoints),
         _ => {}
     }
-    let short = SHORT.iter().find(|(name, _)| *name == lower).map(|(_, kind)| *kind);
+    let short = SHORT
+        .iter()
+        .find(|(name, _)| *name == lower)
+        .map(|(_, kind)| *kind);
     let is_named = |kind: &Kind| {
         let name = kind.as_str().to_ascii_lowercase();
         lower == name || lower == format!("{name}s") || lower == plural(&name)
@@ -54,13 +59,14 @@ pub(super) fn listing(word: Option<&str>) -> anyhow::Result<Listing> {
 
 /// `policy` has `policies`.
 fn plural(name: &str) -> String {
-    name.strip_suffix('y').map_or_else(String::new, |stem| format!("{stem}ies"))
+    name.strip_suffix('y')
+        .map_or_else(String::new, |stem| format!("{stem}ies"))
 }
 
 fn unknown(word: &str) -> anyhow::Error {
     let kinds = Kind::ALL.map(Kind::as_str).join(", ");
     let hint = format!("choose processes, proxies, services, endpoints or a kind: {kinds}");
-    Failure::new(format!("there is no kind `{word}`"), hint)
+    Failure::error(format!("there is no kind `{word}`"), hint)
 }
 
 #[cfg(test)]
@@ -79,7 +85,11 @@ mod tests {
             ("service", "Service"),
             ("process", "Process"),
         ] {
-            assert_eq!(listing(Some(word)).unwrap(), Listing::Objects(Some(kind)), "{word}");
+            assert_eq!(
+                listing(Some(word)).unwrap(),
+                Listing::Objects(Some(kind)),
+                "{word}"
+            );
         }
         assert_eq!(listing(None).unwrap(), Listing::Objects(None));
         assert_eq!(listing(Some("Processes")).unwrap(), Listing::Processes);
@@ -88,6 +98,9 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_is_refused() {
-        assert_eq!(listing(Some("pod")).unwrap_err().to_string(), "there is no kind `pod`");
+        assert_eq!(
+            listing(Some("pod")).unwrap_err().to_string(),
+            "there is no kind `pod`"
+        );
     }
 }

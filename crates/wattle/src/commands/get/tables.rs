@@ -66,14 +66,26 @@ pub(super) fn proxies(all: &[ProxyStatus]) -> String {
 
 pub(super) fn services(all: &[ServiceView]) -> String {
     let columns = [words("NAMESPACE"), words("NAME"), words("ADDRESS"), words("HOST")];
-    let row =
-        |one: &ServiceView| vec![one.namespace.clone(), one.name.clone(), or_dash(one.address), one.host.clone()];
+    let row = |one: &ServiceView| {
+        vec![
+            one.namespace.clone(),
+            one.name.clone(),
+            or_dash(one.address),
+            one.host.clone(),
+        ]
+    };
     render(&columns, all.iter().map(row))
 }
 
 pub(super) fn endpoints(all: &[EndpointView]) -> String {
-    let columns =
-        [words("BACKEND"), words("ADDRESS"), words("WORKLOAD"), words("HEALTH"), words("MTLS"), numbers("WEIGHT")];
+    let columns = [
+        words("BACKEND"),
+        words("ADDRESS"),
+        words("WORKLOAD"),
+        words("HEALTH"),
+        words("MTLS"),
+        numbers("WEIGHT"),
+    ];
     let row = |one: &EndpointView| {
         vec![
             one.backend.clone(),
@@ -88,9 +100,21 @@ pub(super) fn endpoints(all: &[EndpointView]) -> String {
 }
 
 pub(super) fn objects(all: &[ObjectView]) -> String {
-    let columns = [words("KIND"), words("NAMESPACE"), words("NAME"), words("STATUS"), words("WRITTEN AT")];
+    let columns = [
+        words("KIND"),
+        words("NAMESPACE"),
+        words("NAME"),
+        words("STATUS"),
+        words("WRITTEN AT"),
+    ];
     let row = |one: &ObjectView| {
-        vec![one.kind.clone(), one.namespace.clone(), one.name.clone(), one.status.clone(), written_at(one)]
+        vec![
+            one.kind.clone(),
+            one.namespace.clone(),
+            one.name.clone(),
+            one.status.clone(),
+            written_at(one),
+        ]
     };
     render(&columns, all.iter().map(row))
 }
@@ -129,7 +153,11 @@ mod tests {
             restarts: 3,
             exit: Some(Exit { code: 137 }),
             address: Some([10, 244, 0, 9].into()),
-            proxy: Some(ProxyStatus { pid: Some(7), restarts: 0, ready: true }),
+            proxy: Some(ProxyStatus {
+                pid: Some(7),
+                restarts: 0,
+                ready: true,
+            }),
             log: "/l".into(),
             proxy_log: None,
             note: Some("ended with 137".into()),

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::supervisor::status::Name;
 
-use super::{Crew, Event, Sources};
+use super::sources::Sources;
+use super::{Crew, Event};
 
 impl Crew {
     /// Stops everything in order and waits until it is gone.
@@ -26,16 +27,24 @@ impl Crew {
 
     /// Those on which nobody who is still there depends; all, if they depend on each other in a circle.
     fn next_to_go(&self) -> Vec<Name> {
-        let depended: BTreeSet<Name> = self.slots.iter().flat_map(|(name, slot)| {
-            let names = slot.spec.process.spec.depends_on.iter();
-            names.map(|process| Name::new(&name.namespace, process.as_str()))
-        }).collect();
+        let depended: BTreeSet<Name> = self
+            .slots
+            .iter()
+            .flat_map(|(name, slot)| {
+                let names = slot.spec.process.spec.depends_on.iter();
+                names.map(|process| Name::new(&name.namespace, process.as_str()))
+            })
+            .collect();
         let is_free = |name: &Name| {
             let slot = &self.slots[name];
             !depended.contains(&Name::new(&name.namespace, &*slot.spec.process.meta.name))
         };
         let free: Vec<Name> = self.slots.keys().filter(|name| is_free(name)).cloned().collect();
-        if free.is_empty() { self.slots.keys().cloned().collect() } else { free }
+        if free.is_empty() {
+            self.slots.keys().cloned().collect()
+        } else {
+            free
+        }
     }
 }
 

@@ -48,7 +48,10 @@ pub(super) async fn start(face: &Face, network: &Network) -> anyhow::Result<Chil
 
 fn program(world: &World, spec: &Spec, network: &Network) -> SpawnSpec {
     let words = &spec.process.spec.command;
-    let mut program = SpawnSpec::new(words.first().cloned().unwrap_or_default(), words.iter().skip(1).cloned());
+    let mut program = SpawnSpec::new(
+        words.first().cloned().unwrap_or_default(),
+        words.iter().skip(1).cloned(),
+    );
     program.run_as = spec.run_as();
     program.binds = world.workload_binds(&network.hosts);
     program.hostname = Some(spec.name.name.clone()).filter(|name| name.len() <= MAX_HOSTNAME);
@@ -65,7 +68,10 @@ fn show_output(world: &World, spec: &Spec, child: &mut Child) -> anyhow::Result<
 }
 
 fn environment(spec: &Spec, network: &Network, data: &Path) -> Vec<(String, String)> {
-    let mut variables = vec![("PATH".to_owned(), DEFAULT_PATH.to_owned()), ("HOME".to_owned(), data.display().to_string())];
+    let mut variables = vec![
+        ("PATH".to_owned(), DEFAULT_PATH.to_owned()),
+        ("HOME".to_owned(), data.display().to_string()),
+    ];
     let is_inherited = |name: &str| INHERITED.contains(&name) || name.starts_with(OWN_PREFIX);
     variables.extend(std::env::vars_os().filter_map(|(name, value)| {
         let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
@@ -78,14 +84,23 @@ fn environment(spec: &Spec, network: &Network, data: &Path) -> Vec<(String, Stri
         ("WATTLE_ADDRESS", network.address.to_string()),
     ];
     variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
-    variables.extend(spec.process.spec.env.iter().map(|one| (one.name.clone(), one.value.clone())));
+    variables.extend(
+        spec.process
+            .spec
+            .env
+            .iter()
+            .map(|one| (one.name.clone(), one.value.clone())),
+    );
     variables
 }
 
 /// The manifest's own directory, or what it says relative to that.
 pub(super) fn working_directory(process: &Resource<Process>) -> PathBuf {
     let manifest = Path::new(&*process.origin.file);
-    let home = manifest.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let home = manifest
+        .parent()
+        .filter(|path| !path.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     match &process.spec.working_dir {
         Some(directory) => home.join(directory),
         None => home.to_owned(),

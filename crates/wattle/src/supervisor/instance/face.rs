@@ -20,7 +20,11 @@ pub(super) struct Face {
 
 impl Face {
     pub(super) fn new(world: &Rc<World>, spec: &Rc<Spec>) -> Self {
-        Self { world: Rc::clone(world), spec: Rc::clone(spec), published: Cell::new(None) }
+        Self {
+            world: Rc::clone(world),
+            spec: Rc::clone(spec),
+            published: Cell::new(None),
+        }
     }
 
     /// Changes the status.

@@ -37,7 +37,12 @@ pub(crate) struct Life {
 impl Life {
     /// A life that has not begun; its status is on the board.
     pub(crate) fn new(world: &Rc<World>, spec: &Rc<Spec>) -> Self {
-        Self { face: Face::new(world, spec), network: None, proxy: None, application: None }
+        Self {
+            face: Face::new(world, spec),
+            network: None,
+            proxy: None,
+            application: None,
+        }
     }
 
     /// Lives until told to stop, then ends in order.
@@ -78,8 +83,11 @@ impl Life {
         let mut changes = self.face.world.board.watch();
         loop {
             changes.borrow_and_update();
-            let Some(missing) = self.missing_dependency() else { return };
-            self.face.phase(Phase::Waiting, Some(&format!("waiting for {missing}")));
+            let Some(missing) = self.missing_dependency() else {
+                return;
+            };
+            self.face
+                .phase(Phase::Waiting, Some(&format!("waiting for {missing}")));
             if changes.changed().await.is_err() {
                 return;
             }
@@ -88,8 +96,11 @@ impl Life {
 
     fn missing_dependency(&self) -> Option<&String> {
         let Face { world, spec, .. } = &self.face;
-        let is_missing =
-            |name: &&String| !world.board.is_fulfilled(&Name::new(&spec.name.namespace, name.as_str()));
+        let is_missing = |name: &&String| {
+            !world
+                .board
+                .is_fulfilled(&Name::new(&spec.name.namespace, name.as_str()))
+        };
         spec.process.spec.depends_on.iter().find(is_missing)
     }
 
@@ -101,27 +112,43 @@ impl Life {
             let begun = Instant::now();
             let exit = self.run_once().await?;
             self.face.publish_unhealthy();
-            self.face.change(|status| (status.pid, status.exit) = (None, Some(exit)));
+            self.face
+                .change(|status| (status.pid, status.exit) = (None, Some(exit)));
             if !restarts(policy, exit) {
                 self.face.phase(Phase::Finished, None);
                 self.face.say(format!("finished with {}", exit.code));
                 return Ok(());
             }
             let wait = backoff.after(begun.elapsed());
-            self.face.phase(Phase::BackingOff, Some(&format!("ended with {}", exit.code)));
-            self.face.say(format!("ended with {}, starts again in {} ms", exit.code, wait.as_millis()));
+            self.face
+                .phase(Phase::BackingOff, Some(&format!("ended with {}", exit.code)));
+            self.face.say(format!(
+                "ended with {}, starts again in {} ms",
+                exit.code,
+                wait.as_millis()
+            ));
             tokio::time::sleep(wait).await;
             self.face.change(|status| status.restarts += 1);
         }
     }
 
     async fn run_once(&mut self) -> anyhow::Result<Exit> {
-        let Self { face, network, application, .. } = self;
+        let Self {
+            face,
+            network,
+            application,
+            ..
+        } = self;
         let network = network.as_ref().context("there is no network to start it in")?;
         control::refresh_names(&face.world).await;
         let child = application.insert(application::start(face, network).await?);
-        face.change(|status| (status.pid, status.phase, status.note) = (Some(child.id()), Phase::Starting, None));
-        face.world.applications.borrow_mut().insert(face.spec.name.clone(), child.handle());
+        face.change(|status| {
+            (status.pid, status.phase, status.note) = (Some(child.id()), Phase::Starting, None)
+        });
+        face.world
+            .applications
+            .borrow_mut()
+            .insert(face.spec.name.clone(), child.handle());
         let exit = tokio::select! {
             exit = child.wait() => exit.context("cannot tell how it ended")?,
             never = follow(face, network) => match never {},
@@ -188,7 +215,11 @@ async fn follow(face: &Face, network: &Network) -> Infallible {
                 }
             }
         }
-        let wait = if was_ready { readiness.period } else { readiness.period.min(EAGER) };
+        let wait = if was_ready {
+            readiness.period
+        } else {
+            readiness.period.min(EAGER)
+        };
         tokio::time::sleep(wait).await;
     }
 }

@@ -33,7 +33,11 @@ impl Network {
         let (bridge, meshed) = (Arc::clone(&world.bridge), spec.meshed());
         let netns = blocking(move || plug(&bridge, address, meshed)).await?;
         let hosts = world.add_names(&spec.name, address, meshed)?;
-        Ok(Self { netns: Arc::new(netns), address, hosts })
+        Ok(Self {
+            netns: Arc::new(netns),
+            address,
+            hosts,
+        })
     }
 
     /// Unplugs the instance and gives its address up.
@@ -81,5 +85,7 @@ pub(super) async fn spawn(netns: &Arc<Netns>, mut command: Command) -> anyhow::R
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
-    tokio::task::spawn_blocking(work).await.context("work beside the event loop was cut short")?
+    tokio::task::spawn_blocking(work)
+        .await
+        .context("work beside the event loop was cut short")?
 }

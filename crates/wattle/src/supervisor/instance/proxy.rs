@@ -15,8 +15,8 @@ use wattle_capture::SpawnSpec;
 use wattle_capture::privileges::{Exemption, PROXY_MARK};
 use wattle_identity::{SpiffeId, TrustDomain};
 
-use crate::mesh::ask;
 use crate::mesh::view::{TokenAnswer, TokenRequest};
+use crate::mesh::{ask, port};
 use crate::supervisor::backoff::Backoff;
 use crate::supervisor::child::Child;
 use crate::supervisor::control;
@@ -31,8 +31,6 @@ use super::spec::Spec;
 
 /// Trust domain of every mesh of this kind.
 const TRUST_DOMAIN: &str = "cluster.local";
-/// Where a proxy says whether it is ready.
-const STATUS_PORT: u16 = 15020;
 /// How often a proxy that is not ready yet is asked.
 const EAGER: Duration = Duration::from_millis(50);
 /// How often a ready one is.
@@ -41,6 +39,8 @@ const CALM: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two attempts to get a join token.
 const TOKEN_RETRY: Duration = Duration::from_millis(250);
+/// Name of the join token's file among a proxy's own.
+const TOKEN: &str = "token";
 /// Longest time for open work when an instance is stopped.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -57,7 +57,7 @@ impl Keeper {
     pub(super) fn start(world: &Rc<World>, spec: &Rc<Spec>, network: &Network) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (ready_now, ready) = watch::channel(false);
-        let address = SocketAddr::new(network.address, STATUS_PORT);
+        let address = SocketAddr::new(network.address, port::STATUS);
         let kept = Kept {
             world: Rc::clone(world),
             spec: Rc::clone(spec),
@@ -66,7 +66,11 @@ impl Keeper {
             address,
             ready: ready_now,
         };
-        Self { stop, ready, task: tokio::task::spawn_local(kept.run(stopped)) }
+        Self {
+            stop,
+            ready,
+            task: tokio::task::spawn_local(kept.run(stopped)),
+        }
     }
 
     /// Waits until the proxy says it is ready.
@@ -105,7 +109,10 @@ impl Kept {
             let cause = match &mut child {
                 Ok(child) => {
                     self.status(|status| status.pid = Some(child.id()));
-                    self.world.proxies.borrow_mut().insert(self.spec.name.clone(), child.handle());
+                    self.world
+                        .proxies
+                        .borrow_mut()
+                        .insert(self.spec.name.clone(), child.handle());
                     tokio::select! {
                         exit = child.wait() => exit.map_or_else(|error| error.to_string(), |exit| format!("ended with {}", exit.code)),
                         never = self.watch_ready() => match never {},
@@ -124,14 +131,19 @@ impl Kept {
     }
 
     fn status(&self, change: impl FnOnce(&mut ProxyStatus)) {
-        self.world.board.change(&self.spec.name, |status| change(status.proxy.get_or_insert_default()));
+        self.world.board.change(&self.spec.name, |status| {
+            change(status.proxy.get_or_insert_default())
+        });
     }
 
     fn gone(&self, cause: &str) {
         self.ready.send_replace(false);
         self.world.proxies.borrow_mut().remove(&self.spec.name);
         self.status(|status| (status.pid, status.ready) = (None, false));
-        self.world.screen.event(&self.spec.name.name, format!("its proxy {cause}; starting it again"));
+        self.world.screen.event(
+            &self.spec.name.name,
+            format!("its proxy {cause}; starting it again"),
+        );
     }
 
     async fn drain(&self, child: &mut Child) {
@@ -160,21 +172,26 @@ impl Kept {
         let state = self.world.place.proxies().join(self.spec.name.stem());
         let user = self.world.proxy_user();
         self.world.private_directory(&state, user)?;
-        let token = state.join("token");
+        let token = state.join(TOKEN);
         match self.token(&state).await {
             Some(secret) => {
                 replace(&token, secret.as_bytes(), 0o600).context("cannot write the join token")?;
                 self.world.give(&token, user)?;
             }
-            None => tracing::warn!(instance = %self.spec.name, "no join token; its proxy uses its saved certificate"),
+            None => {
+                tracing::warn!(instance = %self.spec.name, "no join token; its proxy uses its saved certificate")
+            }
         }
         control::publish_roots(&self.world)?;
-        let mut command = self.program(&state, &token)?.command()?;
+        let mut command = self.program(&state)?.command()?;
         command
             .env_clear()
             .envs(std::env::vars_os().filter(|(name, _)| name == "WATTLE_LOG" || name == "PATH"))
-            .env("_RJEM_MALLOC_CONF", "narenas:2,dirty_decay_ms:1000,muzzy_decay_ms:0")
-            .current_dir(&state)
+            .env(
+                "_RJEM_MALLOC_CONF",
+                "narenas:2,dirty_decay_ms:1000,muzzy_decay_ms:0",
+            )
+            .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -218,7 +235,7 @@ impl Kept {
         Ok(answer.token)
     }
 
-    fn program(&self, state: &Path, token: &Path) -> anyhow::Result<SpawnSpec> {
+    fn program(&self, state: &Path) -> anyhow::Result<SpawnSpec> {
         let trust_domain = TrustDomain::new(TRUST_DOMAIN)?;
         let account = &self.spec.process.spec.service_account_name;
         let id = SpiffeId::new(&trust_domain, &self.spec.name.namespace, account)?;
@@ -229,8 +246,8 @@ impl Kept {
         flag("instance", self.spec.name.name.clone());
         flag("control", world.discovery().to_string());
         flag("roots", world.place.roots().display().to_string());
-        flag("token", token.display().to_string());
-        flag("state", state.display().to_string());
+        flag("token", world.place.own().join(TOKEN).display().to_string());
+        flag("state", world.place.own().display().to_string());
         if world.exemption == Exemption::Mark {
             flag("mark", PROXY_MARK.to_string());
         }
@@ -241,7 +258,7 @@ impl Kept {
             flag("access-log", "-".to_owned());
         }
         let mut program = SpawnSpec::new("/proc/self/exe", arguments).as_proxy(world.exemption);
-        program.binds = world.proxy_binds();
+        program.binds = world.proxy_binds(state);
         program.binds.push((&self.hosts, "/etc/hosts").into());
         Ok(program)
     }

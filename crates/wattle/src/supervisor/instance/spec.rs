@@ -42,12 +42,18 @@ impl Spec {
     }
 
     fn log_named(&self, world: &World, extension: &str) -> PathBuf {
-        world.place.logs().join(format!("{}.{extension}", self.name.stem()))
+        world
+            .place
+            .logs()
+            .join(format!("{}.{extension}", self.name.stem()))
     }
 
     /// The user it runs as.
     pub(super) fn run_as(&self) -> Option<RunAs> {
-        self.process.spec.run_as_user.map(|user| RunAs { uid: user, gid: user })
+        self.process
+            .spec
+            .run_as_user
+            .map(|user| RunAs { uid: user, gid: user })
     }
 
     /// How it is before anything was done.
@@ -72,6 +78,10 @@ impl Spec {
     pub(crate) fn target(&self, status: &Status) -> Option<Target> {
         let address = status.address.filter(|_| status.phase == Phase::Ready)?;
         let labels = self.process.meta.labels.clone();
-        Some(Target { namespace: self.name.namespace.clone(), labels, address })
+        Some(Target {
+            namespace: self.name.namespace.clone(),
+            labels,
+            address,
+        })
     }
 }

@@ -7,7 +7,11 @@ fn process() -> Name {
 }
 
 fn wanted(fingerprint: u64, replicas: u32) -> Desired {
-    Desired { process: process(), fingerprint, replicas }
+    Desired {
+        process: process(),
+        fingerprint,
+        replicas,
+    }
 }
 
 fn settled(instance: &str, fingerprint: u64) -> Standing {
@@ -22,7 +26,10 @@ fn settled(instance: &str, fingerprint: u64) -> Standing {
 }
 
 fn start(instance: &str) -> Action {
-    Action::Start { process: process(), instance: instance.to_owned() }
+    Action::Start {
+        process: process(),
+        instance: instance.to_owned(),
+    }
 }
 
 fn stop(instance: &str) -> Action {
@@ -36,7 +43,10 @@ fn a_single_copy_bears_the_name_of_its_process() {
 
 #[test]
 fn several_copies_are_numbered_and_start_together() {
-    assert_eq!(plan(&[], &[wanted(1, 3)]), [start("web-0"), start("web-1"), start("web-2")]);
+    assert_eq!(
+        plan(&[], &[wanted(1, 3)]),
+        [start("web-0"), start("web-1"), start("web-2")]
+    );
 }
 
 #[test]
@@ -50,7 +60,10 @@ fn what_is_no_longer_wanted_is_stopped_once() {
 #[test]
 fn nothing_is_done_when_all_is_as_wanted() {
     assert_eq!(plan(&[settled("web", 1)], &[wanted(1, 1)]), []);
-    assert_eq!(plan(&[settled("web-0", 1), settled("web-1", 1)], &[wanted(1, 2)]), []);
+    assert_eq!(
+        plan(&[settled("web-0", 1), settled("web-1", 1)], &[wanted(1, 2)]),
+        []
+    );
 }
 
 #[test]
@@ -79,14 +92,20 @@ fn an_old_copy_goes_when_the_new_one_serves() {
 fn an_old_copy_that_does_not_serve_goes_at_once() {
     let mut old = settled("web-0", 1);
     old.settled = false;
-    assert_eq!(plan(&[old, settled("web-1", 1)], &[wanted(2, 2)])[0], stop("web-0"));
+    assert_eq!(
+        plan(&[old, settled("web-1", 1)], &[wanted(2, 2)])[0],
+        stop("web-0")
+    );
 }
 
 #[test]
 fn fewer_copies_means_that_the_highest_numbers_go() {
     let copies = [settled("web-0", 1), settled("web-1", 1), settled("web-2", 1)];
     assert_eq!(plan(&copies, &[wanted(1, 2)]), [stop("web-2")]);
-    assert_eq!(plan(&copies, &[wanted(1, 0)]), [stop("web-0"), stop("web-1"), stop("web-2")]);
+    assert_eq!(
+        plan(&copies, &[wanted(1, 0)]),
+        [stop("web-0"), stop("web-1"), stop("web-2")]
+    );
 }
 
 #[test]
@@ -106,7 +125,10 @@ fn play(mut standing: Vec<Standing>, wanted: &Desired, order: &[bool]) -> (Vec<S
                 Action::Start { instance, .. } => {
                     let mut fresh = settled(&instance, wanted.fingerprint);
                     fresh.settled = false;
-                    assert!(standing.iter().all(|one| one.instance != instance), "{instance} is there already");
+                    assert!(
+                        standing.iter().all(|one| one.instance != instance),
+                        "{instance} is there already"
+                    );
                     standing.push(fresh);
                 }
                 Action::Stop(name) => {
