@@ -17,10 +17,28 @@ pub struct Echo {
     requests: Arc<AtomicU64>,
 }
 
+/// What a server does with a connection that it has answered on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// Waits for the next request and answers it.
+    Patient,
+    /// Closes when the next request comes, without reading it or after reading it, by turns.
+    Curt,
+}
+
 impl Echo {
     /// Starts one at a workload's place, on all of its addresses. It answers with JSON: `name`, `method`, `target`,
     /// `headers` (list of pairs as they came).
     pub fn start(spot: &Spot, port: u16, name: &str) -> io::Result<Self> {
+        Self::with(spot, port, name, Manner::Patient)
+    }
+
+    /// Starts one that promises to keep connections, and closes each when a second request comes on it.
+    pub fn start_curt(spot: &Spot, port: u16, name: &str) -> io::Result<Self> {
+        Self::with(spot, port, name, Manner::Curt)
+    }
+
+    fn with(spot: &Spot, port: u16, name: &str, manner: Manner) -> io::Result<Self> {
         let listener = spot.enter(|| TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, port)))?;
         let requests = Arc::new(AtomicU64::new(0));
         let echo = Self {
@@ -32,7 +50,7 @@ impl Echo {
             for stream in listener.incoming().flatten() {
                 let (name, requests) = (name.clone(), requests.clone());
                 // Whoever breaks off a conversation has ended it.
-                std::thread::spawn(move || drop(converse(stream, &name, &requests)));
+                std::thread::spawn(move || drop(converse(stream, &name, &requests, manner)));
             }
         });
         Ok(echo)
@@ -45,12 +63,12 @@ impl Echo {
     }
 }
 
-fn converse(stream: TcpStream, name: &str, requests: &AtomicU64) -> io::Result<()> {
+fn converse(stream: TcpStream, name: &str, requests: &AtomicU64, manner: Manner) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
     while let Some(asked) = hear(&mut reader)? {
-        requests.fetch_add(1, Ordering::Relaxed);
+        let answered = requests.fetch_add(1, Ordering::Relaxed);
         let body =
             json!({ "name": name, "method": asked.method, "target": asked.target, "headers": asked.headers });
         let body = if asked.method == "HEAD" {
@@ -63,6 +81,15 @@ fn converse(stream: TcpStream, name: &str, requests: &AtomicU64) -> io::Result<(
             body.len()
         );
         writer.write_all(format!("{head}{body}").as_bytes())?;
+        if manner == Manner::Curt {
+            // Bytes left unread make the kernel reset the connection; bytes read let it end in order.
+            let _ = if answered.is_multiple_of(2) {
+                writer.peek(&mut [0])?
+            } else {
+                reader.fill_buf()?.len()
+            };
+            return Ok(());
+        }
     }
     Ok(())
 }

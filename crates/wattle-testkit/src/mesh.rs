@@ -25,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Mesh {
     binary: PathBuf,
+    directory: PathBuf,
     child: Child,
     runtime: TempDir,
     supervisor: u32,
@@ -46,36 +47,25 @@ impl Mesh {
         let runtime = tempfile::Builder::new().prefix("wt").tempdir_in("/tmp").unwrap();
         // Proxies run as another user, who must be able to pass.
         fs::set_permissions(runtime.path(), Permissions::from_mode(0o711)).unwrap();
-        let output = File::create(runtime.path().join("up.log")).unwrap();
-        let child = Command::new(binary)
-            .args(["up", "--name", NAME])
-            .args(arguments)
-            .arg(directory)
-            .env("WATTLE_RUN_DIR", runtime.path().join("run"))
-            .env(
-                "WATTLE_LOG",
-                std::env::var("WATTLE_LOG").unwrap_or_else(|_| "info".to_owned()),
-            )
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
-            .spawn()
-            .unwrap();
         let mut mesh = Self {
             binary: binary.into(),
-            child,
+            directory: directory.to_owned(),
+            child: start(binary.as_ref(), runtime.path(), directory, arguments),
             runtime,
             supervisor: 0,
             stopped: false,
         };
-        mesh.supervisor = eventually("the supervisor answers", PATIENCE, || {
-            assert!(
-                mesh.child.try_wait().unwrap().is_none(),
-                "`wattle up` ended at once"
-            );
-            ends::peer_of(&mesh.state().join("supervisor.sock"))
-        });
+        mesh.wait_until_it_answers();
         mesh
+    }
+
+    #[track_caller]
+    fn wait_until_it_answers(&mut self) {
+        self.supervisor = eventually("the supervisor answers", PATIENCE, || {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "`wattle up` ended at once");
+            ends::peer_of(&self.state().join("supervisor.sock"))
+        });
     }
 
     /// The state directory.
@@ -199,11 +189,54 @@ impl Mesh {
         fs::read_to_string(self.state().join("logs").join(name)).unwrap_or_default()
     }
 
+    /// Kills the mesh as a crash would, proves that nothing of it runs on, and starts it again in the same place.
+    #[track_caller]
+    pub fn crash_and_start_again(&mut self) {
+        self.crash();
+        self.child = start(&self.binary, self.runtime.path(), &self.directory, &[]);
+        self.wait_until_it_answers();
+    }
+
+    /// Directories of runs that are there, whether they live or not.
+    #[must_use]
+    pub fn runs(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.runtime.path().join("run"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        directories
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect()
+    }
+
     /// Ends the mesh as a user does, and proves that nothing is left of it.
     #[track_caller]
     pub fn stop(mut self) {
         self.end();
     }
+}
+
+fn start(binary: &Path, runtime: &Path, directory: &Path, arguments: &[&str]) -> Child {
+    let output = File::options()
+        .create(true)
+        .append(true)
+        .open(runtime.join("up.log"))
+        .unwrap();
+    let level = std::env::var("WATTLE_LOG").unwrap_or_else(|_| "info".to_owned());
+    let mut command = Command::new(binary);
+    command
+        .args(["up", "--name", NAME])
+        .args(arguments)
+        .arg(directory);
+    command
+        .env("WATTLE_RUN_DIR", runtime.join("run"))
+        .env("WATTLE_LOG", level);
+    command
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().unwrap())
+        .stderr(output);
+    command.spawn().unwrap()
 }
 
 fn get(socket: &Path, path: &str) -> Option<Value> {

@@ -21,6 +21,12 @@ impl HostProcess {
         self.words.get(1).is_some_and(|word| word == role)
     }
 
+    /// Does it still run? Another process that came to have its number is not it.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        look(self.pid).is_some_and(|now| now.inner_pid == self.inner_pid && now.words == self.words)
+    }
+
     /// Ends it at once.
     pub fn kill(&self) {
         let Some(pid) = i32::try_from(self.pid)

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use load::Load;
 use support::Manifests;
-use wattle_testkit::{Mesh, Need, Request, Spot, ask, eventually, lacks};
+use wattle_testkit::{Conversation, Echo, Mesh, Need, Request, Spot, ask, eventually, lacks};
 
 const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -83,7 +83,7 @@ fn route(edit: u32, v1: u32, v2: u32) -> String {
 fn policy(edit: u32) -> String {
     let action = if edit.is_multiple_of(2) { "ALLOW" } else { "DENY" };
     format!(
-        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: extra-{edit}}}\n\
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: extra-{edit}, annotations: {{generation: '{edit}'}}}}\n\
          spec: {{selector: {{matchLabels: {{app: web}}}}, action: {action}, rules: [{{to: [{{operation: {{paths: [/never/{edit}]}}}}]}}]}}\n"
     )
 }
@@ -132,6 +132,7 @@ fn not_one_of_a_hundred_thousand_requests_fails_whatever_happens_around_them() {
                     copies(&mesh, "web-v1").is_empty().then_some(())
                 });
             }
+            30 => spoil(&manifests, &mesh, &load),
             46 => roll(&manifests, &mesh),
             _ => {}
         }
@@ -192,6 +193,81 @@ fn a_proxy_serves_from_its_saved_state_while_there_is_no_control_plane() {
     mesh.stop();
 }
 
+#[test]
+fn a_request_that_meets_a_connection_just_closed_is_sent_again() {
+    if lacks(&[Need::Root]) {
+        return;
+    }
+    let (_manifests, mesh, address) = quiet("http");
+    let echo = Echo::start_curt(&mesh.spot("web-v1"), 8080, "web").unwrap();
+    let load = mesh.spot("load");
+    let mut conversation = load.enter(|| Conversation::tcp(address)).unwrap();
+    for number in 0..600 {
+        let method = ["GET", "PUT", "HEAD", "DELETE"][number % 4].to_owned();
+        let body = if method == "PUT" {
+            vec![b'x'; 3_000]
+        } else {
+            Vec::new()
+        };
+        let answer = conversation
+            .send(&Request {
+                method,
+                body,
+                ..Request::get("web", "/")
+            })
+            .unwrap();
+        assert_eq!(
+            answer.status,
+            200,
+            "request {number}: {:?}",
+            answer.header("wattle-reason")
+        );
+    }
+    assert_eq!(echo.requests(), 600, "each was answered once");
+    mesh.stop();
+}
+
+#[test]
+fn a_long_connection_outlives_certificates_config_and_the_control_plane() {
+    if lacks(&[Need::Root]) {
+        return;
+    }
+    let (manifests, mesh, address) = quiet("tcp");
+    let _echo = Echo::start(&mesh.spot("web-v1"), 8080, "web").unwrap();
+    let mut connection = mesh.spot("load").enter(|| Conversation::tcp(address)).unwrap();
+    let mut talk = |when: &str| {
+        let answer = connection
+            .send(&Request::get("web", "/"))
+            .unwrap_or_else(|error| panic!("{when}: {error}"));
+        assert_eq!(answer.status, 200, "{when}");
+    };
+    talk("at first");
+    renew(&mesh, "load");
+    talk("after a new certificate of the client");
+    renew(&mesh, "web-v1");
+    talk("after a new certificate of the server");
+    manifests.write("policy-1.yaml", &policy(1));
+    mesh.wait_generation("AuthorizationPolicy", "extra-1", "1");
+    mesh.wait_synced(2);
+    talk("after a new policy");
+    kill_control(&mesh);
+    talk("after another control plane");
+    mesh.stop();
+}
+
+/// The mesh with a server that the test itself is to start, on a port of this protocol.
+fn quiet(protocol: &str) -> (Manifests, Mesh, SocketAddr) {
+    let server = "apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {name: web-v1, labels: {app: web, version: v1}}\n\
+                  spec: {command: [sleep, '86400'], serviceAccountName: web, ports: [{port: 8080, appProtocol: http}]}\n";
+    let spoken = |text: &str| text.replace("appProtocol: http", &format!("appProtocol: {protocol}"));
+    let manifests = Manifests::new(&[("mesh.yaml", &spoken(MESH)), ("server.yaml", &spoken(server))]);
+    let mesh = Mesh::up(WATTLE, manifests.path());
+    mesh.wait_ready("web-v1");
+    mesh.wait_ready("load");
+    let address = SocketAddr::new(mesh.service("web"), 80);
+    (manifests, mesh, address)
+}
+
 /// Process ids of the copies of a process that are there, ready or not.
 fn copies(mesh: &Mesh, name: &str) -> Vec<Option<u32>> {
     let all = mesh
@@ -210,6 +286,19 @@ fn roll(manifests: &Manifests, mesh: &Mesh) {
         let new = copies(mesh, "web-v2");
         (new.len() == 2 && new.iter().all(|pid| pid.is_some() && !old.contains(pid))).then_some(())
     });
+}
+
+/// Makes the route unreadable; what was last good stays in force, and the mistake is told.
+fn spoil(manifests: &Manifests, mesh: &Mesh, load: &Load) {
+    manifests.write("route.yaml", "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: web}\nspec: {rules: 7}\n");
+    eventually("the mistake is told", PATIENCE, || {
+        let told = mesh.control("/diagnostics")?;
+        told.as_array()?
+            .iter()
+            .any(|one| one["severity"] == "error" && one["field"] == "spec.rules")
+            .then_some(())
+    });
+    load.pass(BETWEEN);
 }
 
 /// Kills the control plane and waits for the next one.

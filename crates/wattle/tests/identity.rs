@@ -1,20 +1,16 @@
 //! Nobody gets in or is called who is not who they must be, and each refusal says why.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/forge.rs"]
+mod forge;
 mod support;
 
-use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use rustls_pki_types::ServerName;
-use wattle_identity::{
-    Authority, BundleSet, ClientCertificates, Expected, SpiffeId, Svid, SvidRequest, TlsSettings, TrustDomain,
-};
-use wattle_testkit::{Echo, Mesh, Need, Request, Spot, ask, eventually, lacks};
-
-use support::{Manifests, authority_of};
+use forge::{Forger, Presented};
+use support::Manifests;
+use wattle_testkit::{Echo, Mesh, Need, Request, ask, eventually, lacks};
 
 const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -61,7 +57,21 @@ fn a_client_without_identity_is_refused_under_strict_and_served_under_permissive
     let _raw = Echo::start(&mesh.spot("server"), 9090, "raw").unwrap();
     mesh.wait_ready("outsider");
     let outsider = mesh.spot("outsider");
-    let knock = |address| outsider.enter(|| ask(address, &Request::get("server", "/")));
+    let pretends = [
+        (
+            "X-Forwarded-Client-Cert",
+            "URI=spiffe://cluster.local/ns/default/sa/admin",
+        ),
+        ("Wattle-Http1", "1:t"),
+    ];
+    let headers = pretends
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
+    let request = Request {
+        headers,
+        ..Request::get("server", "/")
+    };
+    let knock = |address| outsider.enter(|| ask(address, &request));
 
     let refused = knock(http).unwrap();
     assert_eq!(
@@ -76,6 +86,12 @@ fn a_client_without_identity_is_refused_under_strict_and_served_under_permissive
         knock(http).ok().filter(|answer| answer.status == 200)
     });
     assert!(served.text().contains("\"name\":\"server\""), "{}", served.text());
+    assert!(
+        !served.text().contains("sa/admin"),
+        "nobody names himself: {}",
+        served.text()
+    );
+    assert!(!served.text().contains("wattle-http1"), "{}", served.text());
     assert!(knock(raw).is_ok());
 
     manifests.write("mtls.yaml", &mtls("STRICT"));
@@ -102,6 +118,18 @@ fn a_forged_or_stale_client_certificate_is_turned_away_each_for_its_own_reason()
         Ok(200),
         "a genuine certificate is let in"
     );
+    let turned_away = |reason: &str, call: &dyn Fn() -> Result<u16, String>| {
+        let before = turned_away(&mesh, reason);
+        assert!(call().is_err(), "{reason}: must be turned away");
+        eventually(&format!("the proxy counts one more {reason}"), PATIENCE, || {
+            (turned_away(&mesh, reason) == before + 1).then_some(())
+        });
+        let log = mesh.log("default.server.proxy.log");
+        assert!(
+            log.contains(&format!("reason=\"{reason}\"")),
+            "{reason} in\n{log}"
+        );
+    };
     for (svid, reason) in [
         (
             forger.foreign("elsewhere.example", "client"),
@@ -114,20 +142,9 @@ fn a_forged_or_stale_client_certificate_is_turned_away_each_for_its_own_reason()
             "not_yet_valid",
         ),
     ] {
-        let before = turned_away(&mesh, reason);
-        assert!(
-            forger.call(&mesh, address, &svid).is_err(),
-            "{reason}: must be turned away"
-        );
-        eventually(&format!("the proxy counts one more {reason}"), PATIENCE, || {
-            (turned_away(&mesh, reason) == before + 1).then_some(())
-        });
-        let log = mesh.log("default.server.proxy.log");
-        assert!(
-            log.contains(&format!("reason=\"{reason}\"")),
-            "{reason} in\n{log}"
-        );
+        turned_away(reason, &|| forger.call(&mesh, address, &svid));
     }
+    turned_away("no_certificate", &|| forger.call_without(&mesh, address));
     assert_eq!(echo.requests(), 1, "only the genuine one reached the application");
     mesh.stop();
 }
@@ -165,8 +182,9 @@ fn a_server_that_is_not_who_the_endpoint_may_be_is_not_called() {
     let forger = Forger::of(&mesh);
     let presented = Presented::listen(
         &mesh.spot("impostor"),
+        PORT,
         &forger,
-        forger.svid("server", SystemTime::now()),
+        &forger.svid("server", SystemTime::now()),
     );
 
     let call = || {
@@ -226,124 +244,4 @@ fn turned_away(mesh: &Mesh, reason: &str) -> u64 {
     page.lines()
         .find_map(|line| line.strip_prefix(&wanted)?.parse().ok())
         .unwrap_or(0)
-}
-
-/// Makes certificates: with the mesh's own authority, or with one of its own.
-struct Forger {
-    genuine: Authority,
-    bundles: Arc<BundleSet>,
-}
-
-impl Forger {
-    fn of(mesh: &Mesh) -> Self {
-        let genuine = authority_of(mesh);
-        let bundles = Arc::new(BundleSet::only(genuine.bundle().unwrap()));
-        Self { genuine, bundles }
-    }
-
-    /// Signed by the mesh's authority at that time, for an hour.
-    fn svid(&self, account: &str, then: SystemTime) -> Svid {
-        sign(&self.genuine, "cluster.local", account, then, HOUR)
-    }
-
-    /// Signed by the mesh's authority, and over half a minute ago.
-    fn expired(&self, account: &str) -> Svid {
-        let then = SystemTime::now() - Duration::from_secs(40);
-        sign(
-            &self.genuine,
-            "cluster.local",
-            account,
-            then,
-            Duration::from_secs(10),
-        )
-    }
-
-    /// Signed by an authority that nobody in the mesh trusts.
-    fn foreign(&self, trust_domain: &str, account: &str) -> Svid {
-        let domain = TrustDomain::new(trust_domain).unwrap();
-        let now = SystemTime::now();
-        sign(
-            &Authority::create(&domain, now).unwrap(),
-            trust_domain,
-            account,
-            now,
-            HOUR,
-        )
-    }
-
-    /// One request to the server's proxy from the bridge with this certificate.
-    fn call(&self, mesh: &Mesh, address: SocketAddr, svid: &Svid) -> Result<u16, String> {
-        let server = id("cluster.local", "server");
-        let config = TlsSettings::new(self.bundles.clone(), &[b"istio-http/1.1"])
-            .client(svid, Expected::only(server))
-            .unwrap();
-        let answer = mesh.bridge().enter(|| {
-            let stream = TcpStream::connect(address)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            let connection = rustls::ClientConnection::new(config, ServerName::from(address.ip())).unwrap();
-            wattle_testkit::Conversation::on(rustls::StreamOwned::new(connection, stream))
-                .send(&Request::get("server", "/"))
-        });
-        answer
-            .map(|answer| answer.status)
-            .map_err(|error| error.to_string())
-    }
-}
-
-fn sign(authority: &Authority, trust_domain: &str, account: &str, then: SystemTime, ttl: Duration) -> Svid {
-    let id = id(trust_domain, account);
-    let request = SvidRequest::new(&id).unwrap();
-    let issued = authority.sign(request.csr_pem(), &id, then, ttl).unwrap();
-    request.into_svid(&issued.chain_pem()).unwrap()
-}
-
-fn id(trust_domain: &str, account: &str) -> SpiffeId {
-    SpiffeId::new(&TrustDomain::new(trust_domain).unwrap(), "default", account).unwrap()
-}
-
-/// A TLS server that shows whatever certificate it is given and answers every request with 200.
-struct Presented(Arc<std::sync::Mutex<Arc<rustls::ServerConfig>>>);
-
-impl Presented {
-    fn listen(spot: &Spot, forger: &Forger, svid: Svid) -> Self {
-        let listener = spot
-            .enter(|| TcpListener::bind((IpAddr::from([0, 0, 0, 0]), PORT)))
-            .unwrap();
-        let shown = Arc::new(std::sync::Mutex::new(config(forger, &svid)));
-        let current = shown.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let config = current.lock().unwrap().clone();
-                // A client that hangs up in the handshake is what the test is about.
-                std::thread::spawn(move || drop(answer(stream, config)));
-            }
-        });
-        Self(shown)
-    }
-
-    fn replace(&self, forger: &Forger, svid: &Svid) {
-        *self.0.lock().unwrap() = config(forger, svid);
-    }
-}
-
-fn config(forger: &Forger, svid: &Svid) -> Arc<rustls::ServerConfig> {
-    TlsSettings::new(forger.bundles.clone(), &[b"istio-http/1.1"])
-        .server(svid, ClientCertificates::Optional)
-        .unwrap()
-}
-
-fn answer(stream: TcpStream, config: Arc<rustls::ServerConfig>) -> std::io::Result<()> {
-    use std::io::BufRead as _;
-    let connection = rustls::ServerConnection::new(config).map_err(std::io::Error::other)?;
-    let mut stream = std::io::BufReader::new(rustls::StreamOwned::new(connection, stream));
-    let mut line = String::new();
-    while stream.read_line(&mut line)? > 2 {
-        line.clear();
-    }
-    // Closed after each answer, so that the next request shakes hands anew.
-    stream
-        .get_mut()
-        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
-    stream.get_mut().conn.send_close_notify();
-    stream.get_mut().flush()
 }

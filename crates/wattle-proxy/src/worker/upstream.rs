@@ -98,9 +98,12 @@ struct Pooled {
 impl HttpPool {
     /// Connections in use at once; tunnels count, and an application may hold many.
     const MAX_ACTIVE: usize = 16_384;
+    /// Connections kept idle: as many as a busy worker had in use, or each burst would open and close them anew.
+    const MAX_IDLE: usize = 1_024;
 
     pub(crate) fn new(worker: &Worker) -> Rc<Self> {
-        let limits = IdleLimits { max_active: Self::MAX_ACTIVE, ..IdleLimits::default() };
+        let limits =
+            IdleLimits { max_active: Self::MAX_ACTIVE, max_idle: Self::MAX_IDLE, ..IdleLimits::default() };
         Rc::new(Self { idle: RefCell::new(IdlePool::new(limits)), worker: worker.weak() })
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Mesh, PATIENCE};
-use crate::eventually;
+use crate::{HostProcess, eventually};
 
 /// Most bytes printed of one log.
 const MAX_SHOWN: usize = 16 * 1024;
@@ -31,22 +31,23 @@ impl Mesh {
         kill_process(pid, Signal::TERM).expect("the child was not waited for yet");
         let status = eventually("the mesh has ended", PATIENCE, || self.child.try_wait().unwrap());
         assert!(status.success(), "`wattle up` ended with {status}");
-        // The pid namespace ends with its first process, and network namespaces with the last process in them.
-        for process in inside {
-            eventually(&format!("{process:?} is gone"), PATIENCE, || {
-                let namespace = fs::read_link(format!("/proc/{}/ns/pid", process.pid)).ok();
-                (namespace.is_none() || namespace == fs::read_link("/proc/self/ns/pid").ok()).then_some(())
-            });
-        }
-        let left = fs::read_dir(self.runtime.path().join("run"))
-            .unwrap()
-            .flatten()
-            .map(|entry| entry.file_name());
-        // A file beginning with a dot is the lock by which meshes of one user take turns.
-        let left: Vec<_> = left
-            .filter(|name| !name.as_encoded_bytes().starts_with(b"."))
-            .collect();
-        assert!(left.is_empty(), "state directories are left: {left:?}");
+        assert_gone(&inside);
+        // Beside runs there is only the lock by which meshes of one user take turns.
+        assert!(
+            self.runs().is_empty(),
+            "state directories are left: {:?}",
+            self.runs()
+        );
+        assert!(!self.state().is_symlink(), "the name of the mesh is left");
+    }
+
+    #[track_caller]
+    pub(super) fn crash(&mut self) {
+        let inside = self.host_processes();
+        assert!(inside.len() > 2, "a mesh of more than a supervisor: {inside:?}");
+        self.child.kill().expect("the child was not waited for yet");
+        self.child.wait().expect("a child can be waited for");
+        assert_gone(&inside);
     }
 
     fn show(&self) {
@@ -59,6 +60,20 @@ impl Mesh {
         paths.sort();
         paths.iter().for_each(|path| show(path));
     }
+}
+
+/// The pid namespace ends with its first process, and network namespaces with the last process in them.
+#[track_caller]
+fn assert_gone(processes: &[HostProcess]) {
+    for process in processes {
+        eventually(&format!("{process:?} is gone"), PATIENCE, || {
+            (!process.is_alive()).then_some(())
+        });
+    }
+    assert!(
+        !Path::new("/sys/class/net/wattle0").exists(),
+        "the bridge is left, in this very namespace"
+    );
 }
 
 impl Drop for Mesh {

@@ -87,6 +87,7 @@ pub(super) fn text(report: &Report) -> String {
     if report.edges.is_empty() {
         return "no traffic yet\n".to_owned();
     }
+    let home = home(report);
     let (tcp, requests): (Vec<&Edge>, Vec<&Edge>) =
         report.edges.iter().partition(|edge| edge.protocol == "tcp");
     let mut out = String::new();
@@ -95,7 +96,7 @@ pub(super) fn text(report: &Report) -> String {
         .iter()
         .filter(|service| service.golden.requests > 0);
     let rows = services.map(|service| {
-        let name = full(&service.service, &service.namespace);
+        let name = full(&service.service, &service.namespace, home);
         [vec![name, secured(service.mtls)], golden(&service.golden)].concat()
     });
     section(
@@ -104,39 +105,43 @@ pub(super) fn text(report: &Report) -> String {
         rows,
     );
     let rows = requests.into_iter().map(|edge| {
-        let source = full(&edge.source, &edge.source_namespace);
+        let source = full(&edge.source, &edge.source_namespace, home);
         let ends = vec![
             source,
-            destination(edge),
+            destination(edge, home),
             edge.protocol.clone(),
             secured(edge.mtls),
         ];
         [ends, golden(&edge.golden)].concat()
     });
     section(&mut out, &[EDGE, GOLDEN].concat(), rows);
-    section(&mut out, &[EDGE, TCP].concat(), tcp.into_iter().map(tcp_row));
+    section(
+        &mut out,
+        &[EDGE, TCP].concat(),
+        tcp.into_iter().map(|edge| tcp_row(edge, home)),
+    );
     out
 }
 
 const EDGE: &[crate::view::table::Column] = &[
     words("SOURCE"),
     words("DESTINATION"),
-    words("PROTOCOL"),
+    words("PROTOCOL").dispensable(1),
     words("MTLS"),
 ];
 const GOLDEN: &[crate::view::table::Column] = &[
     numbers("SUCCESS"),
     numbers("RPS"),
     numbers("P50"),
-    numbers("P95"),
+    numbers("P95").dispensable(3),
     numbers("P99"),
-    numbers("REQUESTS"),
+    numbers("REQUESTS").dispensable(2),
 ];
 const TCP: &[crate::view::table::Column] = &[
     numbers("CONNECTIONS"),
     numbers("OPEN"),
     numbers("SENT"),
-    numbers("RECEIVED"),
+    numbers("RECEIVED").dispensable(2),
 ];
 
 fn section(
@@ -162,7 +167,7 @@ fn golden(golden: &Golden) -> Vec<String> {
     ]
 }
 
-fn tcp_row(edge: &Edge) -> Vec<String> {
+fn tcp_row(edge: &Edge, home: &str) -> Vec<String> {
     let Golden {
         connections,
         open,
@@ -171,8 +176,8 @@ fn tcp_row(edge: &Edge) -> Vec<String> {
         ..
     } = &edge.golden;
     vec![
-        full(&edge.source, &edge.source_namespace),
-        destination(edge),
+        full(&edge.source, &edge.source_namespace, home),
+        destination(edge, home),
         edge.protocol.clone(),
         secured(edge.mtls),
         connections.to_string(),
@@ -182,9 +187,23 @@ fn tcp_row(edge: &Edge) -> Vec<String> {
     ]
 }
 
-/// The bare name in the namespace that needs no saying.
-fn full(name: &str, namespace: &str) -> String {
-    if namespace.is_empty() || namespace == "default" {
+/// The namespace that needs no saying: the only one, or `default`.
+fn home(report: &Report) -> &str {
+    let ends = report
+        .edges
+        .iter()
+        .flat_map(|edge| [&edge.source_namespace, &edge.destination_namespace]);
+    let mut namespaces: Vec<&String> = ends.filter(|namespace| !namespace.is_empty()).collect();
+    namespaces.sort();
+    namespaces.dedup();
+    match namespaces.as_slice() {
+        [only] => only,
+        _ => "default",
+    }
+}
+
+fn full(name: &str, namespace: &str, home: &str) -> String {
+    if namespace.is_empty() || namespace == home {
         name.to_owned()
     } else {
         format!("{name}.{namespace}")
@@ -192,8 +211,8 @@ fn full(name: &str, namespace: &str) -> String {
 }
 
 /// With the share of each version, if there are several.
-fn destination(edge: &Edge) -> String {
-    let name = full(&edge.destination, &edge.destination_namespace);
+fn destination(edge: &Edge, home: &str) -> String {
+    let name = full(&edge.destination, &edge.destination_namespace, home);
     let all: u64 = edge.versions.values().sum();
     if edge.versions.len() < 2 || all == 0 {
         return name;
@@ -257,16 +276,31 @@ mod tests {
             edges: vec![edge("reviews", "http", 1000), edge("ledger", "tcp", 0)],
         };
         let expected = "\
-SERVICE       MTLS  SUCCESS   RPS     P50     P95    P99  REQUESTS
-reviews.shop  yes    99.50%  12.0  1.25ms  20.0ms  150ms      1000
+SERVICE  MTLS  SUCCESS   RPS     P50     P95    P99  REQUESTS
+reviews  yes    99.50%  12.0  1.25ms  20.0ms  150ms      1000
 
-SOURCE    DESTINATION                    PROTOCOL  MTLS  SUCCESS   RPS     P50     P95    P99  REQUESTS
-web.shop  reviews.shop (v1 90%, v2 10%)  http      yes    99.50%  12.0  1.25ms  20.0ms  150ms      1000
+SOURCE  DESTINATION               PROTOCOL  MTLS  SUCCESS   RPS     P50     P95    P99  REQUESTS
+web     reviews (v1 90%, v2 10%)  http      yes    99.50%  12.0  1.25ms  20.0ms  150ms      1000
 
-SOURCE    DESTINATION                   PROTOCOL  MTLS  CONNECTIONS  OPEN    SENT  RECEIVED
-web.shop  ledger.shop (v1 90%, v2 10%)  tcp       yes             7     2  2.0KiB       10B
+SOURCE  DESTINATION              PROTOCOL  MTLS  CONNECTIONS  OPEN    SENT  RECEIVED
+web     ledger (v1 90%, v2 10%)  tcp       yes             7     2  2.0KiB       10B
 ";
         assert_eq!(text(&report), expected);
+    }
+
+    #[test]
+    fn a_namespace_is_named_where_there_are_several() {
+        let mut foreign = edge("reviews", "http", 1);
+        foreign.source_namespace = "other".to_owned();
+        let report = Report {
+            services: Vec::new(),
+            edges: vec![foreign, edge("ledger", "http", 1)],
+        };
+        let text = text(&report);
+        assert!(
+            text.contains("web.other") && text.contains("ledger.shop"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use tokio::sync::watch;
 
-use crate::mesh::view::ServiceView;
+use crate::mesh::view::{ServiceView, Status};
 use crate::mesh::{ask, port};
 
 use super::backoff::Backoff;
@@ -21,6 +21,12 @@ use super::world::World;
 
 /// How often services are asked for; a new one has its name after this long at most.
 const SERVICES_PERIOD: Duration = Duration::from_millis(500);
+
+/// Until a change of a file has surely been noticed and sent.
+const NOTICE: Duration = Duration::from_millis(250);
+
+/// Longest wait for acknowledgements; a control plane that is down gives none.
+const ACKNOWLEDGE: Duration = Duration::from_secs(3);
 
 /// Longest time the control plane gets to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -118,6 +124,21 @@ pub(crate) async fn refresh_names(world: &World) {
         Ok(services) => world.redirect_names(|directory| directory.virtual_addresses = services),
         Err(error) => tracing::debug!(%error, "the control plane does not answer"),
     }
+}
+
+/// Waits until all proxies have acknowledged what was just published, or for as long as it is worth.
+pub(crate) async fn acknowledged(world: &World) {
+    tokio::time::sleep(NOTICE).await;
+    let all = async {
+        loop {
+            let status = ask::get::<Status>(&world.place.admin_socket(), "/status").await;
+            if status.is_ok_and(|status| status.proxies.iter().all(|proxy| proxy.synced)) {
+                return;
+            }
+            tokio::time::sleep(NOTICE).await;
+        }
+    };
+    let _ = tokio::time::timeout(ACKNOWLEDGE, all).await;
 }
 
 /// Shows proxies the roots, which the control plane writes to its own directory.

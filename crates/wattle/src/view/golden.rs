@@ -127,27 +127,20 @@ fn is_secured(edge: &EdgeView, all: &[&EdgeView]) -> bool {
     same.peek().is_some() && same.all(|other| other.name.mtls)
 }
 
-fn ends(name: &EdgeName) -> (&str, &str, &str, &str) {
-    (
-        &name.source_namespace,
-        &name.source,
-        &name.destination_namespace,
-        &name.destination,
-    )
-}
-
-/// Each edge as its source tells it; where the source has no proxy, as its destination does.
+/// Each edge as its source tells it; as its destination does only where the source tells nothing, having no proxy.
+/// The destination does not know by which service it was called, so its view may bear another name.
 fn once(snapshot: &Snapshot) -> Vec<&EdgeView> {
     let is_told_by_source = |edge: &&EdgeView| edge.name.reporter == SOURCE;
-    let told: BTreeSet<_> = snapshot
+    let source = |edge: &EdgeView| (edge.name.source_namespace.clone(), edge.name.source.clone());
+    let telling: BTreeSet<_> = snapshot
         .edges
         .iter()
         .filter(is_told_by_source)
-        .map(|edge| ends(&edge.name))
+        .map(source)
         .collect();
     let counts = |edge: &&EdgeView| {
         let silent = edge.total.requests == 0 && edge.total.connections_opened == 0;
-        !silent && (is_told_by_source(edge) || !told.contains(&ends(&edge.name)))
+        !silent && (is_told_by_source(edge) || !telling.contains(&source(edge)))
     };
     snapshot.edges.iter().filter(counts).collect()
 }

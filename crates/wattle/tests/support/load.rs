@@ -77,7 +77,7 @@ impl Load {
     /// Asserts that nothing has failed so far.
     #[track_caller]
     pub(crate) fn assert_unharmed(&self) {
-        let failures = self.shared.failures.lock().unwrap();
+        let failures = self.shared.failures.lock().unwrap().clone();
         assert!(
             failures.is_empty(),
             "failed after {} requests: {failures:#?}",

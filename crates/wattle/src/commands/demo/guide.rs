@@ -57,8 +57,8 @@ impl Guide {
         }
     }
 
-    /// Leads until the time is over or the mesh is gone, whoever ended it; gives the edges as last seen.
-    pub(super) fn run(mut self) -> anyhow::Result<Option<Report>> {
+    /// Leads until the time is over or the mesh is gone, whoever ended it; gives the edges as last seen and what is still to be told.
+    pub(super) fn run(mut self) -> anyhow::Result<(Option<Report>, String)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("cannot start the guide's event loop")?;
         runtime.block_on(async {
@@ -70,7 +70,7 @@ impl Guide {
             } else if self.last.is_none() {
                 led?;
             }
-            Ok(self.last)
+            Ok((self.last, self.show.into_rest()))
         })
     }
 

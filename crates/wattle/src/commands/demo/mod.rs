@@ -63,8 +63,9 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<Exit
         return Ok(super::up::exit_code(status));
     }
     // Only now the load has written its last line; the state directory goes with the stage.
-    let summary = summary(&place, told?.as_ref())?;
-    output::show(shared.output, &summary, show::summary)?;
+    let (report, rest) = told?;
+    let summary = summary(&place, report.as_ref())?;
+    output::show(shared.output, &summary, |summary| show::summary(summary, &rest))?;
     Ok(ExitCode::SUCCESS)
 }
 

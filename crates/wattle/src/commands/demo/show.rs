@@ -18,6 +18,8 @@ const HOME: &str = "\x1b[H\x1b[J";
 pub(super) struct Show {
     /// What was told so far, shown above the table.
     told: String,
+    /// What is told at the end.
+    left: String,
     live: bool,
     silent: bool,
 }
@@ -27,6 +29,7 @@ impl Show {
         let silent = format == Format::Json;
         Self {
             told: String::new(),
+            left: String::new(),
             live: !silent && std::io::stdout().is_terminal(),
             silent,
         }
@@ -37,11 +40,20 @@ impl Show {
         self.tell(&format!("▸ {title}\n"))
     }
 
-    /// Tells why a call is refused.
+    /// Tells why a call is refused: above a live table in one line, and in full at the end.
     pub(super) fn explanation(&mut self, explanation: &Explanation) -> anyhow::Result<()> {
         let text = explanation.to_string();
         let indented: String = text.lines().map(|line| format!("    {line}\n")).collect();
+        if self.live {
+            self.left = indented;
+            return self.tell(&format!("    {}\n", explanation.answer.text));
+        }
         self.tell(&indented)
+    }
+
+    /// What is still to be told when the demo ends.
+    pub(super) fn into_rest(self) -> String {
+        self.left
     }
 
     fn tell(&mut self, text: &str) -> anyhow::Result<()> {
@@ -66,8 +78,8 @@ impl Show {
 }
 
 /// The end of the demo as text.
-pub(super) fn summary(summary: &Summary) -> String {
-    let mut out = String::from("\n");
+pub(super) fn summary(summary: &Summary, rest: &str) -> String {
+    let mut out = format!("\n{rest}\n");
     let _ = writeln!(
         out,
         "{} requests, {} of them well; half took at most {}, 99 of 100 at most {}",

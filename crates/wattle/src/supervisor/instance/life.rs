@@ -20,9 +20,6 @@ use super::proxy::Keeper;
 use super::spec::Spec;
 use super::{application, probe};
 
-/// Between saying that an instance goes and asking it to go, so that clients hear of it first.
-const FAREWELL: Duration = Duration::from_secs(1);
-
 /// How often an instance that was never ready is tried, whatever its period: it is being waited for.
 const EAGER: Duration = Duration::from_millis(200);
 
@@ -161,9 +158,9 @@ impl Life {
         let face = &self.face;
         face.phase(Phase::Stopping, None);
         if let Some(child) = &mut self.application {
-            // When everything goes, nobody is left to be told.
+            // Clients hear of it before it goes; when everything goes, nobody is left to be told.
             if face.publish_unhealthy() && !face.world.closing.get() {
-                tokio::time::sleep(FAREWELL).await;
+                control::acknowledged(&face.world).await;
             }
             let grace = face.spec.process.spec.termination_grace_period_seconds;
             let exit = child.stop(Duration::from_secs(grace.into())).await;

@@ -37,6 +37,8 @@ fn what_both_sides_tell_counts_once() {
     let edges = vec![
         edge("source", ("web", "reviews"), "v1", 10, 9),
         edge("destination", ("web", "reviews"), "v1", 10, 10),
+        // The route led from the service that was called to this one.
+        edge("destination", ("web", "reviews-v1"), "v1", 10, 10),
     ];
     let report = report(&counted(edges), None);
     assert_eq!(report.edges.len(), 1);

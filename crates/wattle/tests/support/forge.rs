@@ -1,0 +1,152 @@
+//! Certificates that are genuine, stale or false, and whoever shows them.
+#![allow(clippy::unwrap_used)]
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
+use rustls_pki_types::ServerName;
+use wattle_identity::{
+    Authority, BundleSet, ClientCertificates, Expected, SpiffeId, Svid, SvidRequest, TlsSettings, TrustDomain,
+};
+use wattle_testkit::{Conversation, Mesh, Request, Spot};
+
+use crate::support::authority_of;
+
+/// Life of a forged certificate.
+const HOUR: Duration = Duration::from_secs(3600);
+/// Longest wait for a word of the other side.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// An application protocol by which proxies know each other.
+const MESH: &[&[u8]] = &[b"istio-http/1.1"];
+
+/// Makes certificates: with the mesh's own authority, or with one of its own.
+pub(crate) struct Forger {
+    genuine: Authority,
+    bundles: Arc<BundleSet>,
+}
+
+impl Forger {
+    pub(crate) fn of(mesh: &Mesh) -> Self {
+        let genuine = authority_of(mesh);
+        let bundles = Arc::new(BundleSet::only(genuine.bundle().unwrap()));
+        Self { genuine, bundles }
+    }
+
+    /// Signed by the mesh's authority at that time, for an hour.
+    pub(crate) fn svid(&self, account: &str, then: SystemTime) -> Svid {
+        sign(&self.genuine, "cluster.local", account, then, HOUR)
+    }
+
+    /// Signed by the mesh's authority, and over half a minute ago.
+    pub(crate) fn expired(&self, account: &str) -> Svid {
+        let then = SystemTime::now() - Duration::from_secs(40);
+        sign(
+            &self.genuine,
+            "cluster.local",
+            account,
+            then,
+            Duration::from_secs(10),
+        )
+    }
+
+    /// Signed by an authority that nobody in the mesh trusts.
+    pub(crate) fn foreign(&self, trust_domain: &str, account: &str) -> Svid {
+        let domain = TrustDomain::new(trust_domain).unwrap();
+        let now = SystemTime::now();
+        sign(
+            &Authority::create(&domain, now).unwrap(),
+            trust_domain,
+            account,
+            now,
+            HOUR,
+        )
+    }
+
+    /// One request to the server's proxy from the bridge with this certificate.
+    pub(crate) fn call(&self, mesh: &Mesh, address: SocketAddr, svid: &Svid) -> Result<u16, String> {
+        converse(mesh, address, self.tls().client(svid, server()).unwrap())
+    }
+
+    /// The same without any.
+    pub(crate) fn call_without(&self, mesh: &Mesh, address: SocketAddr) -> Result<u16, String> {
+        converse(mesh, address, self.tls().anonymous_client(server()).unwrap())
+    }
+
+    fn tls(&self) -> TlsSettings {
+        TlsSettings::new(self.bundles.clone(), MESH)
+    }
+}
+
+fn server() -> Expected {
+    Expected::only(id("cluster.local", "server"))
+}
+
+fn converse(mesh: &Mesh, address: SocketAddr, config: Arc<ClientConfig>) -> Result<u16, String> {
+    let answer = mesh.bridge().enter(|| {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let connection = ClientConnection::new(config, ServerName::from(address.ip())).unwrap();
+        Conversation::on(StreamOwned::new(connection, stream)).send(&Request::get("server", "/"))
+    });
+    answer
+        .map(|answer| answer.status)
+        .map_err(|error| error.to_string())
+}
+
+fn sign(authority: &Authority, trust_domain: &str, account: &str, then: SystemTime, ttl: Duration) -> Svid {
+    let id = id(trust_domain, account);
+    let request = SvidRequest::new(&id).unwrap();
+    let issued = authority.sign(request.csr_pem(), &id, then, ttl).unwrap();
+    request.into_svid(&issued.chain_pem()).unwrap()
+}
+
+fn id(trust_domain: &str, account: &str) -> SpiffeId {
+    SpiffeId::new(&TrustDomain::new(trust_domain).unwrap(), "default", account).unwrap()
+}
+
+/// A TLS server that shows whatever certificate it is given and answers every request with 200.
+pub(crate) struct Presented(Arc<Mutex<Arc<ServerConfig>>>);
+
+impl Presented {
+    pub(crate) fn listen(spot: &Spot, port: u16, forger: &Forger, svid: &Svid) -> Self {
+        let listener = spot
+            .enter(|| TcpListener::bind((IpAddr::from([0, 0, 0, 0]), port)))
+            .unwrap();
+        let shown = Arc::new(Mutex::new(config(forger, svid)));
+        let current = shown.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let config = current.lock().unwrap().clone();
+                // A client that hangs up in the handshake is what the test is about.
+                std::thread::spawn(move || drop(answer(stream, config)));
+            }
+        });
+        Self(shown)
+    }
+
+    pub(crate) fn replace(&self, forger: &Forger, svid: &Svid) {
+        *self.0.lock().unwrap() = config(forger, svid);
+    }
+}
+
+fn config(forger: &Forger, svid: &Svid) -> Arc<ServerConfig> {
+    forger.tls().server(svid, ClientCertificates::Optional).unwrap()
+}
+
+fn answer(stream: TcpStream, config: Arc<ServerConfig>) -> std::io::Result<()> {
+    let connection = ServerConnection::new(config).map_err(std::io::Error::other)?;
+    let mut stream = BufReader::new(StreamOwned::new(connection, stream));
+    let mut line = String::new();
+    while stream.read_line(&mut line)? > 2 {
+        line.clear();
+    }
+    // Closed after each answer, so that the next request shakes hands anew.
+    stream
+        .get_mut()
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+    stream.get_mut().conn.send_close_notify();
+    stream.get_mut().flush()
+}
