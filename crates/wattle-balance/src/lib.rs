@@ -20,5 +20,7 @@ pub use ewma::EwmaConfig;
 pub use health::{Health, HealthConfig};
 pub use picked::{Outcome, Picked};
 pub use pool::idle::{CheckedOut, IdleLimits, IdlePool, Permit};
-pub use pool::shared::{Acquired, ConnectFailed, ConnectTicket, Shared, SharedLimits, Streams, Waiter, WeakShared};
+pub use pool::shared::{
+    Acquired, ConnectFailed, ConnectTicket, Shared, SharedLimits, Streams, Waiter, WeakShared,
+};
 pub use weighted::Weighted;

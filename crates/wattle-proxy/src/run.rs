@@ -53,7 +53,10 @@ pub type SetLogLevel = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
 /// Runs a proxy until SIGTERM, SIGINT or `/drain`, then drains it.
 pub fn run(settings: Settings, hooks: Hooks) -> Result<(), StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(io_error("runtime"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(io_error("runtime"))?;
     LocalSet::new().block_on(&runtime, main(Arc::new(settings), hooks))
 }
 
@@ -89,7 +92,16 @@ async fn main(settings: Arc<Settings>, hooks: Hooks) -> Result<(), StartError> {
     admin::serve(&facts, settings.admin, settings.status).map_err(io_error("admin"))?;
     tokio::task::spawn_local(tell_credentials(feed.clone(), credentials.clone()));
     tokio::task::spawn_local(Keeper::new(settings.clone(), credentials_sender, identity, renew).run());
-    let config = config_task(&settings, &feed, asks, credentials, stream, dump);
+    let config = config_task(
+        &settings,
+        &feed,
+        asks,
+        Shared {
+            credentials,
+            stream,
+            dump,
+        },
+    );
     tokio::task::spawn_local(config.run());
 
     until_asked_to_end(&drain).await;
@@ -109,7 +121,10 @@ fn prepare_state(settings: &Settings) -> Result<(), StartError> {
         .recursive(true)
         .mode(0o700)
         .create(&settings.state)
-        .map_err(|source| StartError::State { path: settings.state.display().to_string(), source })
+        .map_err(|source| StartError::State {
+            path: settings.state.display().to_string(),
+            source,
+        })
 }
 
 fn access_log(settings: &Settings) -> Result<Option<AccessLog>, StartError> {
@@ -118,7 +133,10 @@ fn access_log(settings: &Settings) -> Result<Option<AccessLog>, StartError> {
         Some(AccessLogTarget::Stdout) => Sink::Stdout,
         Some(AccessLogTarget::File(path)) => Sink::File(path.clone()),
     };
-    let config = AccessLogConfig { sink, ..AccessLogConfig::default() };
+    let config = AccessLogConfig {
+        sink,
+        ..AccessLogConfig::default()
+    };
     AccessLog::start(config).map(Some).map_err(io_error("access log"))
 }
 
@@ -140,7 +158,9 @@ async fn start_workers(
             news,
         };
         let (thread, listening) = worker::start(index, parts).map_err(io_error("worker thread"))?;
-        let opened = listening.await.unwrap_or_else(|_| Err(io::Error::other("worker ended")));
+        let opened = listening
+            .await
+            .unwrap_or_else(|_| Err(io::Error::other("worker ended")));
         opened.map_err(io_error("listeners"))?;
         senders.push(sender);
         threads.push(thread);
@@ -148,27 +168,49 @@ async fn start_workers(
     Ok((Feed::new(senders), threads))
 }
 
+/// What the main thread's tasks share.
+struct Shared {
+    credentials: watch::Receiver<Option<Arc<Credentials>>>,
+    stream: Arc<StreamHealth>,
+    dump: Arc<ArcSwap<ConfigDump>>,
+}
+
 fn config_task(
     settings: &Arc<Settings>,
     feed: &Feed,
     asks: mpsc::Receiver<(usize, crate::config::Ask)>,
-    credentials: watch::Receiver<Option<Arc<Credentials>>>,
-    health: Arc<StreamHealth>,
-    dump: Arc<ArcSwap<ConfigDump>>,
+    shared: Shared,
 ) -> ConfigTask {
+    let Shared {
+        credentials,
+        stream: health,
+        dump,
+    } = shared;
     let mut held = Held::new(feed.clone(), &settings.inbound_name());
     let saved = Saved::in_directory(&settings.state);
     match saved.read() {
         Ok((resources, refused)) => {
             if !resources.is_empty() || refused > 0 {
-                tracing::info!(resources = resources.len(), refused, "saved configuration is in use");
+                tracing::info!(
+                    resources = resources.len(),
+                    refused,
+                    "saved configuration is in use"
+                );
             }
             held.restore(resources);
         }
         Err(error) => tracing::warn!(%error, "saved configuration could not be read"),
     }
-    let task =
-        ConfigTask { settings: settings.clone(), held, saved, asks, credentials, health, dump, save_at: None };
+    let task = ConfigTask {
+        settings: settings.clone(),
+        held,
+        saved,
+        asks,
+        credentials,
+        health,
+        dump,
+        save_at: None,
+    };
     task.note();
     task
 }

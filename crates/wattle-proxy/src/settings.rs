@@ -105,12 +105,19 @@ impl Settings {
 }
 
 fn control_identity(id: &SpiffeId) -> SpiffeId {
-    let trust_domain = TrustDomain::new(id.trust_domain()).expect("the trust domain of a valid SPIFFE name is valid");
-    SpiffeId::new(&trust_domain, Settings::CONTROL_NAMESPACE, Settings::CONTROL_ACCOUNT)
-        .expect("the control plane's name is a constant of valid parts")
+    let trust_domain =
+        TrustDomain::new(id.trust_domain()).expect("the trust domain of a valid SPIFFE name is valid");
+    SpiffeId::new(
+        &trust_domain,
+        Settings::CONTROL_NAMESPACE,
+        Settings::CONTROL_ACCOUNT,
+    )
+    .expect("the control plane's name is a constant of valid parts")
 }
 
 /// The CPUs this process may use, at most two: a sidecar shares its quota with the application.
 fn default_workers() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(2)
+    std::thread::available_parallelism()
+        .map_or(1, std::num::NonZero::get)
+        .min(2)
 }

@@ -26,6 +26,8 @@ pub struct Exchange {
     pub request_bytes: u64,
     /// Bytes of the response's body.
     pub response_bytes: u64,
+    /// A proxy answered instead of the application, e.g. because policy does not allow the request: never a success.
+    pub refused: bool,
 }
 
 /// The series of one status.
@@ -73,8 +75,8 @@ impl EdgeMetrics {
     /// Counts one request; allocates only for a status that this edge sees for the first time.
     #[inline]
     pub fn record(&self, exchange: &Exchange) {
-        self.summary
-            .record(exchange.status.is_success(), exchange.duration_us);
+        let success = !exchange.refused && exchange.status.is_success();
+        self.summary.record(success, exchange.duration_us);
         let key = exchange.status.key();
         let statuses = self.statuses.borrow();
         if let Some((known, metrics)) = statuses.get(self.last.get())

@@ -141,3 +141,16 @@ fn snapshots_of_several_proxies_merge_and_differences_tell_a_span_of_time() {
     let json = serde_json::to_string(&all).unwrap();
     assert_eq!(serde_json::from_str::<Snapshot>(&json).unwrap(), all);
 }
+
+#[test]
+fn what_a_proxy_refused_is_no_success_whatever_its_status() {
+    let registry = Registry::new(Limits::default());
+    let metrics = registry.shard().edge(&edge("web", "cart", Protocol::Http));
+    metrics.record(&exchange(403));
+    metrics.record(&Exchange {
+        refused: true,
+        ..exchange(403)
+    });
+    let total = &registry.snapshot().edges[0].total;
+    assert_eq!((total.requests, total.successes), (2, 1));
+}

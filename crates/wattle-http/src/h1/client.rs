@@ -104,7 +104,11 @@ impl Client {
                     head: response,
                     body: ResponseBody::start(exchange),
                 };
-                let request = copy.map(|body| Request { head, body, informational });
+                let request = copy.map(|body| Request {
+                    head,
+                    body,
+                    informational,
+                });
                 Ok(Answered { response, request })
             }
             Err(kind) => {

@@ -276,7 +276,11 @@ impl Client {
         match poll_fn(|cx| pending.poll(cx, &informational)).await {
             Ok(response) => {
                 let response = pending.finish(response, &head);
-                let request = copy.map(|body| Request { head, body, informational });
+                let request = copy.map(|body| Request {
+                    head,
+                    body,
+                    informational,
+                });
                 Ok(Answered { response, request })
             }
             Err(kind) => {

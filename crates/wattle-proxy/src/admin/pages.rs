@@ -132,15 +132,45 @@ impl Facts {
     fn metrics(&self) -> String {
         let mut out = text(&self.registry);
         for (name, help, value) in [
-            ("wattle_proxy_control_connected", "Whether a discovery stream is open.", u64::from(self.stream.connected.load(Relaxed))),
-            ("wattle_proxy_control_last_heard_seconds", "Time of the last word of the control plane.", self.stream.last_heard_secs.load(Relaxed)),
-            ("wattle_proxy_config_resources", "Resources held.", self.stream.held.load(Relaxed)),
-            ("wattle_proxy_config_rejected", "Resources refused since start.", self.stream.rejected.load(Relaxed)),
-            ("wattle_proxy_certificate_expiry_seconds", "End of the certificate in use.", self.identity.not_after_secs.load(Relaxed)),
-            ("wattle_proxy_certificate_renewals", "Certificates obtained since start.", self.identity.renewals.load(Relaxed)),
-            ("wattle_proxy_certificate_failures", "Failed requests for a certificate since start.", self.identity.failures.load(Relaxed)),
+            (
+                "wattle_proxy_control_connected",
+                "Whether a discovery stream is open.",
+                u64::from(self.stream.connected.load(Relaxed)),
+            ),
+            (
+                "wattle_proxy_control_last_heard_seconds",
+                "Time of the last word of the control plane.",
+                self.stream.last_heard_secs.load(Relaxed),
+            ),
+            (
+                "wattle_proxy_config_resources",
+                "Resources held.",
+                self.stream.held.load(Relaxed),
+            ),
+            (
+                "wattle_proxy_config_rejected",
+                "Resources refused since start.",
+                self.stream.rejected.load(Relaxed),
+            ),
+            (
+                "wattle_proxy_certificate_expiry_seconds",
+                "End of the certificate in use.",
+                self.identity.not_after_secs.load(Relaxed),
+            ),
+            (
+                "wattle_proxy_certificate_renewals",
+                "Certificates obtained since start.",
+                self.identity.renewals.load(Relaxed),
+            ),
+            (
+                "wattle_proxy_certificate_failures",
+                "Failed requests for a certificate since start.",
+                self.identity.failures.load(Relaxed),
+            ),
         ] {
-            out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"));
+            out.push_str(&format!(
+                "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"
+            ));
         }
         out
     }
@@ -149,8 +179,14 @@ impl Facts {
     fn logging(&self, query: &str) -> Response {
         let level = query.split('&').find_map(|pair| pair.strip_prefix("level="));
         match (level, &self.hooks.set_log_level) {
-            (None, _) => plain(StatusCode::BAD_REQUEST, "query parameter \"level\" is missing: error, warn, info, debug or trace\n"),
-            (Some(_), None) => plain(StatusCode::NOT_IMPLEMENTED, "the log level of this process is fixed\n"),
+            (None, _) => plain(
+                StatusCode::BAD_REQUEST,
+                "query parameter \"level\" is missing: error, warn, info, debug or trace\n",
+            ),
+            (Some(_), None) => plain(
+                StatusCode::NOT_IMPLEMENTED,
+                "the log level of this process is fixed\n",
+            ),
             (Some(level), Some(set)) => match set(level) {
                 Ok(()) => plain(StatusCode::OK, "log level set\n"),
                 Err(problem) => typed_status(StatusCode::BAD_REQUEST, "text/plain", format!("{problem}\n")),
@@ -172,7 +208,10 @@ POST /logging?level= change the log level (loopback only)
 
 fn plain(status: StatusCode, text: &'static str) -> Response {
     let mut response = Response::new(status, Body::full(Bytes::from_static(text.as_bytes())));
-    response.head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+        .head
+        .headers
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     response
 }
 
@@ -186,10 +225,15 @@ fn typed(content_type: &'static str, text: String) -> Response {
 
 fn typed_status(status: StatusCode, content_type: &'static str, text: String) -> Response {
     let mut response = Response::new(status, Body::full(Bytes::from(text)));
-    response.head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .head
+        .headers
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
 fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

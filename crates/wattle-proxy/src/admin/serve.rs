@@ -33,26 +33,43 @@ impl Handler for Pages {
 /// Opens both listeners and serves them in tasks of this thread.
 pub(crate) fn serve(facts: &Rc<Facts>, admin: SocketAddr, status: SocketAddr) -> io::Result<()> {
     for (address, audience) in [(admin, Audience::Local), (status, Audience::Anyone)] {
-        let options = ListenOptions { reuse_port: false, ..ListenOptions::default() };
+        let options = ListenOptions {
+            reuse_port: false,
+            ..ListenOptions::default()
+        };
         let listener = listen(address, &options)
             .map_err(|error| io::Error::new(error.kind(), format!("admin listener on {address}: {error}")))?;
-        let pages = Rc::new(Pages { facts: facts.clone(), audience });
+        let pages = Rc::new(Pages {
+            facts: facts.clone(),
+            audience,
+        });
         tokio::task::spawn_local(accept(listener, pages));
     }
     Ok(())
 }
 
 async fn accept(listener: tokio::net::TcpListener, pages: Rc<Pages>) {
-    let limits = Rc::new(Limits { idle_timeout: Some(IDLE), ..Limits::default() });
+    let limits = Rc::new(Limits {
+        idle_timeout: Some(IDLE),
+        ..Limits::default()
+    });
     let places = std::sync::Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
     let signal = DrainSignal::new();
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let Ok(place) = places.clone().acquire_owned().await else {
+            return;
+        };
         let Ok((socket, _)) = listener.accept().await else {
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        let serving = h1::serve(socket, Bytes::new(), pages.clone(), limits.clone(), signal.subscribe());
+        let serving = h1::serve(
+            socket,
+            Bytes::new(),
+            pages.clone(),
+            limits.clone(),
+            signal.subscribe(),
+        );
         tokio::task::spawn_local(async move {
             let _ = serving.await;
             drop(place);

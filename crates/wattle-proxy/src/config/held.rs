@@ -55,12 +55,13 @@ impl Held {
             incomplete: HashSet::new(),
             backend_uses: HashMap::new(),
         };
-        held.subscriber.subscribe(&ResourceName::new(Kind::Inbound, inbound_name), None);
+        held.subscriber
+            .subscribe(&ResourceName::new(Kind::Inbound, inbound_name), None);
         held
     }
 
     /// Takes in what an earlier run saved; it stays subscribed to all of it.
-    pub(crate) fn restore(&mut self, saved: Vec<(ResourceName, Resource, Encoded)>) {
+    pub(crate) fn restore(&mut self, saved: Vec<super::saved::Entry>) {
         for (name, resource, encoded) in saved {
             // The state directory of another workload must not lend this one its policy.
             if name.kind == Kind::Inbound && *name.name != *self.inbound_name {
@@ -126,7 +127,10 @@ impl Held {
         if let Some(workload) = self.peers.get(&ip) {
             self.feed.tell(worker, News::Peer(ip, Some(workload.clone())));
         }
-        self.subscriber.subscribe(&ResourceName::new(Kind::Peer, ip.to_string()), None).into_iter().collect()
+        self.subscriber
+            .subscribe(&ResourceName::new(Kind::Peer, ip.to_string()), None)
+            .into_iter()
+            .collect()
     }
 
     /// Takes in a change; gives requests to send.
@@ -136,7 +140,9 @@ impl Held {
                 self.encoded.insert(name.clone(), encoded);
                 match *resource {
                     Resource::Destination(destination) => {
-                        let Some(address) = address_of(&name) else { return Vec::new() };
+                        let Some(address) = address_of(&name) else {
+                            return Vec::new();
+                        };
                         self.replace_destination(address, Some(Arc::new(destination)))
                     }
                     Resource::Endpoints(endpoints) => self.replace_endpoints(Arc::new(endpoints)),
@@ -162,9 +168,10 @@ impl Held {
                 None => Vec::new(),
             },
             // A backend that is gone has no endpoints; whoever still routes there is told so.
-            Kind::Endpoints => {
-                self.replace_endpoints(Arc::new(Endpoints { id: name.name.clone(), endpoints: Vec::new() }))
-            }
+            Kind::Endpoints => self.replace_endpoints(Arc::new(Endpoints {
+                id: name.name.clone(),
+                endpoints: Vec::new(),
+            })),
             // Without an Inbound nothing could be authorised: the last good one stays in force.
             Kind::Inbound => Vec::new(),
             Kind::Peer => match name.name.parse() {
@@ -193,7 +200,8 @@ impl Held {
 
     fn replace_endpoints(&mut self, endpoints: Arc<Endpoints>) -> Vec<DeltaDiscoveryRequest> {
         let id = endpoints.id.clone();
-        self.feed.tell_all(&News::Endpoints(id.clone(), endpoints.clone()));
+        self.feed
+            .tell_all(&News::Endpoints(id.clone(), endpoints.clone()));
         self.endpoints.insert(id, endpoints);
         let waiting: Vec<_> = self.incomplete.iter().copied().collect();
         for address in waiting {
@@ -203,7 +211,11 @@ impl Held {
     }
 
     /// Subscribes to the endpoints a destination needs, drops those nobody needs any more, publishes it when complete.
-    fn replace_destination(&mut self, address: SocketAddr, new: Option<Arc<Destination>>) -> Vec<DeltaDiscoveryRequest> {
+    fn replace_destination(
+        &mut self,
+        address: SocketAddr,
+        new: Option<Arc<Destination>>,
+    ) -> Vec<DeltaDiscoveryRequest> {
         let mut requests = Vec::new();
         let old = match new.clone() {
             Some(new) => self.destinations.insert(address, new),
@@ -239,7 +251,9 @@ impl Held {
     }
 
     fn publish(&mut self, address: SocketAddr) {
-        let Some(destination) = self.complete(address) else { return };
+        let Some(destination) = self.complete(address) else {
+            return;
+        };
         self.incomplete.remove(&address);
         for worker in self.wanted.workers(&address) {
             self.tell_destination(worker, address, &destination);
@@ -249,10 +263,12 @@ impl Held {
     fn tell_destination(&self, worker: usize, address: SocketAddr, destination: &Arc<Destination>) {
         for id in backend_ids(destination) {
             if let Some(endpoints) = self.endpoints.get(id) {
-                self.feed.tell(worker, News::Endpoints(id.clone(), endpoints.clone()));
+                self.feed
+                    .tell(worker, News::Endpoints(id.clone(), endpoints.clone()));
             }
         }
-        self.feed.tell(worker, News::Destination(address, Some(destination.clone())));
+        self.feed
+            .tell(worker, News::Destination(address, Some(destination.clone())));
     }
 
     /// The destination, if all its endpoints are known.
@@ -265,7 +281,11 @@ impl Held {
 
 /// Backends that have an Endpoints resource.
 fn backend_ids(destination: &Destination) -> impl Iterator<Item = &BackendId> {
-    destination.backends.iter().filter(|backend| !backend.id.is_empty()).map(|backend| &backend.id)
+    destination
+        .backends
+        .iter()
+        .filter(|backend| !backend.id.is_empty())
+        .map(|backend| &backend.id)
 }
 
 fn destination_name(address: SocketAddr) -> ResourceName {

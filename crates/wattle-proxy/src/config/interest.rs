@@ -11,7 +11,9 @@ pub(crate) struct Interest<K> {
 
 impl<K> Default for Interest<K> {
     fn default() -> Self {
-        Self { masks: HashMap::new() }
+        Self {
+            masks: HashMap::new(),
+        }
     }
 }
 
@@ -26,7 +28,9 @@ impl<K: Eq + Hash + Clone> Interest<K> {
 
     /// Removes a worker; true when it was the last.
     pub(crate) fn remove(&mut self, name: &K, worker: usize) -> bool {
-        let Some(mask) = self.masks.get_mut(name) else { return false };
+        let Some(mask) = self.masks.get_mut(name) else {
+            return false;
+        };
         *mask &= !(1 << (worker % 64));
         let last = *mask == 0;
         if last {

@@ -66,7 +66,9 @@ pub(crate) struct Feed {
 
 impl Feed {
     pub(crate) fn new(senders: Vec<mpsc::UnboundedSender<News>>) -> Self {
-        Self { senders: senders.into() }
+        Self {
+            senders: senders.into(),
+        }
     }
 
     /// Number of workers.

@@ -14,6 +14,9 @@ const MAGIC: &[u8] = b"wattle-config-1\n";
 /// A larger file is not read.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
+/// One saved resource, decoded and as bytes.
+pub(crate) type Entry = (ResourceName, Resource, Encoded);
+
 /// The file that holds the config.
 #[derive(Clone, Debug)]
 pub(crate) struct Saved {
@@ -23,11 +26,13 @@ pub(crate) struct Saved {
 impl Saved {
     /// The file in a state directory.
     pub(crate) fn in_directory(state: &Path) -> Self {
-        Self { path: state.join("config") }
+        Self {
+            path: state.join("config"),
+        }
     }
 
     /// Reads it; a missing file is empty, a resource that does not decode is left out and counted.
-    pub(crate) fn read(&self) -> io::Result<(Vec<(ResourceName, Resource, Encoded)>, usize)> {
+    pub(crate) fn read(&self) -> io::Result<(Vec<Entry>, usize)> {
         let file = match std::fs::File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
@@ -39,7 +44,10 @@ impl Saved {
     }
 
     /// Replaces it as a whole; readers see the old or the new one.
-    pub(crate) fn write<'a>(&self, resources: impl Iterator<Item = (&'a ResourceName, &'a Encoded)>) -> io::Result<()> {
+    pub(crate) fn write<'a>(
+        &self,
+        resources: impl Iterator<Item = (&'a ResourceName, &'a Encoded)>,
+    ) -> io::Result<()> {
         write_private(&self.path, &encode(resources))
     }
 }
@@ -48,7 +56,12 @@ impl Saved {
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&fresh)?;
     file.write_all(content)?;
     file.sync_all()?;
     std::fs::rename(&fresh, path)
@@ -66,18 +79,24 @@ fn encode<'a>(resources: impl Iterator<Item = (&'a ResourceName, &'a Encoded)>) 
             }),
             ..WireResource::default()
         };
-        message.encode_length_delimited(&mut out).expect("a vector grows as needed");
+        message
+            .encode_length_delimited(&mut out)
+            .expect("a vector grows as needed");
     }
     out
 }
 
-fn decode(bytes: Bytes) -> (Vec<(ResourceName, Resource, Encoded)>, usize) {
+fn decode(bytes: Bytes) -> (Vec<Entry>, usize) {
     let mut resources = Vec::new();
-    let Some(mut rest) = bytes.strip_prefix(MAGIC) else { return (resources, usize::from(!bytes.is_empty())) };
+    let Some(mut rest) = bytes.strip_prefix(MAGIC) else {
+        return (resources, usize::from(!bytes.is_empty()));
+    };
     let mut refused = 0;
     while !rest.is_empty() {
         // After a message that is cut off nothing can be found any more.
-        let Ok(message) = WireResource::decode_length_delimited(&mut rest) else { return (resources, refused + 1) };
+        let Ok(message) = WireResource::decode_length_delimited(&mut rest) else {
+            return (resources, refused + 1);
+        };
         match resource(message) {
             Some(entry) => resources.push(entry),
             None => refused += 1,
@@ -86,11 +105,14 @@ fn decode(bytes: Bytes) -> (Vec<(ResourceName, Resource, Encoded)>, usize) {
     (resources, refused)
 }
 
-fn resource(message: WireResource) -> Option<(ResourceName, Resource, Encoded)> {
+fn resource(message: WireResource) -> Option<Entry> {
     let any = message.resource?;
     let kind = Kind::from_type_url(&any.type_url)?;
     let resource = Resource::decode(kind, &any.value).ok()?;
-    let encoded = Encoded { version: message.version.into(), bytes: any.value };
+    let encoded = Encoded {
+        version: message.version.into(),
+        bytes: any.value,
+    };
     Some((ResourceName::new(kind, message.name), resource, encoded))
 }
 
@@ -102,7 +124,10 @@ mod tests {
     use wattle_model::Endpoints;
 
     fn endpoints(id: &str) -> (ResourceName, Resource, Encoded) {
-        let resource = Resource::Endpoints(Endpoints { id: id.into(), endpoints: Vec::new() });
+        let resource = Resource::Endpoints(Endpoints {
+            id: id.into(),
+            endpoints: Vec::new(),
+        });
         (resource.name(), resource.clone(), resource.encode())
     }
 
@@ -111,9 +136,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let saved = Saved::in_directory(directory.path());
         let entries = [endpoints("a/b:1"), endpoints("c/d:2")];
-        saved.write(entries.iter().map(|(name, _, encoded)| (name, encoded))).unwrap();
+        saved
+            .write(entries.iter().map(|(name, _, encoded)| (name, encoded)))
+            .unwrap();
         assert_eq!(saved.read().unwrap(), (entries.to_vec(), 0));
-        assert_eq!(std::fs::metadata(&saved.path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&saved.path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
     }
 
     #[test]
@@ -129,6 +159,9 @@ mod tests {
     #[test]
     fn no_file_is_no_config() {
         let directory = tempfile::tempdir().unwrap();
-        assert_eq!(Saved::in_directory(directory.path()).read().unwrap(), (Vec::new(), 0));
+        assert_eq!(
+            Saved::in_directory(directory.path()).read().unwrap(),
+            (Vec::new(), 0)
+        );
     }
 }

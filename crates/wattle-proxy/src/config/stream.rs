@@ -75,13 +75,23 @@ impl ConfigTask {
             let opened = Instant::now();
             match self.one_stream().await {
                 Ended::Workers => return,
-                Ended::Stream(cause) => tracing::info!(control = %self.settings.control, %cause, "discovery stream ended"),
+                Ended::Stream(cause) => {
+                    tracing::info!(control = %self.settings.control, %cause, "discovery stream ended")
+                }
             }
             self.held.subscriber.disconnected();
             self.health.connected.store(false, Ordering::Relaxed);
-            backoff = if opened.elapsed() > MAX_BACKOFF { MIN_BACKOFF } else { (backoff * 2).min(MAX_BACKOFF) };
+            backoff = if opened.elapsed() > MAX_BACKOFF {
+                MIN_BACKOFF
+            } else {
+                (backoff * 2).min(MAX_BACKOFF)
+            };
             let jitter = 0.5 + rand::random::<f64>() / 2.0;
-            if self.idle_until(Instant::now() + backoff.mul_f64(jitter)).await.is_err() {
+            if self
+                .idle_until(Instant::now() + backoff.mul_f64(jitter))
+                .await
+                .is_err()
+            {
                 return;
             }
         }
@@ -162,7 +172,11 @@ impl ConfigTask {
         let received = self.held.subscriber.response(response);
         for rejected in &received.rejected {
             self.health.rejected.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(resource = rejected.name, problem = rejected.problem, "resource refused, the last good one stays in force");
+            tracing::warn!(
+                resource = rejected.name,
+                problem = rejected.problem,
+                "resource refused, the last good one stays in force"
+            );
         }
         let mut requests = Vec::new();
         for update in received.updates {
@@ -177,9 +191,18 @@ impl ConfigTask {
 
     /// Publishes facts about what is held.
     pub(crate) fn note(&self) {
-        self.health.inbound_known.store(self.held.inbound().is_some(), Ordering::Relaxed);
-        self.health.held.store(self.held.encoded().len() as u64, Ordering::Relaxed);
-        let resources = self.held.encoded().iter().map(|(name, encoded)| (name.clone(), encoded.clone())).collect();
+        self.health
+            .inbound_known
+            .store(self.held.inbound().is_some(), Ordering::Relaxed);
+        self.health
+            .held
+            .store(self.held.encoded().len() as u64, Ordering::Relaxed);
+        let resources = self
+            .held
+            .encoded()
+            .iter()
+            .map(|(name, encoded)| (name.clone(), encoded.clone()))
+            .collect();
         self.dump.store(Arc::new(ConfigDump { resources }));
     }
 
@@ -205,7 +228,10 @@ impl ConfigTask {
     }
 }
 
-type Opened = (mpsc::Sender<DeltaDiscoveryRequest>, Streaming<DeltaDiscoveryResponse>);
+type Opened = (
+    mpsc::Sender<DeltaDiscoveryRequest>,
+    Streaming<DeltaDiscoveryResponse>,
+);
 
 /// Waits for a certificate, connects and opens the stream.
 async fn open(
@@ -216,20 +242,33 @@ async fn open(
         Ok(current) => current.clone(),
         Err(_) => return Err("no certificate will come".to_owned()),
     };
-    let Some(current) = current else { return Err("no certificate".to_owned()) };
-    let tls = current.control_client(&settings.control_id).map_err(|error| error.to_string())?;
+    let Some(current) = current else {
+        return Err("no certificate".to_owned());
+    };
+    let tls = current
+        .control_client(&settings.control_id)
+        .map_err(|error| error.to_string())?;
     let channel: Channel = control_channel(&settings, tls).await?;
     let (sender, receiver) = mpsc::channel(MAX_QUEUED);
-    let mut client = AggregatedDiscoveryServiceClient::new(channel).max_decoding_message_size(64 * 1024 * 1024);
+    let mut client =
+        AggregatedDiscoveryServiceClient::new(channel).max_decoding_message_size(64 * 1024 * 1024);
     let opening = client.delta_aggregated_resources(ReceiverStream::new(receiver));
     let response = tokio::time::timeout(OPEN_TIMEOUT, opening)
         .await
         .map_err(|_| "the control plane does not answer".to_owned())?;
-    Ok((sender, response.map_err(|status| status.to_string())?.into_inner()))
+    Ok((
+        sender,
+        response.map_err(|status| status.to_string())?.into_inner(),
+    ))
 }
 
-fn send(sender: &mpsc::Sender<DeltaDiscoveryRequest>, requests: Vec<DeltaDiscoveryRequest>) -> Result<(), ()> {
-    requests.into_iter().try_for_each(|request| sender.try_send(request).map_err(|_| ()))
+fn send(
+    sender: &mpsc::Sender<DeltaDiscoveryRequest>,
+    requests: Vec<DeltaDiscoveryRequest>,
+) -> Result<(), ()> {
+    requests
+        .into_iter()
+        .try_for_each(|request| sender.try_send(request).map_err(|_| ()))
 }
 
 async fn at(instant: Option<Instant>) {
@@ -240,5 +279,7 @@ async fn at(instant: Option<Instant>) {
 }
 
 fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

@@ -43,8 +43,14 @@ impl Alpn {
 }
 
 /// Tokens accepted from other proxies, most preferred first.
-const ACCEPTED: &[&[u8]] =
-    &[b"wattle-h2", b"istio-h2", b"istio-http/1.1", b"istio-http/1.0", b"istio-peer-exchange", b"istio"];
+const ACCEPTED: &[&[u8]] = &[
+    b"wattle-h2",
+    b"istio-h2",
+    b"istio-http/1.1",
+    b"istio-http/1.0",
+    b"istio-peer-exchange",
+    b"istio",
+];
 
 /// A certificate in use.
 pub(crate) struct Credentials {
@@ -55,7 +61,9 @@ pub(crate) struct Credentials {
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("svid", &self.svid).finish_non_exhaustive()
+        f.debug_struct("Credentials")
+            .field("svid", &self.svid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -63,7 +71,10 @@ impl Credentials {
     /// Prepares TLS for a certificate; fails when the TLS library refuses it.
     pub(crate) fn new(svid: Svid, bundles: Arc<BundleSet>) -> Result<Self, wattle_identity::TlsError> {
         let tls = TlsSettings::new(bundles, &[]);
-        let server = tls.clone().with_alpn(ACCEPTED).server(&svid, ClientCertificates::Required)?;
+        let server = tls
+            .clone()
+            .with_alpn(ACCEPTED)
+            .server(&svid, ClientCertificates::Required)?;
         Ok(Self { svid, tls, server })
     }
 
@@ -84,11 +95,20 @@ impl Credentials {
         offer: &[Alpn],
     ) -> Result<Arc<ClientConfig>, wattle_identity::TlsError> {
         let tokens: Vec<&[u8]> = offer.iter().map(|alpn| alpn.token()).collect();
-        self.tls.clone().with_alpn(&tokens).client(&self.svid, Expected::only(expected))
+        self.tls
+            .clone()
+            .with_alpn(&tokens)
+            .client(&self.svid, Expected::only(expected))
     }
 
     /// For dialling the control plane over gRPC.
-    pub(crate) fn control_client(&self, control: &SpiffeId) -> Result<Arc<ClientConfig>, wattle_identity::TlsError> {
-        self.tls.clone().with_alpn(&[b"h2"]).client(&self.svid, Expected::only(control.clone()))
+    pub(crate) fn control_client(
+        &self,
+        control: &SpiffeId,
+    ) -> Result<Arc<ClientConfig>, wattle_identity::TlsError> {
+        self.tls
+            .clone()
+            .with_alpn(&[b"h2"])
+            .client(&self.svid, Expected::only(control.clone()))
     }
 }

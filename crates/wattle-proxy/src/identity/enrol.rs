@@ -53,16 +53,26 @@ pub(crate) struct Enrolled {
 }
 
 /// Opens a connection to the control plane under these TLS settings.
-pub(crate) async fn control_channel(settings: &Arc<Settings>, tls: Arc<ClientConfig>) -> Result<Channel, String> {
+pub(crate) async fn control_channel(
+    settings: &Arc<Settings>,
+    tls: Arc<ClientConfig>,
+) -> Result<Channel, String> {
     let address = settings.control;
-    let options = ConnectOptions { mark: settings.mark, ..ConnectOptions::default() };
+    let options = ConnectOptions {
+        mark: settings.mark,
+        ..ConnectOptions::default()
+    };
     let connector = tower::service_fn(move |_: Uri| {
         let options = options.clone();
         let tls = TlsConnector::from(tls.clone());
         async move {
-            let socket = wattle_net::connect(address, &options).await.map_err(std::io::Error::other)?;
+            let socket = wattle_net::connect(address, &options)
+                .await
+                .map_err(std::io::Error::other)?;
             let handshake = tls.connect(ServerName::from(address.ip()), socket);
-            let stream = tokio::time::timeout(TIMEOUT, handshake).await.map_err(std::io::Error::other)??;
+            let stream = tokio::time::timeout(TIMEOUT, handshake)
+                .await
+                .map_err(std::io::Error::other)??;
             Ok::<_, std::io::Error>(TokioIo::new(stream))
         }
     });
@@ -71,7 +81,10 @@ pub(crate) async fn control_channel(settings: &Arc<Settings>, tls: Arc<ClientCon
         .http2_keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10))
         .keep_alive_while_idle(true);
-    endpoint.connect_with_connector(connector).await.map_err(|error| chain(&error))
+    endpoint
+        .connect_with_connector(connector)
+        .await
+        .map_err(|error| chain(&error))
 }
 
 /// Requests a certificate; the caller is known by its current certificate (in `tls`) or by `token`.
@@ -80,17 +93,27 @@ pub(crate) async fn enrol(
     tls: Arc<ClientConfig>,
     token: Option<&str>,
 ) -> Result<Enrolled, EnrolError> {
-    let channel = control_channel(settings, tls).await.map_err(EnrolError::Unreachable)?;
+    let channel = control_channel(settings, tls)
+        .await
+        .map_err(EnrolError::Unreachable)?;
     let request = SvidRequest::new(&settings.id)?;
-    let mut call = Request::new(IstioCertificateRequest { csr: request.csr_pem().to_owned(), validity_duration: 0 });
+    let mut call = Request::new(IstioCertificateRequest {
+        csr: request.csr_pem().to_owned(),
+        validity_duration: 0,
+    });
     call.set_timeout(TIMEOUT);
     if let Some(token) = token
         && let Ok(value) = format!("Bearer {token}").parse()
     {
         call.metadata_mut().insert("authorization", value);
     }
-    let answer = IstioCertificateServiceClient::new(channel).create_certificate(call).await;
-    let mut chain = answer.map_err(|status| EnrolError::Refused(Box::new(status)))?.into_inner().cert_chain;
+    let answer = IstioCertificateServiceClient::new(channel)
+        .create_certificate(call)
+        .await;
+    let mut chain = answer
+        .map_err(|status| EnrolError::Refused(Box::new(status)))?
+        .into_inner()
+        .cert_chain;
     let root_pem = if chain.len() > 1 { chain.pop() } else { None };
     let svid = request.into_svid(&chain.concat())?;
     if *svid.id() != settings.id {

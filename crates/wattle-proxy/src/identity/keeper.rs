@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use wattle_identity::{BundleSet, Expected, Svid, TlsSettings, TrustBundle};
 
 use super::Credentials;
-use super::enrol::{Enrolled, EnrolError, enrol};
+use super::enrol::{EnrolError, Enrolled, enrol};
 use crate::config::write_private;
 use crate::settings::Settings;
 
@@ -49,7 +49,13 @@ impl Keeper {
         health: Arc<IdentityHealth>,
         renew_now: Arc<tokio::sync::Notify>,
     ) -> Self {
-        Self { settings, sender, health, learned_roots: Vec::new(), renew_now }
+        Self {
+            settings,
+            sender,
+            health,
+            learned_roots: Vec::new(),
+            renew_now,
+        }
     }
 
     /// Runs for the proxy's life.
@@ -74,7 +80,11 @@ impl Keeper {
 
     /// Waits until the certificate in use is to be renewed; at once when there is none.
     async fn until_due(&self) {
-        let due = self.sender.borrow().as_ref().map(|current| current.svid().renew_at(rand::random()));
+        let due = self
+            .sender
+            .borrow()
+            .as_ref()
+            .map(|current| current.svid().renew_at(rand::random()));
         let Some(due) = due else { return };
         while let Ok(left) = due.duration_since(SystemTime::now()) {
             tokio::select! {
@@ -86,7 +96,8 @@ impl Keeper {
 
     async fn renew(&mut self) -> Result<(), EnrolError> {
         let Enrolled { svid, root_pem } = self.request().await?;
-        if let Some(root) = root_pem.and_then(|pem| TrustBundle::from_pem(self.settings.trust_domain(), pem.as_bytes()).ok())
+        if let Some(root) =
+            root_pem.and_then(|pem| TrustBundle::from_pem(self.settings.trust_domain(), pem.as_bytes()).ok())
             && !self.learned_roots.contains(&root)
         {
             self.learned_roots.push(root);
@@ -104,15 +115,21 @@ impl Keeper {
     /// By the certificate in use while it is valid, else by the join token.
     async fn request(&self) -> Result<Enrolled, EnrolError> {
         let current = self.sender.borrow().clone();
-        if let Some(current) = current.filter(|current| !current.svid().remaining(SystemTime::now()).is_zero()) {
-            let tls = current.control_client(&self.settings.control_id).map_err(unusable)?;
+        if let Some(current) =
+            current.filter(|current| !current.svid().remaining(SystemTime::now()).is_zero())
+        {
+            let tls = current
+                .control_client(&self.settings.control_id)
+                .map_err(unusable)?;
             match enrol(&self.settings, tls, None).await {
                 Err(error) if error.is_final() && self.token().is_some() => {}
                 other => return other,
             }
         }
         let token = self.token();
-        let bundles = self.bundles().map_err(|cause| EnrolError::Unreachable(cause.to_string()))?;
+        let bundles = self
+            .bundles()
+            .map_err(|cause| EnrolError::Unreachable(cause.to_string()))?;
         let tls = TlsSettings::new(bundles, &[b"h2"])
             .anonymous_client(Expected::only(self.settings.control_id.clone()))
             .map_err(unusable)?;
@@ -120,8 +137,13 @@ impl Keeper {
     }
 
     fn adopt(&self, svid: Svid) -> Result<(), EnrolError> {
-        let not_after = svid.not_after().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let bundles = self.bundles().map_err(|error| EnrolError::Unreachable(error.to_string()))?;
+        let not_after = svid
+            .not_after()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        let bundles = self
+            .bundles()
+            .map_err(|error| EnrolError::Unreachable(error.to_string()))?;
         let credentials = Credentials::new(svid, bundles).map_err(unusable)?;
         self.health.not_after_secs.store(not_after, Ordering::Relaxed);
         self.sender.send_replace(Some(Arc::new(credentials)));

@@ -33,13 +33,20 @@ impl Apps {
         }
         let make = || {
             let limits = SharedLimits::default();
-            Rc::new(App { address, http1: HttpPool::new(worker), http2: Shared::new(limits) })
+            Rc::new(App {
+                address,
+                http1: HttpPool::new(worker),
+                http2: Shared::new(limits),
+            })
         };
         apps.entry(address).or_insert_with(make).clone()
     }
 
     /// Closes connections that were idle too long.
     pub(crate) fn sweep(&self, now: u64) {
-        self.0.borrow().values().for_each(|app| app.http1.sweep(now, false));
+        self.0
+            .borrow()
+            .values()
+            .for_each(|app| app.http1.sweep(now, false));
     }
 }

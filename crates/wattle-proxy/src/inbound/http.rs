@@ -42,7 +42,10 @@ impl Requests {
             worker: worker.clone(),
             app: worker.apps.at(worker, who.local),
             marked,
-            client_cert: who.peer.as_ref().and_then(|peer| transform::client_cert(own, peer.as_str())),
+            client_cert: who
+                .peer
+                .as_ref()
+                .and_then(|peer| transform::client_cert(own, peer.as_str())),
             who,
             http_metrics: RefCell::default(),
             grpc_metrics: RefCell::default(),
@@ -58,15 +61,25 @@ impl Requests {
             self.http_metrics.take();
             self.grpc_metrics.take();
         }
-        let cell = if grpc { &self.grpc_metrics } else { &self.http_metrics };
+        let cell = if grpc {
+            &self.grpc_metrics
+        } else {
+            &self.http_metrics
+        };
         let mut metrics = cell.borrow_mut();
-        metrics.get_or_insert_with(|| metrics::http(&self.worker, &self.who, grpc)).clone()
+        metrics
+            .get_or_insert_with(|| metrics::http(&self.worker, &self.who, grpc))
+            .clone()
     }
 
     /// May the request in? By the policy as it is now, so that a change applies to kept connections.
     fn authorize(&self, request: &Request) -> Result<(), Reason> {
         let inbound = self.worker.inbound().ok_or(Reason::ConfigUnavailable)?;
-        let connection = authorize::facts(self.who.peer.as_ref(), self.who.downstream.ip(), self.who.local.port());
+        let connection = authorize::facts(
+            self.who.peer.as_ref(),
+            self.who.downstream.ip(),
+            self.who.local.port(),
+        );
         authorize::authorize(&inbound, &connection, Some(&route::facts(&request.head)))
     }
 
@@ -74,15 +87,32 @@ impl Requests {
         let wanted = Wanted::by(&request.head);
         let mut request = Box::new(request);
         for _ in 0..MAX_STALE {
-            let App { address, http1, http2 } = &*self.app;
-            let connection = connect::app(&self.worker, *address, http1, http2, wanted).await.map_err(|failure| {
-                tracing::debug!(port = address.port(), cause = failure.cause, "application not reached");
-                failure.reason
-            })?;
+            let App {
+                address,
+                http1,
+                http2,
+            } = &*self.app;
+            let connection = connect::app(&self.worker, *address, http1, http2, wanted)
+                .await
+                .map_err(|failure| {
+                    tracing::debug!(
+                        port = address.port(),
+                        cause = failure.cause,
+                        "application not reached"
+                    );
+                    failure.reason
+                })?;
             match exchange::exchange(connection, *request).await {
                 Ok(answered) => return Ok(answered.response),
-                Err(SendError { kind: SendErrorKind::Unrepresentable, .. }) => return Err(Reason::BadRequest),
-                Err(SendError { request: Some(again), reused: true, .. }) => request = again,
+                Err(SendError {
+                    kind: SendErrorKind::Unrepresentable,
+                    ..
+                }) => return Err(Reason::BadRequest),
+                Err(SendError {
+                    request: Some(again),
+                    reused: true,
+                    ..
+                }) => request = again,
                 Err(error) => return Err(exchange::reason(&error.kind)),
             }
         }
@@ -102,8 +132,13 @@ impl Handler for Requests {
         if self.marked {
             transform::unmark_request(&mut request.head);
         }
-        let mut record =
-            Record::begin(&self.worker, &request.head, &mut request.body, self.who.downstream, self.who.local);
+        let mut record = Record::begin(
+            &self.worker,
+            &request.head,
+            &mut request.body,
+            self.who.downstream,
+            self.who.local,
+        );
         record.on(self.metrics(record.is_grpc()));
         record.name(|names| names.source = self.who.peer.as_ref().map(|id| id.as_str().into()));
         if let Err(reason) = self.authorize(&request) {

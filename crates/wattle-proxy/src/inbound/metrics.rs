@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use wattle_identity::SpiffeId;
 use wattle_model::Workload;
-use wattle_telemetry::{Edge, EdgeMetrics, Family, Kind, Labels, Peer, Protocol, Reporter, Security, TcpMetrics};
+use wattle_telemetry::{
+    Edge, EdgeMetrics, Family, Kind, Labels, Peer, Protocol, Reporter, Security, TcpMetrics,
+};
 
 use super::Who;
 use crate::worker::{Worker, peer_of};
@@ -31,12 +33,17 @@ pub(super) fn tcp(worker: &Worker, who: &Who) -> TcpMetrics {
 
 /// Counts a peer that was turned away.
 pub(super) fn turned_away(worker: &Worker, reason: &'static str) {
-    worker.shard.counter(&TURNED_AWAY, &Labels::new(&[("reason", reason)])).increment();
+    worker
+        .shard
+        .counter(&TURNED_AWAY, &Labels::new(&[("reason", reason)]))
+        .increment();
 }
 
 fn edge(worker: &Worker, who: &Who, protocol: Protocol) -> Arc<Edge> {
     let inbound = worker.inbound();
-    let service = inbound.as_deref().and_then(|inbound| inbound.port(who.local.port()).service);
+    let service = inbound
+        .as_deref()
+        .and_then(|inbound| inbound.port(who.local.port()).service);
     let text = |value: Option<&Arc<str>>| value.map_or(Box::default(), |text| (&**text).into());
     Arc::new(Edge {
         reporter: Reporter::Destination,
@@ -46,7 +53,11 @@ fn edge(worker: &Worker, who: &Who, protocol: Protocol) -> Arc<Edge> {
         service_name: text(service.map(|port| &port.name)),
         service_namespace: text(service.map(|port| &port.namespace)),
         protocol,
-        security: if who.peer.is_some() { Security::MutualTls } else { Security::None },
+        security: if who.peer.is_some() {
+            Security::MutualTls
+        } else {
+            Security::None
+        },
     })
 }
 
@@ -55,7 +66,10 @@ fn source(worker: &Worker, who: &Who) -> Peer {
     let told = worker.peer(who.downstream.ip());
     match (&who.peer, told) {
         (Some(id), Some(workload)) if is_of(&workload, id) => peer_of(&workload),
-        (None, Some(workload)) => Peer { principal: Box::default(), ..peer_of(&workload) },
+        (None, Some(workload)) => Peer {
+            principal: Box::default(),
+            ..peer_of(&workload)
+        },
         (Some(id), _) => Peer {
             namespace: id.namespace().into(),
             principal: id.as_str().into(),

@@ -45,7 +45,9 @@ pub(crate) struct Who {
 
 /// Serves one connection to the workload.
 pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, peer: SocketAddr) {
-    let Some(accepted) = accept(&worker, socket, peer, worker.settings.inbound) else { return };
+    let Some(accepted) = accept(&worker, socket, peer, worker.settings.inbound) else {
+        return;
+    };
     let Some(inbound) = worker.inbound_ready().await else {
         tracing::warn!(%peer, "connection refused: no configuration for the workload yet");
         return accepted.stream.abort();
@@ -67,18 +69,38 @@ async fn arrive(worker: &Rc<Worker>, mut accepted: Accepted, inbound: &Inbound) 
 }
 
 async fn secured(worker: &Rc<Worker>, accepted: Accepted) -> io::Result<()> {
-    let Accepted { stream, peer, destination } = accepted;
-    let Identified { stream, peer: id, alpn } = match identify::identify(worker, stream).await {
+    let Accepted {
+        stream,
+        peer,
+        destination,
+    } = accepted;
+    let Identified {
+        stream,
+        peer: id,
+        alpn,
+    } = match identify::identify(worker, stream).await {
         Ok(identified) => identified,
         Err(turned_away) => {
             identify::log(&turned_away, peer, destination.port());
             metrics::turned_away(worker, turned_away.reason);
             let opaque = Opaque::begin(worker, peer, destination);
-            opaque.refused(worker, None, turned_away.reason, reply::flags(wattle_model::Reason::DownstreamTlsFailure));
+            opaque.refused(
+                worker,
+                None,
+                turned_away.reason,
+                reply::flags(wattle_model::Reason::DownstreamTlsFailure),
+            );
             return Ok(());
         }
     };
-    let arrived = Arrived { stream, who: Rc::new(Who { downstream: peer, local: destination, peer: Some(id) }) };
+    let arrived = Arrived {
+        stream,
+        who: Rc::new(Who {
+            downstream: peer,
+            local: destination,
+            peer: Some(id),
+        }),
+    };
     match alpn {
         Some(Alpn::Multiplexed) => serve_http2(worker, arrived, true).await,
         Some(Alpn::Http2) => serve_http2(worker, arrived, false).await,
@@ -91,7 +113,9 @@ async fn secured(worker: &Rc<Worker>, accepted: Accepted) -> io::Result<()> {
 
 /// The peer named no protocol: the declared one, else what its bytes say.
 async fn by_bytes(worker: &Rc<Worker>, mut arrived: Arrived) -> io::Result<()> {
-    let declared = worker.inbound().map_or(Protocol::Detect, |i| i.port(arrived.who.local.port()).protocol);
+    let declared = worker
+        .inbound()
+        .map_or(Protocol::Detect, |i| i.port(arrived.who.local.port()).protocol);
     match detect::spoken(&mut arrived.stream, declared).await? {
         Spoken::Http1 => serve_http1(worker, arrived).await,
         Spoken::Http2 => serve_http2(worker, arrived, false).await,

@@ -17,8 +17,19 @@ pub(super) async fn serve(
     spoken: Option<Spoken>,
     declared: Protocol,
 ) -> io::Result<()> {
-    let Accepted { stream, peer, destination } = accepted;
-    let arrived = Arrived { stream, who: Rc::new(Who { downstream: peer, local: destination, peer: None }) };
+    let Accepted {
+        stream,
+        peer,
+        destination,
+    } = accepted;
+    let arrived = Arrived {
+        stream,
+        who: Rc::new(Who {
+            downstream: peer,
+            local: destination,
+            peer: None,
+        }),
+    };
     match (declared, spoken) {
         (Protocol::Tcp | Protocol::Tls, _) => tcp::carry(worker, arrived).await,
         (_, Some(Spoken::Http1)) => serve_http1(worker, arrived).await,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use wattle_balance::{EndpointId, Outcome, Picked};
 use wattle_http::{Answered, Request, Response, SendError, SendErrorKind};
-use wattle_model::{Backend, Reason};
+use wattle_model::{Backend, Reason, ServicePort};
 
 use super::metrics;
 use crate::phases::connect::{self, ConnectFailure, Connection, Wanted};
@@ -27,6 +27,8 @@ pub(super) struct Forward<'a> {
     pub(super) worker: &'a Rc<Worker>,
     pub(super) cluster: &'a Cluster,
     pub(super) backend: &'a Backend,
+    /// The service that was dialled.
+    pub(super) frontend: Option<&'a ServicePort>,
     pub(super) wanted: Wanted,
     /// Longest time for one try.
     pub(super) try_limit: Option<Duration>,
@@ -50,7 +52,11 @@ enum Tried {
 
 impl Forward<'_> {
     /// Tries endpoints until one answers, nothing is left to try, or the record's deadline passes.
-    pub(super) async fn run(&self, request: Request, mut record: Record) -> Result<Forwarded, (Reason, Record)> {
+    pub(super) async fn run(
+        &self,
+        request: Request,
+        mut record: Record,
+    ) -> Result<Forwarded, (Reason, Record)> {
         let mut tries = pin!(self.tries(request, record.is_grpc()));
         let ended = poll_fn(|cx| {
             if let Poll::Ready(ended) = tries.as_mut().poll(cx) {
@@ -71,7 +77,10 @@ impl Forward<'_> {
                     record.answered(picked.member().address(), &response.head);
                 }
                 record.hold(picked);
-                Ok(Forwarded { response: *response, record })
+                Ok(Forwarded {
+                    response: *response,
+                    record,
+                })
             }
         }
     }
@@ -80,11 +89,20 @@ impl Forward<'_> {
     fn place(&self, record: &mut Record, picked: Option<&Picked<Upstream>>) {
         let Some(picked) = picked else { return };
         let upstream = picked.member().payload();
-        record.on(metrics::http(self.worker, upstream, self.backend, record.is_grpc()));
+        record.on(metrics::http(
+            self.worker,
+            upstream,
+            self.frontend,
+            record.is_grpc(),
+        ));
         record.name(|names| names.destination = metrics::principal(self.worker, upstream));
     }
 
-    async fn tries(&self, request: Request, grpc: bool) -> (Result<Answer, Reason>, Option<Picked<Upstream>>) {
+    async fn tries(
+        &self,
+        request: Request,
+        grpc: bool,
+    ) -> (Result<Answer, Reason>, Option<Picked<Upstream>>) {
         let mut request = Box::new(request);
         let mut tried: Vec<EndpointId> = Vec::new();
         let mut stale = 0;
@@ -150,19 +168,29 @@ impl Forward<'_> {
             },
         };
         match sent {
-            Ok(Answered { response, request: Some(request) }) if marked => {
-                match exchange::turned_back(&response, &request.head.method) {
-                    Some(reason) => Tried::Again(Box::new(request), reason),
-                    None => Tried::Response(Box::new(response)),
-                }
-            }
+            Ok(Answered {
+                response,
+                request: Some(request),
+            }) if marked => match exchange::turned_back(&response, &request.head.method) {
+                Some(reason) => Tried::Again(Box::new(request), reason),
+                None => Tried::Response(Box::new(response)),
+            },
             Ok(Answered { response, .. }) => Tried::Response(Box::new(response)),
-            Err(SendError { kind: SendErrorKind::Unrepresentable, .. }) => Tried::Failed(Reason::BadRequest),
-            Err(SendError { kind, request: Some(request), reused }) => match reused {
+            Err(SendError {
+                kind: SendErrorKind::Unrepresentable,
+                ..
+            }) => Tried::Failed(Reason::BadRequest),
+            Err(SendError {
+                kind,
+                request: Some(request),
+                reused,
+            }) => match reused {
                 true => Tried::Stale(request),
                 false => Tried::Again(request, exchange::reason(&kind)),
             },
-            Err(SendError { kind, request: None, .. }) => Tried::Failed(exchange::reason(&kind)),
+            Err(SendError {
+                kind, request: None, ..
+            }) => Tried::Failed(exchange::reason(&kind)),
         }
     }
 
@@ -195,7 +223,17 @@ fn blame(reason: Reason, cause: &str) -> Outcome {
 fn verdict(response: &Response, grpc: bool) -> Outcome {
     let failed = match response.head.status.as_u16() {
         502..=504 => true,
-        _ => grpc && response.head.headers.get("grpc-status").is_some_and(|status| status == "14"),
+        _ => {
+            grpc && response
+                .head
+                .headers
+                .get("grpc-status")
+                .is_some_and(|status| status == "14")
+        }
     };
-    if failed { Outcome::Failure } else { Outcome::Success }
+    if failed {
+        Outcome::Failure
+    } else {
+        Outcome::Success
+    }
 }

@@ -24,15 +24,22 @@ pub(super) struct Outbound {
 
 impl Handler for Outbound {
     async fn handle(&self, mut request: Request) -> Response {
-        let mut record =
-            Record::begin(&self.worker, &request.head, &mut request.body, self.downstream, self.local);
+        let mut record = Record::begin(
+            &self.worker,
+            &request.head,
+            &mut request.body,
+            self.downstream,
+            self.local,
+        );
         // As the control plane has it now: a kept connection follows changes of its routes.
         let service = match self.worker.destinations.find(&self.worker, self.local).await {
             Ok(service) => service,
             Err(reason) => return self.refuse_with(record, &self.service, reason),
         };
         let random = self.worker.clock.random();
-        let decision = service.destination.route(&route::facts(&request.head), random, &mut NoTrace);
+        let decision = service
+            .destination
+            .route(&route::facts(&request.head), random, &mut NoTrace);
         self.name_route(&mut record, &service, decision.rule);
         match decision.outcome {
             Outcome::Forward { .. } => self.forward(request, record, &service, decision).await,
@@ -78,7 +85,16 @@ impl Outbound {
         service: &Rc<Service>,
         decision: RouteDecision<'_>,
     ) -> Response {
-        let RouteDecision { rule, outcome: Outcome::Forward { backend, index, filters } } = decision else {
+        let RouteDecision {
+            rule,
+            outcome:
+                Outcome::Forward {
+                    backend,
+                    index,
+                    filters,
+                },
+        } = decision
+        else {
             return self.refuse_with(record, service, Reason::Internal);
         };
         let Some(cluster) = service.cluster(index).cloned() else {
@@ -101,10 +117,14 @@ impl Outbound {
             worker: &self.worker,
             cluster: &cluster,
             backend,
+            frontend: service.destination.service.as_ref(),
             wanted: Wanted::by(&request.head),
             try_limit: timeouts.backend_request,
         };
-        let Forwarded { mut response, mut record } = match forward.run(request, record).await {
+        let Forwarded {
+            mut response,
+            mut record,
+        } = match forward.run(request, record).await {
             Ok(forwarded) => forwarded,
             Err((reason, record)) => return self.fail(record, service, reason),
         };

@@ -3,35 +3,55 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use wattle_model::{Backend, Hop, ServicePort, Workload};
+use wattle_model::{Hop, ServicePort, Workload};
 use wattle_telemetry::{Edge, EdgeMetrics, Protocol, Reporter, Security, TcpMetrics};
 
 use crate::worker::{Service, Upstream, Worker, peer_of, principal_of};
 
-/// Series of requests to an endpoint.
-pub(super) fn http(worker: &Worker, upstream: &Upstream, backend: &Backend, grpc: bool) -> Rc<EdgeMetrics> {
-    let (cell, protocol) = match grpc {
-        true => (&upstream.grpc_metrics, Protocol::Grpc),
-        false => (&upstream.http_metrics, Protocol::Http),
+/// Series of requests to an endpoint, under the service that was dialled: what a canary splits is still one edge.
+pub(super) fn http(
+    worker: &Worker,
+    upstream: &Upstream,
+    frontend: Option<&ServicePort>,
+    grpc: bool,
+) -> Rc<EdgeMetrics> {
+    let protocol = if grpc { Protocol::Grpc } else { Protocol::Http };
+    let make = || {
+        worker
+            .shard
+            .edge(&to_upstream(worker, upstream, frontend, protocol))
     };
-    let make = || Rc::new(worker.shard.edge(&to_upstream(worker, upstream, backend, protocol)));
-    cell.get_or_init(make).clone()
+    upstream
+        .http_series
+        .at(frontend.map(|port| &port.host), protocol, make)
 }
 
-/// Series of opaque connections to an endpoint.
-pub(super) fn tcp(worker: &Worker, upstream: &Upstream, backend: &Backend) -> Rc<TcpMetrics> {
-    let make = || Rc::new(worker.shard.tcp_edge(&to_upstream(worker, upstream, backend, Protocol::Tcp)));
-    upstream.tcp_metrics.get_or_init(make).clone()
+/// Series of opaque connections to an endpoint, likewise.
+pub(super) fn tcp(worker: &Worker, upstream: &Upstream, frontend: Option<&ServicePort>) -> Rc<TcpMetrics> {
+    let make = || {
+        worker
+            .shard
+            .tcp_edge(&to_upstream(worker, upstream, frontend, Protocol::Tcp))
+    };
+    upstream
+        .tcp_series
+        .at(frontend.map(|port| &port.host), Protocol::Tcp, make)
 }
 
 /// Series of requests that reached no endpoint of a service.
 pub(super) fn refused(worker: &Worker, service: &Service, grpc: bool) -> Rc<EdgeMetrics> {
     let protocol = if grpc { Protocol::Grpc } else { Protocol::Http };
+    let frontend = service.destination.service.as_ref();
     let make = || {
-        let port = service.destination.service.as_ref();
-        Rc::new(worker.shard.edge(&edge(worker, &Workload::default(), port, protocol, Security::Unknown)))
+        worker.shard.edge(&edge(
+            worker,
+            &Workload::default(),
+            frontend,
+            protocol,
+            Security::Unknown,
+        ))
     };
-    service.refused_metrics.get_or_init(make).clone()
+    service.refused_series.at(None, protocol, make)
 }
 
 /// The SPIFFE name expected at an endpoint, for the log.
@@ -40,12 +60,17 @@ pub(super) fn principal(worker: &Worker, upstream: &Upstream) -> Option<Rc<str>>
     principal_of(&upstream.workload).map(Into::into)
 }
 
-fn to_upstream(worker: &Worker, upstream: &Upstream, backend: &Backend, protocol: Protocol) -> Arc<Edge> {
+fn to_upstream(
+    worker: &Worker,
+    upstream: &Upstream,
+    frontend: Option<&ServicePort>,
+    protocol: Protocol,
+) -> Arc<Edge> {
     let security = match upstream.hop {
         Hop::MutualTls => Security::MutualTls,
         Hop::Plaintext => Security::None,
     };
-    edge(worker, &upstream.workload, backend.service.as_ref(), protocol, security)
+    edge(worker, &upstream.workload, frontend, protocol, security)
 }
 
 fn edge(
@@ -55,7 +80,8 @@ fn edge(
     protocol: Protocol,
     security: Security,
 ) -> Arc<Edge> {
-    let text = |get: fn(&ServicePort) -> &Arc<str>| service.map_or(Box::default(), |port| (&**get(port)).into());
+    let text =
+        |get: fn(&ServicePort) -> &Arc<str>| service.map_or(Box::default(), |port| (&**get(port)).into());
     Arc::new(Edge {
         reporter: Reporter::Source,
         source: peer_of(&worker.own_workload()),

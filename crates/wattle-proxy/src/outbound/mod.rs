@@ -22,7 +22,9 @@ use http::Outbound;
 
 /// Serves one connection of the workload.
 pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, peer: SocketAddr) {
-    let Some(accepted) = accept(&worker, socket, peer, worker.settings.outbound) else { return };
+    let Some(accepted) = accept(&worker, socket, peer, worker.settings.outbound) else {
+        return;
+    };
     let service = match worker.destinations.find(&worker, accepted.destination).await {
         Ok(service) => service,
         Err(reason) => {
@@ -49,7 +51,9 @@ async fn carry(worker: &Rc<Worker>, mut accepted: Accepted, service: Rc<Service>
 
 /// Nobody said a word yet: dial, and let whichever side speaks first decide.
 async fn silent(worker: &Rc<Worker>, accepted: Accepted, service: Rc<Service>) {
-    let Some(mut dialled) = tcp::dial(worker, &accepted, &service).await else { return accepted.stream.abort() };
+    let Some(mut dialled) = tcp::dial(worker, &accepted, &service).await else {
+        return accepted.stream.abort();
+    };
     let mut accepted = accepted;
     let spoken = dialled.first_word(&mut accepted.stream).await;
     match spoken {
@@ -67,8 +71,17 @@ async fn silent(worker: &Rc<Worker>, accepted: Accepted, service: Rc<Service>) {
 }
 
 async fn serve_http(worker: &Rc<Worker>, accepted: Accepted, service: Rc<Service>, http2: bool) {
-    let Accepted { stream, peer, destination } = accepted;
-    let handler = Rc::new(Outbound { worker: worker.clone(), service, downstream: peer, local: destination });
+    let Accepted {
+        stream,
+        peer,
+        destination,
+    } = accepted;
+    let handler = Rc::new(Outbound {
+        worker: worker.clone(),
+        service,
+        downstream: peer,
+        local: destination,
+    });
     let (limits, drain) = (worker.limits.clone(), worker.http_drain.subscribe());
     let served = match http2 {
         false => h1::serve(stream, Bytes::new(), handler, limits, drain).await,

@@ -40,7 +40,12 @@ pub(super) async fn carry(worker: &Rc<Worker>, accepted: Accepted, service: &Rc<
 pub(super) async fn dial(worker: &Rc<Worker>, accepted: &Accepted, service: &Rc<Service>) -> Option<Dialled> {
     let mut opaque = Opaque::begin(worker, accepted.peer, accepted.destination);
     let Some((index, backend)) = service.destination.default_backend() else {
-        opaque.refused(worker, None, Reason::NoBackend.id(), reply::flags(Reason::NoBackend));
+        opaque.refused(
+            worker,
+            None,
+            Reason::NoBackend.id(),
+            reply::flags(Reason::NoBackend),
+        );
         return None;
     };
     opaque.names.service = backend.service.as_ref().map(|service| service.host.clone());
@@ -48,7 +53,9 @@ pub(super) async fn dial(worker: &Rc<Worker>, accepted: &Accepted, service: &Rc<
     let mut tried: Vec<EndpointId> = Vec::new();
     let mut last = Reason::NoEndpoints;
     while tried.len() < MAX_TRIES {
-        let Ok(mut picked) = pick::pick(worker, &cluster, &tried) else { break };
+        let Ok(mut picked) = pick::pick(worker, &cluster, &tried) else {
+            break;
+        };
         if tried.contains(&picked.member().id()) {
             break;
         }
@@ -58,10 +65,16 @@ pub(super) async fn dial(worker: &Rc<Worker>, accepted: &Accepted, service: &Rc<
         match connect::opaque(worker, member.payload()).await {
             Ok(stream) => {
                 picked.outcome(worker.clock.now_ns() - started, Outcome::Success);
-                let metrics = metrics::tcp(worker, member.payload(), backend);
+                let metrics = metrics::tcp(worker, member.payload(), service.destination.service.as_ref());
                 opaque.upstream = Some(member.address());
                 opaque.names.destination = metrics::principal(worker, member.payload());
-                return Some(Dialled { stream, picked, metrics, opaque, dialled_ns: started });
+                return Some(Dialled {
+                    stream,
+                    picked,
+                    metrics,
+                    opaque,
+                    dialled_ns: started,
+                });
             }
             Err(failure) => {
                 picked.outcome(worker.clock.now_ns() - started, Outcome::ConnectFailure);
@@ -88,7 +101,13 @@ impl Dialled {
 
     /// Relays until both sides are done.
     pub(super) async fn carry(self, worker: &Rc<Worker>, client: Stream) {
-        let Self { stream, picked, metrics, opaque, dialled_ns } = self;
+        let Self {
+            stream,
+            picked,
+            metrics,
+            opaque,
+            dialled_ns,
+        } = self;
         tracing::trace!(after_ns = worker.clock.now_ns() - dialled_ns, "relaying");
         opaque.carry(worker, &metrics, client, stream).await;
         drop(picked);

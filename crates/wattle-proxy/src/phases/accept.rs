@@ -18,7 +18,12 @@ pub(crate) struct Accepted {
 }
 
 /// Finds out where a connection was meant to go; `None` for one that was dialled to the proxy itself, which would go in a circle.
-pub(crate) fn accept(worker: &Worker, socket: TcpStream, peer: SocketAddr, listener: SocketAddr) -> Option<Accepted> {
+pub(crate) fn accept(
+    worker: &Worker,
+    socket: TcpStream,
+    peer: SocketAddr,
+    listener: SocketAddr,
+) -> Option<Accepted> {
     let destination = match original_destination(&socket) {
         Ok(Some(destination)) => canonical(destination),
         Ok(None) => canonical(socket.local_addr().ok()?),
@@ -32,7 +37,11 @@ pub(crate) fn accept(worker: &Worker, socket: TcpStream, peer: SocketAddr, liste
         return None;
     }
     connect::tune_accepted(&socket, worker.outward().keepalive).ok()?;
-    Some(Accepted { stream: socket.into(), peer: canonical(peer), destination })
+    Some(Accepted {
+        stream: socket.into(),
+        peer: canonical(peer),
+        destination,
+    })
 }
 
 /// An IPv4 address that an IPv6 socket shows as mapped, as IPv4.

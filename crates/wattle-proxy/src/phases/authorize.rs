@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use wattle_identity::SpiffeId;
-use wattle_model::{AuthorizationDecision, ConnectionFacts, Inbound, NoTrace, PeerFacts, Reason, RequestFacts};
+use wattle_model::{
+    AuthorizationDecision, ConnectionFacts, Inbound, NoTrace, PeerFacts, Reason, RequestFacts,
+};
 
 /// The facts of an inbound connection.
 pub(crate) fn facts(peer: Option<&SpiffeId>, peer_ip: IpAddr, port: u16) -> ConnectionFacts<'_> {
@@ -21,7 +23,9 @@ pub(crate) fn authorize(
     connection: &ConnectionFacts<'_>,
     request: Option<&RequestFacts<'_>>,
 ) -> Result<(), Reason> {
-    inbound.admit(connection, &mut NoTrace).map_err(|refusal| refusal.reason)?;
+    inbound
+        .admit(connection, &mut NoTrace)
+        .map_err(|refusal| refusal.reason)?;
     match inbound.authorize(connection, request, &mut NoTrace) {
         AuthorizationDecision::Allowed { .. } => Ok(()),
         AuthorizationDecision::Refused { reason, .. } => Err(reason),

@@ -24,7 +24,11 @@ pub(crate) struct ConnectFailure {
 
 impl ConnectFailure {
     fn new(reason: Reason, cause: &'static str, detail: impl Into<String>) -> Self {
-        Self { reason, cause, detail: detail.into() }
+        Self {
+            reason,
+            cause,
+            detail: detail.into(),
+        }
     }
 }
 
@@ -33,7 +37,9 @@ pub(crate) async fn opaque(worker: &Worker, upstream: &Upstream) -> Result<Strea
     let stream = plain(worker, upstream).await?;
     match upstream.hop {
         Hop::Plaintext => Ok(stream),
-        Hop::MutualTls => Ok(secure::secure(worker, upstream, stream, &[Alpn::Opaque]).await?.stream),
+        Hop::MutualTls => Ok(secure::secure(worker, upstream, stream, &[Alpn::Opaque])
+            .await?
+            .stream),
     }
 }
 

@@ -15,17 +15,29 @@ const REFUSED_STREAM: u32 = 7;
 pub(crate) async fn exchange(connection: Connection, mut request: Request) -> Result<Answered, SendError> {
     match connection {
         Connection::Http1(client) => client.send_kept(request).await,
-        Connection::Multiplexed { client, marked: false, .. } => client.send_kept(request).await,
-        Connection::Multiplexed { client, marked: true, .. } => {
+        Connection::Multiplexed {
+            client,
+            marked: false,
+            ..
+        } => client.send_kept(request).await,
+        Connection::Multiplexed {
+            client, marked: true, ..
+        } => {
             transform::mark_request(&mut request.head);
             match client.send_kept(request).await {
                 Ok(mut answered) => {
                     transform::unmark_response(&mut answered.response.head);
-                    answered.request.iter_mut().for_each(|request| transform::unmark_request(&mut request.head));
+                    answered
+                        .request
+                        .iter_mut()
+                        .for_each(|request| transform::unmark_request(&mut request.head));
                     Ok(answered)
                 }
                 Err(mut error) => {
-                    error.request.iter_mut().for_each(|request| transform::unmark_request(&mut request.head));
+                    error
+                        .request
+                        .iter_mut()
+                        .for_each(|request| transform::unmark_request(&mut request.head));
                     Err(error)
                 }
             }

@@ -39,20 +39,38 @@ pub(crate) fn is_mesh(hello: &ClientHello) -> bool {
 /// Completes mutual TLS.
 pub(crate) async fn identify(worker: &Worker, stream: Stream) -> Result<Identified, TurnedAway> {
     let Some((credentials, _)) = worker.credentials() else {
-        return Err(TurnedAway { reason: "no_own_certificate", detail: "this proxy has no certificate yet".into() });
+        return Err(TurnedAway {
+            reason: "no_own_certificate",
+            detail: "this proxy has no certificate yet".into(),
+        });
     };
-    let accepted = tls::accept(stream, credentials.server().clone(), HANDSHAKE).await.map_err(turned_away)?;
+    let accepted = tls::accept(stream, credentials.server().clone(), HANDSHAKE)
+        .await
+        .map_err(turned_away)?;
     let checked = Peer::from_chain(&accepted.agreed.peer_certificates)
         .and_then(|peer| peer.check_time(worker.clock.wall()).map(|()| peer.id().clone()));
-    let peer = checked.map_err(|rejection| TurnedAway { reason: rejection.id(), detail: rejection.to_string() })?;
+    let peer = checked.map_err(|rejection| TurnedAway {
+        reason: rejection.id(),
+        detail: rejection.to_string(),
+    })?;
     let alpn = accepted.agreed.alpn.as_deref().and_then(Alpn::from_token);
-    Ok(Identified { stream: accepted.stream, peer, alpn })
+    Ok(Identified {
+        stream: accepted.stream,
+        peer,
+        alpn,
+    })
 }
 
 fn turned_away(error: tls::TlsError) -> TurnedAway {
     match error.protocol().and_then(Rejection::from_tls_error) {
-        Some(rejection) => TurnedAway { reason: rejection.id(), detail: rejection.to_string() },
-        None => TurnedAway { reason: error.id(), detail: described(&error) },
+        Some(rejection) => TurnedAway {
+            reason: rejection.id(),
+            detail: rejection.to_string(),
+        },
+        None => TurnedAway {
+            reason: error.id(),
+            detail: described(&error),
+        },
     }
 }
 

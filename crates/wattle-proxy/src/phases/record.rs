@@ -27,6 +27,7 @@ pub(crate) struct Record {
     grpc: bool,
     request_bytes: RequestBytes,
     response_bytes: u64,
+    refused: bool,
     line: Option<Box<Line>>,
     /// Ends the exchange when it passes.
     deadline: Option<Pin<Box<Sleep>>>,
@@ -105,6 +106,7 @@ impl Record {
             grpc: super::transform::is_grpc(&head.headers),
             request_bytes: RequestBytes::of(body),
             response_bytes: 0,
+            refused: false,
             line,
             deadline: None,
             picked: None,
@@ -153,6 +155,8 @@ impl Record {
         if self.grpc {
             self.status.grpc = grpc_status(&head.headers);
         }
+        // Applications cannot say so: their own proxy removes it.
+        self.refused = (self.grpc || self.status.code >= 400) && head.headers.contains_key(reply::REASON);
         if let Some(line) = &mut self.line {
             line.upstream = Some(address);
             line.upstream_us = Some((self.worker.clock.now_ns() - self.start_ns) / 1000);
@@ -171,6 +175,7 @@ impl Record {
 
     /// The proxy answers itself.
     pub(crate) fn local(&mut self, reason: Reason) {
+        self.refused = true;
         self.status.code = if self.grpc { 200 } else { reason.status() };
         self.status.flags |= reply::flags(reason);
         if self.grpc {
@@ -201,6 +206,7 @@ impl Record {
             duration_us: (self.worker.clock.now_ns() - self.start_ns) / 1000,
             request_bytes: self.request_bytes.total(),
             response_bytes: self.response_bytes,
+            refused: self.refused,
         };
         if let Some(metrics) = &self.metrics {
             metrics.record(&exchange);
@@ -275,7 +281,13 @@ impl Watch for Counter {
 impl Line {
     fn write(&self, worker: &Worker, exchange: &Exchange) {
         let Some(access) = &worker.access else { return };
-        let text = |value: &Option<HeaderValue>| value.as_ref().and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        let text = |value: &Option<HeaderValue>| {
+            value
+                .as_ref()
+                .and_then(|v| v.to_str().ok())
+                .unwrap_or_default()
+                .to_owned()
+        };
         let (user_agent, request_id) = (text(&self.user_agent), text(&self.request_id));
         let target = self.target.as_str();
         access.borrow_mut().log(&AccessRecord {

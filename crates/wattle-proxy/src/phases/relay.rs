@@ -34,18 +34,38 @@ impl Opaque {
     }
 
     /// Carries bytes until both sides are done, then records it.
-    pub(crate) async fn carry(self, worker: &Rc<Worker>, metrics: &TcpMetrics, downstream: Stream, upstream: Stream) {
+    pub(crate) async fn carry(
+        self,
+        worker: &Rc<Worker>,
+        metrics: &TcpMetrics,
+        downstream: Stream,
+        upstream: Stream,
+    ) {
         metrics.opened();
-        let options = RelayOptions { draining: Some(worker.draining.clone()), ..RelayOptions::default() };
+        let options = RelayOptions {
+            draining: Some(worker.draining.clone()),
+            ..RelayOptions::default()
+        };
         let outcome = wattle_net::relay(downstream, upstream, options).await;
         let flags = flags(&outcome.ending);
         metrics.moved(outcome.to_downstream_bytes, outcome.to_upstream_bytes);
         metrics.closed(flags);
-        self.log(worker, "", flags, (outcome.to_upstream_bytes, outcome.to_downstream_bytes));
+        self.log(
+            worker,
+            "",
+            flags,
+            (outcome.to_upstream_bytes, outcome.to_downstream_bytes),
+        );
     }
 
     /// Records a connection that was not carried.
-    pub(crate) fn refused(self, worker: &Worker, metrics: Option<&TcpMetrics>, reason: &'static str, flags: ResponseFlags) {
+    pub(crate) fn refused(
+        self,
+        worker: &Worker,
+        metrics: Option<&TcpMetrics>,
+        reason: &'static str,
+        flags: ResponseFlags,
+    ) {
         if let Some(metrics) = metrics {
             metrics.opened();
             metrics.closed(flags);
@@ -77,8 +97,13 @@ impl Opaque {
 fn flags(ending: &Ending) -> ResponseFlags {
     match ending {
         Ending::Closed { .. } => ResponseFlags::NONE,
-        Ending::Failed { side: Side::Downstream, .. } => ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION,
-        Ending::Failed { side: Side::Upstream, .. } => ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
+        Ending::Failed {
+            side: Side::Downstream,
+            ..
+        } => ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION,
+        Ending::Failed {
+            side: Side::Upstream, ..
+        } => ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
         Ending::Idle => ResponseFlags::STREAM_IDLE_TIMEOUT,
         Ending::Cut => ResponseFlags::LOCAL_RESET,
     }

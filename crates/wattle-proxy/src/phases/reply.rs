@@ -11,12 +11,19 @@ pub(crate) const REASON: HeaderName = HeaderName::from_static("wattle-reason");
 
 /// A reply of the proxy's own.
 pub(crate) fn local(reason: Reason, grpc: bool) -> Response {
-    if grpc { grpc_reply(reason) } else { http_reply(reason) }
+    if grpc {
+        grpc_reply(reason)
+    } else {
+        http_reply(reason)
+    }
 }
 
 fn http_reply(reason: Reason) -> Response {
     let status = StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = Response::new(status, Body::full(Bytes::from(format!("{}\n", reason.sentence()))));
+    let mut response = Response::new(
+        status,
+        Body::full(Bytes::from(format!("{}\n", reason.sentence()))),
+    );
     let headers = &mut response.head.headers;
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     headers.insert(REASON, HeaderValue::from_static(reason.id()));
@@ -62,8 +69,10 @@ pub(crate) fn redirect(status: u16, location: &str) -> Response {
 /// The head sent to a client whose bytes are not HTTP or exceed a bound.
 pub(crate) fn refusal(error: &ParseError) -> ResponseHead {
     let mut head = ResponseHead::new(error.status());
-    head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-    head.headers.insert(REASON, HeaderValue::from_static(parse_reason(error).id()));
+    head.headers
+        .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    head.headers
+        .insert(REASON, HeaderValue::from_static(parse_reason(error).id()));
     head
 }
 

@@ -76,7 +76,11 @@ pub(crate) fn unmark_request(head: &mut RequestHead) {
 pub(crate) fn mark_response(head: &mut ResponseHead) {
     if head.version < Version::HTTP_2 {
         head.headers.insert(HTTP1, mark(head.version, &head.spelling));
-        if let Some(value) = head.reason.take().and_then(|phrase| HeaderValue::from_maybe_shared(phrase).ok()) {
+        if let Some(value) = head
+            .reason
+            .take()
+            .and_then(|phrase| HeaderValue::from_maybe_shared(phrase).ok())
+        {
             head.headers.insert(PHRASE, value);
         }
     }
@@ -87,7 +91,10 @@ pub(crate) fn unmark_response(head: &mut ResponseHead) {
     if let Some((version, spelling)) = head.headers.remove(HTTP1).and_then(|value| unmark(&value)) {
         head.version = version;
         head.spelling = spelling;
-        head.reason = head.headers.remove(PHRASE).map(|phrase| bytes::Bytes::copy_from_slice(phrase.as_bytes()));
+        head.reason = head
+            .headers
+            .remove(PHRASE)
+            .map(|phrase| bytes::Bytes::copy_from_slice(phrase.as_bytes()));
     }
 }
 
@@ -101,7 +108,8 @@ fn mark(version: Version, spelling: &Spelling) -> HeaderValue {
             let mut text = Vec::with_capacity(spelled.len() + 1);
             text.push(if old { b'0' } else { b'1' });
             text.extend_from_slice(spelled.as_bytes());
-            HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(HeaderValue::from_static("1:t"))
+            HeaderValue::from_maybe_shared(bytes::Bytes::from(text))
+                .unwrap_or(HeaderValue::from_static("1:t"))
         }
     }
 }
@@ -138,7 +146,9 @@ pub(crate) fn client_cert(own: &str, peer: &str) -> Option<HeaderValue> {
 
 /// Is it gRPC, by its content type?
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// Looks before it removes: most messages have none.
@@ -187,7 +197,10 @@ mod tests {
     #[test]
     fn a_peer_cannot_name_itself() {
         let mut headers = HeaderMap::new();
-        headers.insert(CLIENT_CERT, HeaderValue::from_static("URI=spiffe://cluster.local/ns/a/sa/admin"));
+        headers.insert(
+            CLIENT_CERT,
+            HeaderValue::from_static("URI=spiffe://cluster.local/ns/a/sa/admin"),
+        );
         name_peer(&mut headers, None);
         assert!(headers.is_empty());
     }

@@ -11,7 +11,10 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), state: Cell::new(rand::random::<u64>() | 1) }
+        Self {
+            start: Instant::now(),
+            state: Cell::new(rand::random::<u64>() | 1),
+        }
     }
 
     /// Nanoseconds since the worker started.

@@ -20,16 +20,32 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Without endpoints.
     pub(crate) fn new() -> Self {
-        Self { set: RefCell::new(EndpointSet::new(Config::default())), orphan: Cell::new(false) }
+        Self {
+            set: RefCell::new(EndpointSet::new(Config::default())),
+            orphan: Cell::new(false),
+        }
     }
 
     /// One endpoint without a proxy: an address outside the mesh, as it was dialled.
     pub(crate) fn passthrough(address: SocketAddr, worker: &Worker) -> Self {
         let cluster = Self::new();
-        let endpoint = Endpoint { address, instance: "".into(), weight: 1, locality: None };
-        cluster.set.borrow_mut().update(vec![endpoint], worker.clock.now_ns(), |endpoint| {
-            Upstream::new(endpoint.address, Hop::Plaintext, Arc::new(Workload::default()), worker)
-        });
+        let endpoint = Endpoint {
+            address,
+            instance: "".into(),
+            weight: 1,
+            locality: None,
+        };
+        cluster
+            .set
+            .borrow_mut()
+            .update(vec![endpoint], worker.clock.now_ns(), |endpoint| {
+                Upstream::new(
+                    endpoint.address,
+                    Hop::Plaintext,
+                    Arc::new(Workload::default()),
+                    worker,
+                )
+            });
         cluster
     }
 
@@ -57,12 +73,18 @@ impl Cluster {
             weight: endpoint.weight,
             locality: None,
         });
-        let removed = self.set.borrow_mut().update(listed.collect(), worker.clock.now_ns(), |new| {
-            // By instance too: two may share an address, one with and one without a proxy.
-            let found = wanted.iter().find(|e| e.address == new.address && instance(e) == new.instance);
-            let (hop, workload) = found.map_or((Hop::MutualTls, Arc::default()), |e| (e.hop, e.workload.clone()));
-            Upstream::new(new.address, hop, workload, worker)
-        });
+        let removed = self
+            .set
+            .borrow_mut()
+            .update(listed.collect(), worker.clock.now_ns(), |new| {
+                // By instance too: two may share an address, one with and one without a proxy.
+                let found = wanted
+                    .iter()
+                    .find(|e| e.address == new.address && instance(e) == new.instance);
+                let (hop, workload) =
+                    found.map_or((Hop::MutualTls, Arc::default()), |e| (e.hop, e.workload.clone()));
+                Upstream::new(new.address, hop, workload, worker)
+            });
         for member in removed.removed {
             member.payload().http1.sweep(0, true);
             drop(member.payload().http2.take(|_| true));
@@ -100,7 +122,12 @@ fn instance(endpoint: &wattle_model::Endpoint) -> Arc<str> {
     };
     format!(
         "{hop} {} {} {} {} {} {}",
-        workload.trust_domain, workload.namespace, workload.service_account, workload.instance, workload.name, workload.version
+        workload.trust_domain,
+        workload.namespace,
+        workload.service_account,
+        workload.instance,
+        workload.name,
+        workload.version
     )
     .into()
 }

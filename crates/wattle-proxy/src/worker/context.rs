@@ -101,7 +101,10 @@ impl Worker {
 
     /// The certificate in use and its generation.
     pub(crate) fn credentials(&self) -> Option<(Arc<Credentials>, u64)> {
-        self.credentials.borrow().clone().map(|credentials| (credentials, self.generation.get()))
+        self.credentials
+            .borrow()
+            .clone()
+            .map(|credentials| (credentials, self.generation.get()))
     }
 
     /// The workload's inbound side, as last told.
@@ -122,7 +125,9 @@ impl Worker {
                 changed.await;
             }
         };
-        tokio::time::timeout(self.settings.config_timeout, wait).await.ok()
+        tokio::time::timeout(self.settings.config_timeout, wait)
+            .await
+            .ok()
     }
 
     /// Who this proxy's workload is, as labels; the start-up settings until the control plane told more.
@@ -167,8 +172,14 @@ impl Worker {
 
     /// How sockets towards the application are opened.
     pub(crate) fn homeward(&self, address: SocketAddr) -> ConnectOptions {
-        let source = self.settings.inbound_source.filter(|source| source.is_ipv4() == address.is_ipv4());
-        ConnectOptions { source, ..self.outward() }
+        let source = self
+            .settings
+            .inbound_source
+            .filter(|source| source.is_ipv4() == address.is_ipv4());
+        ConnectOptions {
+            source,
+            ..self.outward()
+        }
     }
 
     /// Now and then: forgets what is old, writes out the log.

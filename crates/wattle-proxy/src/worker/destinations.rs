@@ -1,6 +1,6 @@
 //! What a worker knows of the addresses its workload dials.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use wattle_model::{BackendId, Destination, Endpoints, Reason};
 use wattle_telemetry::EdgeMetrics;
 
 use super::cluster::SharedCluster;
+use super::upstream::Series;
 use super::{Cluster, Worker};
 use crate::config::Ask;
 
@@ -24,7 +25,7 @@ pub(crate) struct Service {
     /// A cluster for each of its backends, by index.
     pub(crate) clusters: Vec<SharedCluster>,
     /// Series of requests that reached no endpoint.
-    pub(crate) refused_metrics: OnceCell<Rc<EdgeMetrics>>,
+    pub(crate) refused_series: Series<EdgeMetrics>,
 }
 
 impl Service {
@@ -101,14 +102,23 @@ impl Destinations {
         }
         let notify = Rc::new(Notify::new());
         let slot = Slot::Waiting(notify.clone());
-        entries.insert(address, Entry { slot, last_used: Cell::new(worker.clock.now_ns()) });
+        entries.insert(
+            address,
+            Entry {
+                slot,
+                last_used: Cell::new(worker.clock.now_ns()),
+            },
+        );
         Found::Wait(notify)
     }
 
     /// The answer did not come in time: the next who dials asks again.
     fn give_up(&self, address: SocketAddr) {
         let mut entries = self.entries.borrow_mut();
-        if entries.get(&address).is_some_and(|entry| matches!(entry.slot, Slot::Waiting(_))) {
+        if entries
+            .get(&address)
+            .is_some_and(|entry| matches!(entry.slot, Slot::Waiting(_)))
+        {
             entries.remove(&address);
         }
     }
@@ -118,17 +128,30 @@ impl Destinations {
         let slot = match destination {
             None => Slot::Unknown,
             Some(destination) => {
-                let clusters = destination.backends.iter().map(|backend| match backend.id.is_empty() {
-                    true => Rc::new(Cluster::passthrough(address, worker)),
-                    false => self.cluster(&backend.id),
-                });
+                let clusters = destination
+                    .backends
+                    .iter()
+                    .map(|backend| match backend.id.is_empty() {
+                        true => Rc::new(Cluster::passthrough(address, worker)),
+                        false => self.cluster(&backend.id),
+                    });
                 let clusters = clusters.collect();
-                Slot::Ready(Rc::new(Service { destination, clusters, refused_metrics: OnceCell::new() }))
+                Slot::Ready(Rc::new(Service {
+                    destination,
+                    clusters,
+                    refused_series: Series::default(),
+                }))
             }
         };
         let mut entries = self.entries.borrow_mut();
         let Some(entry) = entries.get_mut(&address) else {
-            entries.insert(address, Entry { slot, last_used: Cell::new(worker.clock.now_ns()) });
+            entries.insert(
+                address,
+                Entry {
+                    slot,
+                    last_used: Cell::new(worker.clock.now_ns()),
+                },
+            );
             return;
         };
         if let Slot::Waiting(notify) = std::mem::replace(&mut entry.slot, slot) {
@@ -138,7 +161,10 @@ impl Destinations {
 
     fn cluster(&self, id: &BackendId) -> SharedCluster {
         let mut clusters = self.clusters.borrow_mut();
-        let cluster = clusters.entry(id.clone()).or_insert_with(|| Rc::new(Cluster::new())).clone();
+        let cluster = clusters
+            .entry(id.clone())
+            .or_insert_with(|| Rc::new(Cluster::new()))
+            .clone();
         cluster.wanted();
         cluster
     }
@@ -152,11 +178,14 @@ impl Destinations {
     pub(crate) fn sweep(&self, worker: &Worker) {
         let now = worker.clock.now_ns();
         self.entries.borrow_mut().retain(|address, entry| {
-            let keep = now.saturating_sub(entry.last_used.get()) < IDLE_NS || matches!(entry.slot, Slot::Waiting(_));
+            let keep =
+                now.saturating_sub(entry.last_used.get()) < IDLE_NS || matches!(entry.slot, Slot::Waiting(_));
             keep || !worker.post.ask(Ask::Forget(*address))
         });
         // A cluster that no destination holds is held by the map alone; twice in a row, since its destination may just be on the way.
-        self.clusters.borrow_mut().retain(|_, cluster| Rc::strong_count(cluster) > 1 || !cluster.orphaned());
+        self.clusters
+            .borrow_mut()
+            .retain(|_, cluster| Rc::strong_count(cluster) > 1 || !cluster.orphaned());
         self.each_cluster(|cluster| cluster.sweep(now));
     }
 

@@ -23,10 +23,14 @@ pub(crate) struct Listeners {
 
 impl Listeners {
     pub(crate) fn open(worker: &Worker) -> io::Result<Self> {
-        let options = ListenOptions { backlog: 4096, ..ListenOptions::default() };
+        let options = ListenOptions {
+            backlog: 4096,
+            ..ListenOptions::default()
+        };
         let open = |side: &str, address: SocketAddr| {
-            listen(address, &options)
-                .map_err(|error| io::Error::new(error.kind(), format!("{side} listener on {address}: {error}")))
+            listen(address, &options).map_err(|error| {
+                io::Error::new(error.kind(), format!("{side} listener on {address}: {error}"))
+            })
         };
         Ok(Self {
             outbound: open("outbound", worker.settings.outbound)?,
@@ -36,8 +40,11 @@ impl Listeners {
 }
 
 /// Accepts until the task is dropped, serving each connection in a task of its own.
-pub(crate) async fn accept<F>(worker: Rc<Worker>, listener: TcpListener, serve: impl Fn(Rc<Worker>, TcpStream, SocketAddr) -> F)
-where
+pub(crate) async fn accept<F>(
+    worker: Rc<Worker>,
+    listener: TcpListener,
+    serve: impl Fn(Rc<Worker>, TcpStream, SocketAddr) -> F,
+) where
     F: Future<Output = ()> + 'static,
 {
     let open = Rc::new(());

@@ -12,8 +12,8 @@ use wattle_net::Drain;
 use wattle_telemetry::Registry;
 use wattle_telemetry::access::AccessWriter;
 
-use super::listeners::{self, Listeners};
 use super::Worker;
+use super::listeners::{self, Listeners};
 use crate::config::{News, Post};
 use crate::settings::Settings;
 use crate::{inbound, outbound};
@@ -36,12 +36,18 @@ pub(crate) fn start(
     parts: WorkerParts,
 ) -> io::Result<(JoinHandle<()>, oneshot::Receiver<io::Result<()>>)> {
     let (opened, listening) = oneshot::channel();
-    let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || run(parts, opened))?;
+    let thread = std::thread::Builder::new()
+        .name(format!("worker-{index}"))
+        .spawn(move || run(parts, opened))?;
     Ok((thread, listening))
 }
 
 fn run(parts: WorkerParts, opened: oneshot::Sender<io::Result<()>>) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             let _ = opened.send(Err(error));
@@ -63,8 +69,16 @@ async fn serve(parts: WorkerParts, opened: oneshot::Sender<io::Result<()>>) {
         }
     };
     let _ = opened.send(Ok(()));
-    tokio::task::spawn_local(listeners::accept(worker.clone(), listeners.outbound, outbound::serve));
-    tokio::task::spawn_local(listeners::accept(worker.clone(), listeners.inbound, inbound::serve));
+    tokio::task::spawn_local(listeners::accept(
+        worker.clone(),
+        listeners.outbound,
+        outbound::serve,
+    ));
+    tokio::task::spawn_local(listeners::accept(
+        worker.clone(),
+        listeners.inbound,
+        inbound::serve,
+    ));
     let grace = until_drain(&worker, parts.news).await;
     let drained = drain.run(grace).await;
     tracing::info!(cut = drained.cut, "worker drained");

@@ -1,6 +1,6 @@
 //! What a worker keeps per endpoint: connections, TLS settings, metrics.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use rustls::ClientConfig;
 use wattle_balance::{CheckedOut, IdleLimits, IdlePool, Permit, Shared, SharedLimits};
 use wattle_http::{h1, h2};
 use wattle_model::{Hop, Workload};
-use wattle_telemetry::{EdgeMetrics, TcpMetrics};
+use wattle_telemetry::{EdgeMetrics, Protocol, TcpMetrics};
 
 use crate::identity::Alpn;
 use crate::worker::Worker;
@@ -31,12 +31,37 @@ pub(crate) struct Upstream {
     /// The peer's proxy multiplexes HTTP/2 only, as seen in a handshake: it is not one of ours.
     pub(crate) http2_only: Cell<bool>,
     tls: RefCell<TlsCache>,
-    /// Series of the edge to here, by protocol, made when first needed.
-    pub(crate) http_metrics: OnceCell<Rc<EdgeMetrics>>,
-    /// The same for gRPC.
-    pub(crate) grpc_metrics: OnceCell<Rc<EdgeMetrics>>,
-    /// The same for opaque connections.
-    pub(crate) tcp_metrics: OnceCell<Rc<TcpMetrics>>,
+    /// Series of requests to here.
+    pub(crate) http_series: Series<EdgeMetrics>,
+    /// Series of opaque connections to here.
+    pub(crate) tcp_series: Series<TcpMetrics>,
+}
+
+/// Series by the service that was dialled and its protocol: few, made when first needed.
+pub(crate) struct Series<M>(RefCell<Vec<Labelled<M>>>);
+
+/// A series with what tells it apart.
+type Labelled<M> = (Option<Arc<str>>, Protocol, Rc<M>);
+
+impl<M> Series<M> {
+    /// The series of this service host and protocol.
+    pub(crate) fn at(&self, host: Option<&Arc<str>>, protocol: Protocol, make: impl FnOnce() -> M) -> Rc<M> {
+        let known = |(h, p, _): &&Labelled<M>| *p == protocol && h.as_ref() == host;
+        if let Some((_, _, series)) = self.0.borrow().iter().find(known) {
+            return series.clone();
+        }
+        let series = Rc::new(make());
+        self.0
+            .borrow_mut()
+            .push((host.cloned(), protocol, series.clone()));
+        series
+    }
+}
+
+impl<M> Default for Series<M> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
 }
 
 /// TLS settings of one certificate generation, by offer.
@@ -57,9 +82,8 @@ impl Upstream {
             http1_only: Cell::new(false),
             http2_only: Cell::new(false),
             tls: RefCell::default(),
-            http_metrics: OnceCell::new(),
-            grpc_metrics: OnceCell::new(),
-            tcp_metrics: OnceCell::new(),
+            http_series: Series::default(),
+            tcp_series: Series::default(),
         }
     }
 
@@ -72,7 +96,10 @@ impl Upstream {
     ) -> Result<Arc<ClientConfig>, E> {
         let mut cache = self.tls.borrow_mut();
         if cache.generation != generation {
-            *cache = TlsCache { generation, configs: Vec::new() };
+            *cache = TlsCache {
+                generation,
+                configs: Vec::new(),
+            };
         }
         if let Some((_, config)) = cache.configs.iter().find(|(known, _)| *known == offer) {
             return Ok(config.clone());
@@ -102,15 +129,24 @@ impl HttpPool {
     const MAX_IDLE: usize = 1_024;
 
     pub(crate) fn new(worker: &Worker) -> Rc<Self> {
-        let limits =
-            IdleLimits { max_active: Self::MAX_ACTIVE, max_idle: Self::MAX_IDLE, ..IdleLimits::default() };
-        Rc::new(Self { idle: RefCell::new(IdlePool::new(limits)), worker: worker.weak() })
+        let limits = IdleLimits {
+            max_active: Self::MAX_ACTIVE,
+            max_idle: Self::MAX_IDLE,
+            ..IdleLimits::default()
+        };
+        Rc::new(Self {
+            idle: RefCell::new(IdlePool::new(limits)),
+            worker: worker.weak(),
+        })
     }
 
     /// The connection used last that is still open.
     pub(crate) fn check_out(&self, now: u64) -> Option<h1::Client> {
         loop {
-            let CheckedOut { connection: Pooled { mut client, back }, permit } = self.idle.borrow_mut().check_out(now)?;
+            let CheckedOut {
+                connection: Pooled { mut client, back },
+                permit,
+            } = self.idle.borrow_mut().check_out(now)?;
             if client.is_open() {
                 *back.permit.borrow_mut() = Some(permit);
                 return Some(client);
@@ -134,7 +170,11 @@ impl HttpPool {
 
     /// Closes connections that have been idle too long, or all of them.
     pub(crate) fn sweep(&self, now: u64, all: bool) {
-        let swept = if all { self.idle.borrow_mut().clear() } else { self.idle.borrow_mut().sweep(now) };
+        let swept = if all {
+            self.idle.borrow_mut().clear()
+        } else {
+            self.idle.borrow_mut().sweep(now)
+        };
         drop(swept);
     }
 }
@@ -148,13 +188,22 @@ struct Return {
 
 impl h1::Checkin for Return {
     fn check_in(&self, client: h1::Client) {
-        let (Some(pool), Some(back)) = (self.pool.upgrade(), self.own.upgrade()) else { return };
-        let Some(worker) = pool.worker.upgrade() else { return };
-        let Some(permit) = self.permit.borrow_mut().take() else { return };
+        let (Some(pool), Some(back)) = (self.pool.upgrade(), self.own.upgrade()) else {
+            return;
+        };
+        let Some(worker) = pool.worker.upgrade() else {
+            return;
+        };
+        let Some(permit) = self.permit.borrow_mut().take() else {
+            return;
+        };
         if worker.draining.is_draining() {
             return;
         }
-        let evicted = pool.idle.borrow_mut().check_in(Pooled { client, back }, permit, worker.clock.now_ns());
+        let evicted = pool
+            .idle
+            .borrow_mut()
+            .check_in(Pooled { client, back }, permit, worker.clock.now_ns());
         drop(evicted);
     }
 }

@@ -121,6 +121,7 @@ pub fn exchange(code: u16) -> Exchange {
             code,
             ..Status::default()
         },
+        refused: false,
         duration_us: 12_000,
         request_bytes: 10,
         response_bytes: 2_000,

@@ -116,6 +116,17 @@ impl Mesh {
         );
     }
 
+    /// Waits until the control plane counts an instance among the endpoints that requests can be sent to.
+    #[track_caller]
+    pub fn wait_endpoint(&self, instance: &str) {
+        let workload = format!("default/{instance}");
+        eventually(&format!("{instance} is an endpoint"), PATIENCE, || {
+            let endpoints = self.control("/endpoints")?;
+            let is_it = |one: &Value| one["workload"] == *workload && one["health"] == "healthy";
+            endpoints.as_array()?.iter().any(is_it).then_some(())
+        });
+    }
+
     /// Waits until the control plane holds an object whose annotation `generation` is as given.
     #[track_caller]
     pub fn wait_generation(&self, kind: &str, name: &str, generation: &str) {

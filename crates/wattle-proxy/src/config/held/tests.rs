@@ -15,7 +15,11 @@ fn held() -> (Held, UnboundedReceiver<News>) {
 }
 
 fn destination(backends: &[&str]) -> Resource {
-    let backend = |id: &&str| Backend { id: (*id).into(), service: None, protocol: Protocol::Http1 };
+    let backend = |id: &&str| Backend {
+        id: (*id).into(),
+        service: None,
+        protocol: Protocol::Http1,
+    };
     Resource::Destination(Destination {
         name: ADDRESS.into(),
         service: None,
@@ -27,7 +31,10 @@ fn destination(backends: &[&str]) -> Resource {
 }
 
 fn endpoints(id: &str) -> Resource {
-    Resource::Endpoints(Endpoints { id: id.into(), endpoints: Vec::new() })
+    Resource::Endpoints(Endpoints {
+        id: id.into(),
+        endpoints: Vec::new(),
+    })
 }
 
 fn changed(resource: Resource) -> Update {
@@ -114,12 +121,21 @@ fn a_saved_state_serves_without_a_control_plane() {
     first.apply(changed(destination(&["a/b:1"])));
     first.apply(changed(endpoints("a/b:1")));
     let saved = first.encoded().iter().map(|(name, encoded)| {
-        (name.clone(), Resource::decode(name.kind, &encoded.bytes).unwrap(), encoded.clone())
+        (
+            name.clone(),
+            Resource::decode(name.kind, &encoded.bytes).unwrap(),
+            encoded.clone(),
+        )
     });
     let (mut second, mut news) = held();
     second.restore(saved.collect());
     ask(&mut second);
     assert_eq!(told_destination(&mut news), [true]);
-    let versions: usize = second.subscriber.connected().iter().map(|r| r.initial_resource_versions.len()).sum();
+    let versions: usize = second
+        .subscriber
+        .connected()
+        .iter()
+        .map(|r| r.initial_resource_versions.len())
+        .sum();
     assert_eq!(versions, 2);
 }

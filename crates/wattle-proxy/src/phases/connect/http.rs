@@ -71,18 +71,31 @@ const OFFER_HTTP2: &[Alpn] = &[Alpn::Multiplexed, Alpn::Http2];
 const OFFER_ONE: &[Alpn] = &[Alpn::Http1];
 
 /// A connection to an endpoint of the mesh or beyond it.
-pub(crate) async fn http(worker: &Worker, upstream: &Upstream, wanted: Wanted) -> Result<Connection, ConnectFailure> {
+pub(crate) async fn http(
+    worker: &Worker,
+    upstream: &Upstream,
+    wanted: Wanted,
+) -> Result<Connection, ConnectFailure> {
     match (upstream.hop, wanted) {
         (Hop::Plaintext, Wanted::Http2) => {
-            multiplexed(worker, &upstream.http2, false, async || plain(worker, upstream).await.map(Dialled::Http2)).await
+            multiplexed(worker, &upstream.http2, false, async || {
+                plain(worker, upstream).await.map(Dialled::Http2)
+            })
+            .await
         }
         (Hop::Plaintext, _) => single(worker, &upstream.http1, || plain(worker, upstream)).await,
         (Hop::MutualTls, Wanted::Http1Tunnel) => over_http1(worker, upstream).await,
-        (Hop::MutualTls, Wanted::Http1) if worker.settings.http1_hop || upstream.http1_only.get() || upstream.http2_only.get() => {
+        (Hop::MutualTls, Wanted::Http1)
+            if worker.settings.http1_hop || upstream.http1_only.get() || upstream.http2_only.get() =>
+        {
             over_http1(worker, upstream).await
         }
         (Hop::MutualTls, wanted) => {
-            let offer = if wanted == Wanted::Http2 { OFFER_HTTP2 } else { OFFER_HTTP1 };
+            let offer = if wanted == Wanted::Http2 {
+                OFFER_HTTP2
+            } else {
+                OFFER_HTTP1
+            };
             let connection = multiplexed(worker, &upstream.http2, true, async || {
                 let secured = secure::secure(worker, upstream, plain(worker, upstream).await?, offer).await?;
                 Ok(match secured.alpn {
@@ -150,9 +163,15 @@ async fn single(
     if let Some(client) = pool.check_out(worker.clock.now_ns()) {
         return Ok(Connection::Http1(client));
     }
-    let Some(permit) = pool.permit() else { return Err(overflow("too many connections to the endpoint")) };
+    let Some(permit) = pool.permit() else {
+        return Err(overflow("too many connections to the endpoint"));
+    };
     let stream = dial().await?;
-    Ok(Connection::Http1(h1::Client::new(stream, worker.limits.clone(), Some(pool.checkin(permit)))))
+    Ok(Connection::Http1(h1::Client::new(
+        stream,
+        worker.limits.clone(),
+        Some(pool.checkin(permit)),
+    )))
 }
 
 async fn multiplexed(
@@ -165,9 +184,17 @@ async fn multiplexed(
         match pool.acquire(streams) {
             Acquired::Use(client) => return Ok(Connection::Multiplexed { client, marked }),
             Acquired::Connect(ticket) => break ticket,
-            Acquired::Refused => return Err(overflow("too many requests wait for a connection to the endpoint")),
+            Acquired::Refused => {
+                return Err(overflow(
+                    "too many requests wait for a connection to the endpoint",
+                ));
+            }
             Acquired::Wait(waiter) => waiter.await.map_err(|failed| {
-                ConnectFailure::new(Reason::UpstreamConnectFailure, "connect_failed", failed.to_string())
+                ConnectFailure::new(
+                    Reason::UpstreamConnectFailure,
+                    "connect_failed",
+                    failed.to_string(),
+                )
             })?,
         }
     };
@@ -176,7 +203,11 @@ async fn multiplexed(
         Ok(Dialled::Http1(stream)) => {
             // Whoever waits asks again and finds that the peer speaks HTTP/1.1 only.
             drop(ticket);
-            return Ok(Connection::Http1(h1::Client::new(stream, worker.limits.clone(), None)));
+            return Ok(Connection::Http1(h1::Client::new(
+                stream,
+                worker.limits.clone(),
+                None,
+            )));
         }
         Err(failure) => {
             ticket.failed();
@@ -197,13 +228,21 @@ async fn multiplexed(
         }
         Err(error) => {
             ticket.failed();
-            Err(ConnectFailure::new(Reason::UpstreamConnectFailure, "http2_failed", error.to_string()))
+            Err(ConnectFailure::new(
+                Reason::UpstreamConnectFailure,
+                "http2_failed",
+                error.to_string(),
+            ))
         }
     }
 }
 
 fn streams(client: &h2::Client) -> Streams {
-    if client.is_closing() { Streams::Closing } else { Streams::Available(client.available_streams()) }
+    if client.is_closing() {
+        Streams::Closing
+    } else {
+        Streams::Available(client.available_streams())
+    }
 }
 
 fn overflow(detail: &str) -> ConnectFailure {

@@ -33,15 +33,20 @@ pub(crate) async fn secure(
     let name = ServerName::from(upstream.address.ip());
     let connected = tls::connect(stream, name, config, worker.settings.connect_timeout).await;
     let connected = connected.map_err(|error| failed(&error))?;
-    let peer = Peer::from_chain(&connected.agreed.peer_certificates).map_err(|rejection| rejected(&rejection))?;
-    peer.check_time(worker.clock.wall()).map_err(|rejection| rejected(&rejection))?;
+    let peer =
+        Peer::from_chain(&connected.agreed.peer_certificates).map_err(|rejection| rejected(&rejection))?;
+    peer.check_time(worker.clock.wall())
+        .map_err(|rejection| rejected(&rejection))?;
     // A resumed session did not verify anew.
     if *peer.id() != expected {
         let (got, expected) = (peer.id().clone(), expected.to_string());
         return Err(rejected(&Rejection::UnexpectedIdentity { got, expected }));
     }
     let alpn = connected.agreed.alpn.as_deref().and_then(Alpn::from_token);
-    Ok(Secured { stream: connected.stream, alpn })
+    Ok(Secured {
+        stream: connected.stream,
+        alpn,
+    })
 }
 
 /// Who must be found there; a workload without a valid name can be nobody.
