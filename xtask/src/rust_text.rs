@@ -103,7 +103,7 @@ impl Line {
 }
 
 fn is_test_path(path: &str) -> bool {
-    let in_folder = ["/tests/", "/benches/", "/examples/"]
+    let in_folder = ["/tests/", "/benches/", "/examples/", "crates/wattle-testkit/"]
         .iter()
         .any(|folder| path.contains(folder));
     in_folder || path.ends_with("/tests.rs") || path.ends_with("_tests.rs") || path.ends_with("/test.rs")

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use load::Load;
 use support::Manifests;
-use wattle_testkit::{Conversation, Echo, Mesh, Need, Request, Spot, ask, eventually, lacks};
+use wattle_testkit::{Conversation, Echo, Mesh, Need, Request, ask, eventually, lacks};
 
 const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -120,8 +120,8 @@ fn not_one_of_a_hundred_thousand_requests_fails_whatever_happens_around_them() {
         load.pass(BETWEEN);
         match edit {
             10 => kill_control(&mesh),
-            18 => renew(&mesh, "load"),
-            20 => renew(&mesh, "web-v1"),
+            18 => mesh.renew_certificate("load"),
+            20 => mesh.renew_certificate("web-v1"),
             25 => {
                 manifests.write("v2.yaml", &version("v2", 2, 0));
                 let _ = ["web-v2-0", "web-v2-1"].map(|copy| mesh.wait_ready(copy));
@@ -236,9 +236,9 @@ fn a_long_connection_outlives_certificates_config_and_the_control_plane() {
         assert_eq!(answer.status, 200, "{when}");
     };
     talk("at first");
-    renew(&mesh, "load");
+    mesh.renew_certificate("load");
     talk("after a new certificate of the client");
-    renew(&mesh, "web-v1");
+    mesh.renew_certificate("web-v1");
     talk("after a new certificate of the server");
     manifests.write("policy-1.yaml", &policy(1));
     mesh.wait_generation("AuthorizationPolicy", "extra-1", "1");
@@ -246,6 +246,7 @@ fn a_long_connection_outlives_certificates_config_and_the_control_plane() {
     talk("after a new policy");
     kill_control(&mesh);
     talk("after another control plane");
+    drop(connection);
     mesh.stop();
 }
 
@@ -318,27 +319,4 @@ fn keep_control_down(mesh: &Mesh) -> TcpListener {
         mesh.control("/status").is_none().then_some(())
     });
     taken
-}
-
-/// Asks a proxy for a new certificate and waits until it has it.
-fn renew(mesh: &Mesh, instance: &str) {
-    let spot = Spot::of(mesh.proxy(instance).pid);
-    let admin = SocketAddr::from(([127, 0, 0, 1], 15000));
-    let renewals = || {
-        let page = spot
-            .enter(|| ask(admin, &Request::get("proxy", "/status")))
-            .unwrap();
-        serde_json::from_slice::<serde_json::Value>(&page.body).unwrap()["certificate"]["renewals"]
-            .as_u64()
-            .unwrap()
-    };
-    let before = renewals();
-    let order = Request {
-        method: "POST".to_owned(),
-        ..Request::get("proxy", "/renew")
-    };
-    assert_eq!(spot.enter(|| ask(admin, &order)).unwrap().status, 200);
-    eventually("a new certificate", PATIENCE, || {
-        (renewals() > before).then_some(())
-    });
 }

@@ -3,17 +3,16 @@
 use super::batch::Batch;
 use super::body::Pump;
 use super::convert;
+use super::driver::{DriveError, Driver, drive_error};
 use super::pending::Pending;
 use super::ping::KeepAlive;
-use crate::{Answered, Informational, Io, Limits, Request, Response, SendError, SendErrorKind};
+use crate::{Answered, Io, Limits, Request, Response, SendError, SendErrorKind};
 use bytes::Bytes;
-use h2::Reason;
-use h2::client::{Connection, SendRequest};
+use h2::SendStream;
+use h2::client::{ResponseFuture, SendRequest};
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::io;
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -28,7 +27,7 @@ pub(super) const REMEMBERED_RESETS: usize = 1024;
 #[derive(Clone)]
 pub struct Client(Rc<Shared>);
 
-struct Shared {
+pub(super) struct Shared {
     send: RefCell<SendRequest<Bytes>>,
     requests: Cell<u64>,
     active: Cell<usize>,
@@ -38,28 +37,6 @@ struct Shared {
     waiting: RefCell<Vec<Waker>>,
     /// Hears of each stream that ended, and of a raised limit.
     freed: RefCell<Option<Rc<dyn Fn()>>>,
-}
-
-/// Moves a connection's bytes; to be spawned beside its handle.
-pub struct Driver {
-    conn: Connection<Batch, Bytes>,
-    batch: Batch,
-    keep_alive: KeepAlive,
-    shared: std::rc::Weak<Shared>,
-}
-
-/// Why a connection ended in disorder.
-#[derive(Debug, thiserror::Error)]
-pub enum DriveError {
-    /// The stream failed.
-    #[error("connection failed")]
-    Io(#[source] io::Error),
-    /// The protocol was violated, by the code of RFC 9113 §7.
-    #[error("http/2 connection error {0}")]
-    Protocol(u32),
-    /// A keep-alive PING went unanswered.
-    #[error("peer does not answer")]
-    Dead,
 }
 
 /// Starts HTTP/2 on a stream. Waits for nothing from the peer; nothing is sent before the driver runs.
@@ -96,44 +73,22 @@ pub async fn connect(io: impl Io + 'static, limits: &Limits) -> Result<(Client, 
     Ok((Client(shared), driver))
 }
 
-impl Future for Driver {
-    type Output = Result<(), DriveError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let polled = Pin::new(&mut this.conn).poll(cx);
-        let out = this.batch.poll_out(cx);
-        this.tell_waiting();
-        match (polled, out) {
-            (Poll::Ready(result), _) => Poll::Ready(result.map_err(drive_error)),
-            (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Err(DriveError::Io(error))),
-            (Poll::Pending, _) => this.keep_alive.poll_dead(cx).map(|()| Err(DriveError::Dead)),
-        }
-    }
-}
-
-impl Driver {
-    fn tell_waiting(&self) {
-        if let Some(shared) = self.shared.upgrade()
-            && !shared.waiting.borrow().is_empty()
-            && shared.has_settings()
-        {
-            shared.waiting.take().into_iter().for_each(Waker::wake);
-        }
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        if let Some(shared) = self.shared.upgrade() {
-            shared.ended.set(true);
-            shared.waiting.take().into_iter().for_each(Waker::wake);
-            shared.tell_freed();
-        }
-    }
-}
-
 impl Shared {
+    /// The driver has read on: whoever waits for the peer's SETTINGS goes on once they are there.
+    pub(super) fn heard_settings(&self) {
+        if !self.waiting.borrow().is_empty() && self.has_settings() {
+            self.waiting.take().into_iter().for_each(Waker::wake);
+            self.tell_freed();
+        }
+    }
+
+    /// The driver has ended.
+    pub(super) fn end(&self) {
+        self.ended.set(true);
+        self.waiting.take().into_iter().for_each(Waker::wake);
+        self.tell_freed();
+    }
+
     fn has_settings(&self) -> bool {
         self.send.borrow().current_max_send_streams() != STREAMS_BEFORE_SETTINGS
     }
@@ -225,53 +180,31 @@ impl Client {
     /// The same, with the request beside the response where its body is still there: for a response that says that
     /// nothing was done.
     pub async fn send_kept(&self, request: Request) -> Result<Answered, SendError> {
+        let reused = self.0.requests.get() > 0;
+        let (response, send) = match self.open(&request).await {
+            Ok(opened) => opened,
+            Err(kind) => {
+                let request = Some(Box::new(request));
+                return Err(SendError {
+                    kind,
+                    request,
+                    reused,
+                });
+            }
+        };
         let Request {
             head,
             body,
             informational,
         } = request;
-        let reused = self.0.requests.get() > 0;
-        let upgrade = head.asks_for_upgrade();
-        if upgrade {
-            self.0.settings().await;
-        }
-        let given_back = |kind, head, body, informational: Informational| {
-            let request = Some(Box::new(Request {
-                head,
-                body,
-                informational,
-            }));
-            Err(SendError {
-                kind,
-                request,
-                reused,
-            })
-        };
-        let enabled = || self.0.send.borrow().is_extended_connect_protocol_enabled();
-        let wire = if upgrade && !enabled() {
-            None
-        } else {
-            convert::request_out(&head, &body)
-        };
-        let Some(wire) = wire else {
-            return given_back(SendErrorKind::Unrepresentable, head, body, informational);
-        };
-        if !self.0.takes_another() || self.available_streams() == 0 {
-            return given_back(SendErrorKind::NotSent, head, body, informational);
-        }
-        let end = body.is_end();
-        let opened = self.0.send.borrow_mut().send_request(wire, end);
-        let Ok((response, send)) = opened else {
-            return given_back(SendErrorKind::NotSent, head, body, informational);
-        };
-        self.0.requests.set(self.0.requests.get() + 1);
         let copy = body.try_clone();
-        let upload = (!end).then(|| Box::new(Pump::new(send, body)));
+        let upload = (!body.is_end()).then(|| Box::new(Pump::new(send, body)));
+        let active = Active::new(&self.0);
         let mut pending = Pending {
             response,
             upload,
             upload_failed: false,
-            active: Active::new(&self.0),
+            active,
         };
         match poll_fn(|cx| pending.poll(cx, &informational)).await {
             Ok(response) => {
@@ -300,6 +233,26 @@ impl Client {
             }
         }
     }
+
+    /// Opens a stream with the request's head; nothing of it was sent when this fails.
+    async fn open(&self, request: &Request) -> Result<(ResponseFuture, SendStream<Bytes>), SendErrorKind> {
+        let upgrade = request.head.asks_for_upgrade();
+        if upgrade {
+            self.0.settings().await;
+        }
+        if upgrade && !self.0.send.borrow().is_extended_connect_protocol_enabled() {
+            return Err(SendErrorKind::Unrepresentable);
+        }
+        let wire =
+            convert::request_out(&request.head, &request.body).ok_or(SendErrorKind::Unrepresentable)?;
+        if !self.0.takes_another() || self.available_streams() == 0 {
+            return Err(SendErrorKind::NotSent);
+        }
+        let opened = self.0.send.borrow_mut().send_request(wire, request.body.is_end());
+        let opened = opened.map_err(|_| SendErrorKind::NotSent)?;
+        self.0.requests.set(self.0.requests.get() + 1);
+        Ok(opened)
+    }
 }
 
 /// Counts a stream in work.
@@ -319,24 +272,10 @@ impl Drop for Active {
     }
 }
 
-fn drive_error(error: h2::Error) -> DriveError {
-    let code = error.reason().unwrap_or(Reason::INTERNAL_ERROR);
-    match error.into_io() {
-        Some(error) => DriveError::Io(error),
-        None => DriveError::Protocol(code.into()),
-    }
-}
-
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("requests", &self.requests())
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Driver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Driver")
     }
 }

@@ -7,12 +7,14 @@ mod batch;
 mod body;
 mod client;
 mod convert;
+mod driver;
 mod pending;
 mod ping;
 mod server;
 
 pub use body::StreamBody;
-pub use client::{Client, DriveError, Driver, connect};
+pub use client::{Client, connect};
+pub use driver::{DriveError, Driver};
 pub use server::serve;
 
 pub(crate) use server::InformationalSink;

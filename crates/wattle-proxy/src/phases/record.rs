@@ -1,18 +1,21 @@
 //! Record: counters, latency and one log line, when the last byte of the response has passed or nothing more will.
 
+mod line;
+
+use line::Line;
+pub(crate) use line::Names;
+
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::SystemTime;
 
-use http::{HeaderMap, HeaderValue, Method, Version, header};
+use http::HeaderMap;
 use tokio::time::Sleep;
 use wattle_balance::Picked;
-use wattle_http::{Body, BodyError, ByteStr, Frame, RequestHead, ResponseHead, Watch};
+use wattle_http::{Body, BodyError, Frame, RequestHead, ResponseHead, Watch};
 use wattle_model::Reason;
-use wattle_telemetry::access::AccessRecord;
 use wattle_telemetry::{EdgeMetrics, Exchange, ResponseFlags, Status};
 
 use super::reply;
@@ -42,36 +45,6 @@ enum RequestBytes {
     Counted(Rc<Cell<u64>>),
 }
 
-/// What only the log wants to know.
-struct Line {
-    start: SystemTime,
-    method: Method,
-    target: ByteStr,
-    authority: ByteStr,
-    version: Version,
-    user_agent: Option<HeaderValue>,
-    request_id: Option<HeaderValue>,
-    downstream: SocketAddr,
-    local: SocketAddr,
-    upstream: Option<SocketAddr>,
-    upstream_us: Option<u64>,
-    reason: &'static str,
-    names: Names,
-}
-
-/// Names for the log that outlive the request.
-#[derive(Clone, Default)]
-pub(crate) struct Names {
-    /// SPIFFE name of the client.
-    pub(crate) source: Option<Rc<str>>,
-    /// SPIFFE name of the server.
-    pub(crate) destination: Option<Rc<str>>,
-    /// Host of the service.
-    pub(crate) service: Option<std::sync::Arc<str>>,
-    /// Name of the route.
-    pub(crate) route: Option<std::sync::Arc<str>>,
-}
-
 impl Record {
     /// Starts the clock. `body` is replaced by one that is counted where its length is not known.
     pub(crate) fn begin(
@@ -81,23 +54,10 @@ impl Record {
         downstream: SocketAddr,
         local: SocketAddr,
     ) -> Self {
-        let line = worker.access.is_some().then(|| {
-            Box::new(Line {
-                start: worker.clock.wall(),
-                method: head.method.clone(),
-                target: head.path_and_query.clone(),
-                authority: head.authority.clone(),
-                version: head.version,
-                user_agent: head.headers.get(header::USER_AGENT).cloned(),
-                request_id: head.headers.get("x-request-id").cloned(),
-                downstream,
-                local,
-                upstream: None,
-                upstream_us: None,
-                reason: "",
-                names: Names::default(),
-            })
-        });
+        let line = worker
+            .access
+            .is_some()
+            .then(|| Box::new(Line::of(worker, head, downstream, local)));
         Self {
             worker: worker.clone(),
             metrics: None,
@@ -276,55 +236,6 @@ impl Watch for Counter {
     }
 
     fn end(&mut self, _error: Option<&BodyError>) {}
-}
-
-impl Line {
-    fn write(&self, worker: &Worker, exchange: &Exchange) {
-        let Some(access) = &worker.access else { return };
-        let text = |value: &Option<HeaderValue>| {
-            value
-                .as_ref()
-                .and_then(|v| v.to_str().ok())
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let (user_agent, request_id) = (text(&self.user_agent), text(&self.request_id));
-        let target = self.target.as_str();
-        access.borrow_mut().log(&AccessRecord {
-            start: self.start,
-            method: self.method.as_str(),
-            // A query may hold a secret, so it is not written.
-            path: target.split_once('?').map_or(target, |(path, _)| path),
-            authority: self.authority.as_str(),
-            protocol: version_text(self.version),
-            response_code: exchange.status.code,
-            response_flags: exchange.status.flags,
-            reason: self.reason,
-            grpc_status: exchange.status.grpc,
-            bytes_received: exchange.request_bytes,
-            bytes_sent: exchange.response_bytes,
-            duration_us: exchange.duration_us,
-            upstream_duration_us: self.upstream_us,
-            upstream: self.upstream,
-            downstream: Some(self.downstream),
-            downstream_local: Some(self.local),
-            source_principal: self.names.source.as_deref().unwrap_or_default(),
-            destination_principal: self.names.destination.as_deref().unwrap_or_default(),
-            destination_service: self.names.service.as_deref().unwrap_or_default(),
-            route: self.names.route.as_deref().unwrap_or_default(),
-            user_agent: &user_agent,
-            request_id: &request_id,
-            ..AccessRecord::default()
-        });
-    }
-}
-
-fn version_text(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_10 => "HTTP/1.0",
-        Version::HTTP_2 => "HTTP/2",
-        _ => "HTTP/1.1",
-    }
 }
 
 fn grpc_status(headers: &HeaderMap) -> Option<u32> {

@@ -1,12 +1,12 @@
 //! What the supervisor and the control plane say of the mesh's parts, and waiting for what they should say.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::{Mesh, PATIENCE};
-use crate::eventually;
+use crate::{Request, Spot, ask, eventually};
 
 /// An instance, as the supervisor sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,6 +124,31 @@ impl Mesh {
             let endpoints = self.control("/endpoints")?;
             let is_it = |one: &Value| one["workload"] == *workload && one["health"] == "healthy";
             endpoints.as_array()?.iter().any(is_it).then_some(())
+        });
+    }
+
+    /// Asks the proxy of an instance for a new certificate and waits until it has it.
+    #[track_caller]
+    pub fn renew_certificate(&self, instance: &str) {
+        let spot = Spot::of(self.proxy(instance).pid);
+        let admin = SocketAddr::from(([127, 0, 0, 1], 15000));
+        let renewals = || {
+            let page = spot
+                .enter(|| ask(admin, &Request::get("proxy", "/status")))
+                .ok()?;
+            serde_json::from_slice::<Value>(&page.body).ok()?["certificate"]["renewals"].as_u64()
+        };
+        let before = eventually("the proxy tells its renewals", PATIENCE, renewals);
+        let order = Request {
+            method: "POST".to_owned(),
+            ..Request::get("proxy", "/renew")
+        };
+        let answer = spot
+            .enter(|| ask(admin, &order))
+            .expect("the proxy's admin answers");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        eventually("a new certificate", PATIENCE, || {
+            renewals().filter(|now| *now > before)
         });
     }
 

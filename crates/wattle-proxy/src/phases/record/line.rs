@@ -1,0 +1,110 @@
+//! The line that the access log gets of one request.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use http::{HeaderValue, Method, Version, header};
+use wattle_http::{ByteStr, RequestHead};
+use wattle_telemetry::Exchange;
+use wattle_telemetry::access::AccessRecord;
+
+use crate::worker::Worker;
+
+/// What only the log wants to know.
+pub(super) struct Line {
+    pub(super) start: SystemTime,
+    pub(super) method: Method,
+    pub(super) target: ByteStr,
+    pub(super) authority: ByteStr,
+    pub(super) version: Version,
+    pub(super) user_agent: Option<HeaderValue>,
+    pub(super) request_id: Option<HeaderValue>,
+    pub(super) downstream: SocketAddr,
+    pub(super) local: SocketAddr,
+    pub(super) upstream: Option<SocketAddr>,
+    pub(super) upstream_us: Option<u64>,
+    pub(super) reason: &'static str,
+    pub(super) names: Names,
+}
+
+/// Names for the log that outlive the request.
+#[derive(Clone, Default)]
+pub(crate) struct Names {
+    /// SPIFFE name of the client.
+    pub(crate) source: Option<Rc<str>>,
+    /// SPIFFE name of the server.
+    pub(crate) destination: Option<Rc<str>>,
+    /// Host of the service.
+    pub(crate) service: Option<std::sync::Arc<str>>,
+    /// Name of the route.
+    pub(crate) route: Option<std::sync::Arc<str>>,
+}
+
+impl Line {
+    /// What the request's head says.
+    pub(super) fn of(worker: &Worker, head: &RequestHead, downstream: SocketAddr, local: SocketAddr) -> Self {
+        Self {
+            start: worker.clock.wall(),
+            method: head.method.clone(),
+            target: head.path_and_query.clone(),
+            authority: head.authority.clone(),
+            version: head.version,
+            user_agent: head.headers.get(header::USER_AGENT).cloned(),
+            request_id: head.headers.get("x-request-id").cloned(),
+            downstream,
+            local,
+            upstream: None,
+            upstream_us: None,
+            reason: "",
+            names: Names::default(),
+        }
+    }
+
+    pub(super) fn write(&self, worker: &Worker, exchange: &Exchange) {
+        let Some(access) = &worker.access else { return };
+        let text = |value: &Option<HeaderValue>| {
+            value
+                .as_ref()
+                .and_then(|v| v.to_str().ok())
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let (user_agent, request_id) = (text(&self.user_agent), text(&self.request_id));
+        let target = self.target.as_str();
+        access.borrow_mut().log(&AccessRecord {
+            start: self.start,
+            method: self.method.as_str(),
+            // A query may hold a secret, so it is not written.
+            path: target.split_once('?').map_or(target, |(path, _)| path),
+            authority: self.authority.as_str(),
+            protocol: version_text(self.version),
+            response_code: exchange.status.code,
+            response_flags: exchange.status.flags,
+            reason: self.reason,
+            grpc_status: exchange.status.grpc,
+            bytes_received: exchange.request_bytes,
+            bytes_sent: exchange.response_bytes,
+            duration_us: exchange.duration_us,
+            upstream_duration_us: self.upstream_us,
+            upstream: self.upstream,
+            downstream: Some(self.downstream),
+            downstream_local: Some(self.local),
+            source_principal: self.names.source.as_deref().unwrap_or_default(),
+            destination_principal: self.names.destination.as_deref().unwrap_or_default(),
+            destination_service: self.names.service.as_deref().unwrap_or_default(),
+            route: self.names.route.as_deref().unwrap_or_default(),
+            user_agent: &user_agent,
+            request_id: &request_id,
+            ..AccessRecord::default()
+        });
+    }
+}
+
+fn version_text(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}
