@@ -6,6 +6,7 @@ mod splice;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub struct RelayOptions {
     pub idle_timeout: Option<Duration>,
     /// Ends the relay when this drain cuts. Default: never.
     pub draining: Option<Draining>,
+    /// Hears how many bytes more have moved, to the upstream and to the downstream, whenever some have. Default: nobody.
+    pub progress: Option<Rc<dyn Fn(u64, u64)>>,
 }
 
 /// One of the two ends of a relay.
@@ -104,8 +107,13 @@ pub async fn relay(downstream: Stream, upstream: Stream, options: RelayOptions) 
         failure: None,
     };
     let mut idle = options.idle_timeout.map(IdleClock::new);
+    let mut told = (0, 0);
     let ending = poll_fn(|cx| {
-        if let Poll::Ready(ending) = relay.poll(cx) {
+        let polled = relay.poll(cx);
+        if let Some(progress) = &options.progress {
+            relay.tell(&mut told, progress.as_ref());
+        }
+        if let Poll::Ready(ending) = polled {
             return Poll::Ready(ending);
         }
         if let Some(draining) = &options.draining
@@ -132,6 +140,15 @@ struct Relay {
 }
 
 impl Relay {
+    /// Tells what has moved since the last time.
+    fn tell(&self, told: &mut (u64, u64), progress: &dyn Fn(u64, u64)) {
+        let now = (self.up.moved_bytes, self.down.moved_bytes);
+        if now != *told {
+            progress(now.0 - told.0, now.1 - told.1);
+            *told = now;
+        }
+    }
+
     fn moved_bytes(&self) -> u64 {
         self.up.moved_bytes + self.down.moved_bytes
     }

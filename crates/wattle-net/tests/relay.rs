@@ -201,3 +201,33 @@ async fn a_drain_leaves_a_relay_its_grace_and_then_cuts_it() {
     assert!(matches!(outcome.ending, Ending::Cut));
     assert_eq!((drained.cut, drained.left), (1, 0));
 }
+
+#[tokio::test]
+async fn bytes_are_told_while_the_connection_is_open_and_add_up_at_its_end() {
+    let Ends {
+        mut client,
+        mut server,
+        downstream,
+        upstream,
+    } = plain().await;
+    let told = std::rc::Rc::new(std::cell::Cell::new((0, 0)));
+    let teller = told.clone();
+    let options = RelayOptions {
+        progress: Some(std::rc::Rc::new(move |up, down| {
+            let (ups, downs) = teller.get();
+            teller.set((ups + up, downs + down));
+        })),
+        ..RelayOptions::default()
+    };
+    let ends = async {
+        client.write_all(b"question").await.unwrap();
+        let mut got = [0; 8];
+        server.read_exact(&mut got).await.unwrap();
+        server.write_all(b"ok").await.unwrap();
+        client.read_exact(&mut got[..2]).await.unwrap();
+        assert_eq!(told.get(), (8, 2));
+        drop((client, server));
+    };
+    let (outcome, ()) = within(async { tokio::join!(relay(downstream, upstream, options), ends) }).await;
+    assert_eq!((outcome.to_upstream_bytes, outcome.to_downstream_bytes), told.get());
+}

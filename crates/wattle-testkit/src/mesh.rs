@@ -158,7 +158,7 @@ impl Mesh {
         let inner = process
             .pid
             .unwrap_or_else(|| panic!("{instance} does not run: {process:?}"));
-        Spot::of(self.host_pid(inner))
+        Spot::of(self.host_process(inner).pid)
     }
 
     /// The proxy of an instance, as a process of this machine.
@@ -168,19 +168,14 @@ impl Mesh {
         let inner = eventually(&format!("{instance} has a proxy"), PATIENCE, || {
             self.process(instance).proxy_pid
         });
-        let found = self
-            .host_processes()
-            .into_iter()
-            .find(|process| process.inner_pid == inner);
-        found.expect("a process that the supervisor names")
+        self.host_process(inner)
     }
 
-    fn host_pid(&self, inner: u32) -> u32 {
-        let found = self
-            .host_processes()
-            .into_iter()
-            .find(|process| process.inner_pid == inner);
-        found.expect("a process that the supervisor names").pid
+    #[track_caller]
+    fn host_process(&self, inner: u32) -> HostProcess {
+        let all = self.host_processes();
+        let found = all.iter().find(|process| process.inner_pid == inner).cloned();
+        found.unwrap_or_else(|| panic!("no process {inner} beside {}: {all:#?}", self.supervisor))
     }
 
     /// The text of a log file of the state directory.

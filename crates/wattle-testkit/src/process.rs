@@ -10,6 +10,8 @@ pub struct HostProcess {
     pub pid: u32,
     /// Its id in its own pid namespace.
     pub inner_pid: u32,
+    /// When it was started, in the kernel's ticks since boot.
+    pub start_ticks: u64,
     /// Its command line.
     pub words: Vec<String>,
 }
@@ -21,10 +23,11 @@ impl HostProcess {
         self.words.get(1).is_some_and(|word| word == role)
     }
 
-    /// Does it still run? Another process that came to have its number is not it.
+    /// Does it still run? Another process that came to have its number is not it, nor is one that only waits to be reaped.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        look(self.pid).is_some_and(|now| now.inner_pid == self.inner_pid && now.words == self.words)
+        life(self.pid)
+            .is_some_and(|(state, start_ticks)| !"ZX".contains(state) && start_ticks == self.start_ticks)
     }
 
     /// Ends it at once.
@@ -69,9 +72,45 @@ fn look(pid: u32) -> Option<HostProcess> {
     let words = line
         .split(|byte| *byte == 0)
         .map(|word| String::from_utf8_lossy(word).into_owned());
+    let (_, start_ticks) = life(pid)?;
     Some(HostProcess {
         pid,
         inner_pid,
+        start_ticks,
         words: words.collect(),
     })
+}
+
+/// State and time of start (proc(5), fields 3 and 22 of `stat`).
+fn life(pid: u32) -> Option<(char, u64)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it may hold anything, even a parenthesis.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.nth(18)?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_alive_until_it_has_ended() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let found = look(child.id()).unwrap();
+        assert!(found.is_alive());
+        assert!(
+            !HostProcess {
+                start_ticks: found.start_ticks + 1,
+                ..found.clone()
+            }
+            .is_alive()
+        );
+        found.kill();
+        crate::eventually("it is dead", std::time::Duration::from_secs(10), || {
+            (!found.is_alive()).then_some(())
+        });
+        child.wait().unwrap();
+        assert!(!found.is_alive());
+    }
 }

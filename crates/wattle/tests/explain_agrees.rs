@@ -76,6 +76,7 @@ fn real_proxies_do_what_explain_says() {
     let mesh = Mesh::up(WATTLE, manifests.path());
     for server in SERVERS {
         mesh.wait_ready(server);
+        mesh.wait_endpoint(server);
         Echo::start(&mesh.spot(server), 8080, server).unwrap();
     }
     let clients = CLIENTS.map(|name| Client::start(&mesh, name));

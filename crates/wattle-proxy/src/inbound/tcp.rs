@@ -81,10 +81,10 @@ async fn dial(worker: &Worker, who: &Who) -> Result<Stream, Reason> {
 }
 
 async fn relay(worker: &Rc<Worker>, arrived: Arrived, app: Stream) {
-    let metrics = metrics::tcp(worker, &arrived.who);
+    let metrics = Rc::new(metrics::tcp(worker, &arrived.who));
     let mut opaque = begin(worker, &arrived.who);
     opaque.upstream = Some(arrived.who.local);
-    opaque.carry(worker, &metrics, arrived.stream, app).await;
+    opaque.carry(worker, metrics, arrived.stream, app).await;
 }
 
 fn refuse(worker: &Worker, arrived: Arrived, reason: Reason) {

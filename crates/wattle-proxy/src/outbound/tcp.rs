@@ -109,7 +109,7 @@ impl Dialled {
             dialled_ns,
         } = self;
         tracing::trace!(after_ns = worker.clock.now_ns() - dialled_ns, "relaying");
-        opaque.carry(worker, &metrics, client, stream).await;
+        opaque.carry(worker, metrics, client, stream).await;
         drop(picked);
     }
 }

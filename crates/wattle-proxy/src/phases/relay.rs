@@ -37,18 +37,22 @@ impl Opaque {
     pub(crate) async fn carry(
         self,
         worker: &Rc<Worker>,
-        metrics: &TcpMetrics,
+        metrics: Rc<TcpMetrics>,
         downstream: Stream,
         upstream: Stream,
     ) {
         metrics.opened();
+        let counted = metrics.clone();
         let options = RelayOptions {
             draining: Some(worker.draining.clone()),
+            // As they move: a database's connection may be open for days.
+            progress: Some(Rc::new(move |to_upstream, to_downstream| {
+                counted.moved(to_downstream, to_upstream);
+            })),
             ..RelayOptions::default()
         };
         let outcome = wattle_net::relay(downstream, upstream, options).await;
         let flags = flags(&outcome.ending);
-        metrics.moved(outcome.to_downstream_bytes, outcome.to_upstream_bytes);
         metrics.closed(flags);
         self.log(
             worker,

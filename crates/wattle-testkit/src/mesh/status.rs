@@ -127,6 +127,14 @@ impl Mesh {
         });
     }
 
+    /// Waits until a log file of the state directory holds a text; what is logged gets there a little later.
+    #[track_caller]
+    pub fn wait_log(&self, name: &str, text: &str) {
+        eventually(&format!("`{text}` in {name}"), PATIENCE, || {
+            self.log(name).contains(text).then_some(())
+        });
+    }
+
     /// Asks the proxy of an instance for a new certificate and waits until it has it.
     #[track_caller]
     pub fn renew_certificate(&self, instance: &str) {
