@@ -80,6 +80,13 @@ reasons! {
     UpstreamConnectTimeout = "upstream_connect_timeout", 503, "UF", Safe, "the connection to the backend timed out";
     /// The endpoint's certificate is valid and names another workload.
     UpstreamTlsIdentity = "upstream_tls_identity", 503, "UF", Safe, "the backend's identity is not the expected one";
+    /// The endpoint's certificate is of a trust domain that is not known here.
+    UpstreamTrustDomain = "upstream_trust_domain", 503, "UF", Safe, "the backend is of a trust domain that is not known";
+    /// The endpoint's certificate does not lead to a trusted root.
+    UpstreamCertificateUntrusted = "upstream_certificate_untrusted", 503, "UF", Safe,
+        "the backend's certificate is not of a trusted issuer";
+    /// The endpoint's certificate has expired or is not valid yet.
+    UpstreamCertificateExpired = "upstream_certificate_expired", 503, "UF", Safe, "the backend's certificate is not valid now";
     /// The TLS handshake with the endpoint failed.
     UpstreamTlsFailure = "upstream_tls_failure", 503, "UF", Safe, "the secure connection to the backend failed";
     /// The endpoint closed the connection before it answered.
@@ -144,7 +151,8 @@ mod tests {
     /// Released ids: a line may be added here, never changed or removed.
     const RELEASED: &str = "no_route no_backend no_endpoints no_healthy_endpoint unknown_destination config_unavailable \
         policy_denied policy_not_allowed mtls_required downstream_tls_failure upstream_connect_failure \
-        upstream_connect_timeout upstream_tls_identity upstream_tls_failure upstream_reset_before_response \
+        upstream_connect_timeout upstream_tls_identity upstream_trust_domain upstream_certificate_untrusted \
+        upstream_certificate_expired upstream_tls_failure upstream_reset_before_response \
         upstream_refused_stream upstream_protocol_error request_timeout backend_timeout bad_request \
         request_head_timeout request_target_too_long request_header_too_large unsupported_transfer_encoding \
         unsupported_http_version request_body_broken overload draining loop_detected internal";

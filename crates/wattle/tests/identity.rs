@@ -199,15 +199,19 @@ fn a_server_that_is_not_who_the_endpoint_may_be_is_not_called() {
         ),
         (
             forger.foreign("elsewhere.example", "server"),
-            "upstream_tls_failure",
+            "upstream_trust_domain",
             "unknown_trust_domain",
         ),
         (
             forger.foreign("cluster.local", "server"),
-            "upstream_tls_failure",
+            "upstream_certificate_untrusted",
             "untrusted_issuer",
         ),
-        (forger.expired("server"), "upstream_tls_failure", "expired"),
+        (
+            forger.expired("server"),
+            "upstream_certificate_expired",
+            "expired",
+        ),
     ] {
         presented.replace(&forger, &svid);
         let answer = eventually(&format!("{cause} is refused"), PATIENCE, || {

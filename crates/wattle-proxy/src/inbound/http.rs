@@ -144,6 +144,9 @@ impl Handler for Requests {
         if let Err(reason) = self.authorize(&request) {
             return self.refused(record, reason);
         }
+        if let Err(reason) = exchange::keep_small_body(&mut request).await {
+            return self.refused(record, reason);
+        }
         transform::leave_downstream(&mut request.head);
         transform::name_peer(&mut request.head.headers, self.client_cert.as_ref());
         let mut response = match self.send(request).await {

@@ -11,7 +11,7 @@ use super::forward::{Forward, Forwarded};
 use super::metrics;
 use crate::phases::connect::Wanted;
 use crate::phases::record::Record;
-use crate::phases::{reply, route, transform};
+use crate::phases::{exchange, reply, route, transform};
 use crate::worker::{Service, Worker};
 
 /// One connection of the workload to one destination.
@@ -100,6 +100,9 @@ impl Outbound {
         let Some(cluster) = service.cluster(index).cloned() else {
             return self.refuse_with(record, service, Reason::NoBackend);
         };
+        if let Err(reason) = exchange::keep_small_body(&mut request).await {
+            return self.refuse_with(record, service, reason);
+        }
         transform::leave_downstream(&mut request.head);
         let matched = rule.and_then(|rule| rule.matches.path.as_ref());
         if let Some(rule) = rule {

@@ -1,7 +1,7 @@
 //! Exchange: one request on one connection, and what a failure means.
 
-use http::Method;
-use wattle_http::{Answered, Request, Response, SendError, SendErrorKind};
+use http::{Method, Version};
+use wattle_http::{Answered, Body, Request, Response, SendError, SendErrorKind};
 use wattle_identity::Rejection;
 use wattle_model::{Reason, Retry};
 
@@ -10,6 +10,27 @@ use super::{reply, transform};
 
 /// RFC 9113 §7: the stream was refused before anything was done.
 const REFUSED_STREAM: u32 = 7;
+
+/// A body of at most so many bytes is read before the request is sent, so that it can be sent again.
+const KEPT_BYTES: u64 = 16 * 1024;
+
+/// Reads a small body of known length as a whole; fails when the client does not send what it announced.
+///
+/// HTTP/1 only: an HTTP/2 body may end in trailers, and belongs to a stream that may go on in both directions.
+pub(crate) async fn keep_small_body(request: &mut Request) -> Result<(), Reason> {
+    let small = request
+        .body
+        .remaining()
+        .is_some_and(|length| (1..=KEPT_BYTES).contains(&length));
+    if !small || request.head.version >= Version::HTTP_2 || request.head.asks_for_tunnel() {
+        return Ok(());
+    }
+    let whole = std::mem::take(&mut request.body)
+        .collect(KEPT_BYTES as usize)
+        .await;
+    request.body = Body::full(whole.map_err(|_| Reason::RequestBodyBroken)?);
+    Ok(())
+}
 
 /// Sends a request and gives the response's head as the application sent it, with the request where it can be sent again.
 pub(crate) async fn exchange(connection: Connection, mut request: Request) -> Result<Answered, SendError> {

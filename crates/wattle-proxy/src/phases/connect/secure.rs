@@ -63,6 +63,9 @@ fn refused(cause: &'static str, detail: &str) -> ConnectFailure {
 fn rejected(rejection: &Rejection) -> ConnectFailure {
     let reason = match rejection {
         Rejection::UnexpectedIdentity { .. } => Reason::UpstreamTlsIdentity,
+        Rejection::UnknownTrustDomain { .. } => Reason::UpstreamTrustDomain,
+        Rejection::UntrustedIssuer { .. } => Reason::UpstreamCertificateUntrusted,
+        Rejection::Expired { .. } | Rejection::NotYetValid { .. } => Reason::UpstreamCertificateExpired,
         _ => Reason::UpstreamTlsFailure,
     };
     ConnectFailure::new(reason, rejection.id(), rejection.to_string())
