@@ -165,12 +165,20 @@ impl Guide {
         self.show.title(step.title)?;
         match &step.action {
             Action::Watch(_) => {}
-            Action::Shift(weights) => self.shift(*weights).await?,
+            Action::Shift(weights) => {
+                // While the weights change, requests belong to neither phase.
+                self.begin("shifting")?;
+                self.shift(*weights).await?;
+            }
             Action::Kill(replica) => self.kill(replica).await?,
             Action::Explain(call) => self.explain(call).await?,
         }
+        self.begin(step.phase)
+    }
+
+    fn begin(&self, phase: &str) -> anyhow::Result<()> {
         let data = self.place.data().join(format!("{NAMESPACE}.load"));
-        begin_phase(&data, step.phase).with_context(|| format!("cannot begin the phase {}", step.phase))
+        begin_phase(&data, phase).with_context(|| format!("cannot begin the phase {phase}"))
     }
 
     /// Edits the route as a user would, and waits until every proxy has it.
