@@ -26,6 +26,10 @@ impl Pattern {
 
     /// Compiles `source`; fails when it is not a regular expression or compiles to more than [`Self::MAX_SIZE`].
     pub fn new(source: &str) -> Result<Self, regex::Error> {
+        // Alone first: `a)|(b` would be a valid expression only within the group that anchors it, and escape the anchors.
+        regex::RegexBuilder::new(source)
+            .size_limit(Self::MAX_SIZE)
+            .build()?;
         let regex = regex::RegexBuilder::new(&format!("^(?:{source})$"))
             .size_limit(Self::MAX_SIZE)
             .build()?;
@@ -101,4 +105,18 @@ pub struct RequestMatch {
     pub headers: Vec<HeaderMatch>,
     /// Query parameters, all of them.
     pub query: Vec<QueryMatch>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::Pattern;
+
+    #[test]
+    fn an_expression_matches_whole_texts_only_and_cannot_escape_its_anchors() {
+        let pattern = Pattern::new("a|b").unwrap();
+        assert!(pattern.is_match("a") && pattern.is_match("b") && !pattern.is_match("ab"));
+        assert!(Pattern::new("a)|(b").is_err());
+        assert!(Pattern::new("a)|(?:.*").is_err());
+    }
 }
