@@ -229,5 +229,8 @@ async fn bytes_are_told_while_the_connection_is_open_and_add_up_at_its_end() {
         drop((client, server));
     };
     let (outcome, ()) = within(async { tokio::join!(relay(downstream, upstream, options), ends) }).await;
-    assert_eq!((outcome.to_upstream_bytes, outcome.to_downstream_bytes), told.get());
+    assert_eq!(
+        (outcome.to_upstream_bytes, outcome.to_downstream_bytes),
+        told.get()
+    );
 }
