@@ -58,7 +58,8 @@ impl Post {
     }
 }
 
-/// The main thread's ends for telling; unbounded because each carries only what the worker asked for, and a worker that does not read is a dead one.
+/// The main thread's ends for telling. The queues have no bound of their own: what is told is bounded by what this proxy
+/// subscribes to, and a worker takes it in without waiting for anything; one that does not is dead.
 #[derive(Clone)]
 pub(crate) struct Feed {
     senders: Arc<[mpsc::UnboundedSender<News>]>,

@@ -7,7 +7,7 @@ use wattle_model::Protocol;
 
 use super::{Arrived, Who, serve_http1, serve_http2, tcp};
 use crate::phases::accept::Accepted;
-use crate::phases::detect::Spoken;
+use crate::phases::detect::{self, Spoken};
 use crate::worker::Worker;
 
 /// Serves a plaintext connection; `spoken` is `None` when the client says nothing at first.
@@ -22,6 +22,11 @@ pub(super) async fn serve(
         peer,
         destination,
     } = accepted;
+    // A client of declared HTTP that took its time may still speak either version.
+    let (mut stream, mut spoken) = (stream, spoken);
+    if spoken.is_none() && declared.is_http() {
+        spoken = Some(detect::spoken(&mut stream, declared).await?);
+    }
     let arrived = Arrived {
         stream,
         who: Rc::new(Who {
