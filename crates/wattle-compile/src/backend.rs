@@ -73,6 +73,7 @@ impl Backends {
                 id,
                 service,
                 protocol: protocol_of(port),
+                ..Backend::default()
             });
             self.0.len() - 1
         });

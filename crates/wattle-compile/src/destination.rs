@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use wattle_api::Exposure;
-use wattle_model::{Backend, Destination, Protocol, RouteTable};
+use wattle_model::{Backend, Destination, Protocol};
 
 use crate::backend::{self, Backends};
 use crate::host::{self, Target};
@@ -54,6 +54,7 @@ fn of_service(
         routes,
         backends: backends.0,
         default_backend: Some(own),
+        ..Destination::default()
     })
 }
 
@@ -73,6 +74,7 @@ fn of_workload(name: &Arc<str>, address: IpAddr, port: u16, view: &View<'_>) -> 
             id,
             service,
             protocol,
+            ..Backend::default()
         },
     ))
 }
@@ -84,6 +86,7 @@ fn pass_through(name: &Arc<str>) -> Destination {
             id: "".into(),
             service: None,
             protocol: Protocol::Detect,
+            ..Backend::default()
         },
     )
 }
@@ -93,8 +96,8 @@ fn one_backend(name: &Arc<str>, backend: Backend) -> Destination {
         name: Arc::clone(name),
         service: None,
         protocol: backend.protocol,
-        routes: RouteTable::default(),
         backends: vec![backend],
         default_backend: Some(0),
+        ..Destination::default()
     }
 }

@@ -26,6 +26,7 @@ pub(crate) fn endpoints(id: &BackendId, view: &View<'_>) -> Option<Endpoints> {
     Some(Endpoints {
         id: Arc::clone(id),
         endpoints,
+        names: Vec::new(),
     })
 }
 
@@ -73,5 +74,6 @@ fn endpoint(instance: &Instance, port: u16, view: &View<'_>) -> Option<Endpoint>
             Hop::Plaintext
         },
         workload: Arc::clone(&instance.workload),
+        labels: Vec::new(),
     })
 }

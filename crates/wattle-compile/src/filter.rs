@@ -2,7 +2,7 @@
 
 use http::{HeaderName, HeaderValue};
 use wattle_api::{Filter, HeaderModifier as Written, PathModifier};
-use wattle_model::{Filters, HeaderModifier, PathRewrite, Redirect, UrlRewrite};
+use wattle_model::{Filters, HeaderModifier, PathRewrite, Redirect, RedirectPort, UrlRewrite};
 
 /// What the filters of a rule or backend come to.
 #[derive(Default)]
@@ -41,7 +41,9 @@ fn to(written: &wattle_api::Redirect) -> Redirect {
     Redirect {
         scheme: written.scheme.map(Into::into),
         host: written.hostname.as_deref().map(Into::into),
-        port: written.port.map(|port| port.number()),
+        port: written
+            .port
+            .map_or(RedirectPort::Listener, |port| RedirectPort::Fixed(port.number())),
         path: written.path.as_ref().map(path),
         status: written.status_code,
     }

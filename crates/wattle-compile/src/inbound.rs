@@ -33,6 +33,8 @@ pub(crate) fn inbound(name: &Arc<str>, view: &View<'_>) -> Option<Inbound> {
         mtls: modes.mode,
         mtls_origin: modes.origin,
         authorization: authorization::of(instance, view),
+        locality: instance.locality.clone(),
+        ..Inbound::default()
     })
 }
 
@@ -89,5 +91,6 @@ fn undeclared(port: u16) -> InboundPort {
         mtls: MtlsMode::Permissive,
         mtls_origin: None,
         service: None,
+        target: None,
     }
 }

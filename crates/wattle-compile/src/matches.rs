@@ -11,6 +11,7 @@ pub(crate) fn request(matched: &Match) -> Option<RequestMatch> {
         Some(HeaderMatch {
             name,
             value: value(&header.value)?,
+            inverted: false,
         })
     };
     let query = |query: &wattle_api::QueryMatch| {
@@ -21,9 +22,10 @@ pub(crate) fn request(matched: &Match) -> Option<RequestMatch> {
     };
     Some(RequestMatch {
         path: path(&matched.path)?,
-        method: matched.method.map(|method| method.parse()).transpose().ok()?,
+        method: matched.method.map(|method| TextMatch::Exact(method.into())),
         headers: matched.headers.iter().map(header).collect::<Option<_>>()?,
         query: matched.query_params.iter().map(query).collect::<Option<_>>()?,
+        ..RequestMatch::default()
     })
 }
 

@@ -102,6 +102,8 @@ fn rules(
                 filters: Arc::clone(&filters),
                 action: Arc::clone(&action),
                 timeouts: timeouts(&rule.timeouts),
+                retry: None,
+                session: None,
             };
             compiled.push((Rank::new(route, index, position, matched), compiled_rule));
         }
@@ -137,6 +139,7 @@ fn timeouts(written: &wattle_api::Timeouts) -> Timeouts {
     Timeouts {
         request: limit(written.request),
         backend_request: limit(written.backend_request),
+        ..Timeouts::default()
     }
 }
 

@@ -6,8 +6,10 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderName};
 
+use crate::host::host_of;
+use crate::matching::CallerLabel;
 use crate::path::{has_path_prefix, percent_decode};
-use crate::{HeaderMatch, PathMatch, QueryMatch, RequestFacts, RequestMatch, TextMatch};
+use crate::{HeaderMatch, HostMatch, PathMatch, QueryMatch, RequestFacts, RequestMatch, TextMatch};
 
 impl TextMatch {
     /// Does `text` match, byte for byte?
@@ -45,15 +47,22 @@ impl PathMatch {
         match self {
             Self::Exact(wanted) => **wanted == *path,
             Self::Prefix(prefix) => has_path_prefix(path, prefix),
+            Self::StartsWith(prefix) => path.starts_with(&**prefix),
             Self::Regex(pattern) => pattern.is_match(path),
+            Self::ExactAnyCase(wanted) => wanted.eq_ignore_ascii_case(path),
+            Self::StartsWithAnyCase(prefix) => {
+                let start = path.as_bytes().get(..prefix.len());
+                start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+            }
         }
     }
 }
 
 impl HeaderMatch {
-    /// Is the header there, with a value that matches?
+    /// Is the header there, with a value that matches? Inverted: is it not so?
     pub fn matches(&self, headers: &HeaderMap) -> bool {
-        joined_header(headers, &self.name).is_some_and(|value| self.value.matches(&value))
+        let there = joined_header(headers, &self.name).is_some_and(|value| self.value.matches(&value));
+        there != self.inverted
     }
 }
 
@@ -74,7 +83,7 @@ pub(crate) fn joined_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Op
     Some(values.fold(first, |joined, value| Cow::Owned(format!("{joined},{value}"))))
 }
 
-fn first_parameter<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'a, str>> {
+pub(crate) fn first_parameter<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'a, str>> {
     let parts = query?
         .split('&')
         .map(|part| part.split_once('=').unwrap_or((part, "")));
@@ -87,10 +96,18 @@ fn first_parameter<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'a, str
 /// The part of a [`RequestMatch`] that a request does not satisfy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mismatch<'a> {
+    /// The host.
+    Host(&'a [HostMatch]),
     /// The path.
     Path(&'a PathMatch),
     /// The method.
-    Method(&'a http::Method),
+    Method(&'a TextMatch),
+    /// The scheme.
+    Scheme(&'a TextMatch),
+    /// The authority.
+    Authority(&'a TextMatch),
+    /// A label of the caller's workload.
+    Caller(&'a CallerLabel),
     /// A header.
     Header(&'a HeaderMatch),
     /// A query parameter.
@@ -108,12 +125,28 @@ impl RequestMatch {
         if let Some(path) = self.path.as_ref().filter(|path| !path.matches(request.path)) {
             return Some(Mismatch::Path(path));
         }
-        if let Some(method) = self
-            .method
-            .as_ref()
-            .filter(|method| method.as_str() != request.method)
+        let texts = [
+            (&self.method, request.method, Mismatch::Method as fn(_) -> _),
+            (&self.scheme, request.scheme, Mismatch::Scheme),
+            (&self.authority, request.authority, Mismatch::Authority),
+        ];
+        for (wanted, found, mismatch) in texts {
+            if let Some(wanted) = wanted.as_ref().filter(|wanted| !wanted.matches(found)) {
+                return Some(mismatch(wanted));
+            }
+        }
+        if !self.hosts.is_empty() {
+            let host = host_of(request.authority);
+            if !self.hosts.iter().any(|wanted| wanted.matches(host)) {
+                return Some(Mismatch::Host(&self.hosts));
+            }
+        }
+        if let Some(label) = self
+            .caller_labels
+            .iter()
+            .find(|label| !request.caller.labels.contains(label))
         {
-            return Some(Mismatch::Method(method));
+            return Some(Mismatch::Caller(label));
         }
         if let Some(header) = self
             .headers
@@ -134,7 +167,24 @@ impl Mismatch<'_> {
     pub fn explain(&self, request: &RequestFacts<'_>) -> String {
         match self {
             Self::Path(wanted) => format!("path {} {}", request.path, Unlike(wanted)),
-            Self::Method(wanted) => format!("method {} is not {wanted}", request.method),
+            Self::Method(wanted) => format!("method {} is not {}", request.method, Bare(wanted)),
+            Self::Scheme(wanted) => format!("scheme {} is not {}", request.scheme, Bare(wanted)),
+            Self::Authority(wanted) => format!("authority {} is not {}", request.authority, Bare(wanted)),
+            Self::Host(wanted) => format!("host {} is not {}", host_of(request.authority), Hosts(wanted)),
+            Self::Caller((key, value)) => {
+                let found = request.caller.labels.iter().find(|(known, _)| known == key);
+                match found {
+                    Some((_, found)) => format!("the caller's label {key} is {found}, wanted {value}"),
+                    None => format!("the caller has no label {key}, wanted {value}"),
+                }
+            }
+            Self::Header(wanted) if wanted.inverted => {
+                let found = joined_header(request.headers, &wanted.name).unwrap_or_default();
+                format!(
+                    "header {} is {found:?}, wanted anything but {}",
+                    wanted.name, wanted.value
+                )
+            }
             Self::Header(wanted) => {
                 let found = joined_header(request.headers, &wanted.name);
                 differs("header", wanted.name.as_str(), &wanted.value, found.as_deref())
@@ -160,9 +210,36 @@ impl fmt::Display for Unlike<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             PathMatch::Exact(path) => write!(f, "is not {path}"),
-            PathMatch::Prefix(prefix) => write!(f, "does not start with {prefix}"),
+            PathMatch::Prefix(prefix) | PathMatch::StartsWith(prefix) => {
+                write!(f, "does not start with {prefix}")
+            }
+            PathMatch::ExactAnyCase(path) => write!(f, "is not {path} in any case"),
+            PathMatch::StartsWithAnyCase(prefix) => write!(f, "does not start with {prefix} in any case"),
             PathMatch::Regex(pattern) => write!(f, "does not match the expression {}", pattern.as_str()),
         }
+    }
+}
+
+/// A text without quotes around it where it is compared as a whole, as methods and schemes are written.
+struct Bare<'a>(&'a TextMatch);
+
+impl fmt::Display for Bare<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            TextMatch::Exact(text) => f.write_str(text),
+            other => other.fmt(f),
+        }
+    }
+}
+
+struct Hosts<'a>(&'a [HostMatch]);
+
+impl fmt::Display for Hosts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, host) in self.0.iter().enumerate() {
+            write!(f, "{}{host}", if index == 0 { "" } else { " or " })?;
+        }
+        Ok(())
     }
 }
 
@@ -183,6 +260,9 @@ impl fmt::Display for PathMatch {
         match self {
             Self::Exact(path) => write!(f, "path = {path}"),
             Self::Prefix(path) => write!(f, "path below {path}"),
+            Self::StartsWith(path) => write!(f, "path = {path}*"),
+            Self::ExactAnyCase(path) => write!(f, "path = {path} in any case"),
+            Self::StartsWithAnyCase(path) => write!(f, "path = {path}* in any case"),
             Self::Regex(pattern) => write!(f, "path ~ {}", pattern.as_str()),
         }
     }
@@ -190,17 +270,33 @@ impl fmt::Display for PathMatch {
 
 impl fmt::Display for RequestMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.iter().map(ToString::to_string);
-        let method = self.method.iter().map(|method| format!("method {method}"));
-        let headers = self
-            .headers
-            .iter()
-            .map(|header| format!("header {} {}", header.name, header.value));
-        let query = self
-            .query
-            .iter()
-            .map(|query| format!("query {} {}", query.name, query.value));
-        let parts: Vec<_> = path.chain(method).chain(headers).chain(query).collect();
+        let mut parts = Vec::new();
+        if !self.hosts.is_empty() {
+            parts.push(format!("host {}", Hosts(&self.hosts)));
+        }
+        parts.extend(self.path.iter().map(ToString::to_string));
+        let texts = [
+            ("method", &self.method),
+            ("scheme", &self.scheme),
+            ("authority", &self.authority),
+        ];
+        for (what, wanted) in texts {
+            parts.extend(wanted.iter().map(|wanted| format!("{what} {}", Bare(wanted))));
+        }
+        parts.extend(self.headers.iter().map(|header| {
+            let not = if header.inverted { "not " } else { "" };
+            format!("header {} {not}{}", header.name, header.value)
+        }));
+        parts.extend(
+            self.query
+                .iter()
+                .map(|query| format!("query {} {}", query.name, query.value)),
+        );
+        parts.extend(
+            self.caller_labels
+                .iter()
+                .map(|(key, value)| format!("caller {key}={value}")),
+        );
         if parts.is_empty() {
             f.write_str("any request")
         } else {

@@ -1,10 +1,12 @@
 //! Where a request goes: the decision of an outbound proxy.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
+use crate::chance::{Draw, drawn, scale};
 use crate::{
-    Action, Backend, Destination, Filters, Reason, Redirect, RequestFacts, RouteRule, Step, Trace, Verdict,
-    WeightedBackend,
+    Abort, Action, Backend, CorsReply, CorsVerdict, Destination, DirectResponse, Filters, Mirror, Reason,
+    Redirect, RequestFacts, RouteRule, Step, Trace, Verdict, WeightedBackend,
 };
 
 /// What happens to a request, and because of which rule.
@@ -14,6 +16,10 @@ pub struct RouteDecision<'a> {
     pub rule: Option<&'a RouteRule>,
     /// What happens.
     pub outcome: Outcome<'a>,
+    /// It waits so long before that (an injected fault).
+    pub delay: Option<Duration>,
+    /// The response gets these headers besides, after the filters of the response (CORS).
+    pub cors: CorsReply,
 }
 
 /// What happens to a request.
@@ -35,6 +41,12 @@ pub enum Outcome<'a> {
         /// Value of header `location`.
         location: String,
     },
+    /// It is answered with what the rule says.
+    Respond(&'a DirectResponse),
+    /// It is a CORS preflight, answered with these headers.
+    Preflight(CorsReply),
+    /// It is answered with an injected fault.
+    Abort(Abort),
     /// It is answered with a refusal.
     Refuse(Reason),
 }
@@ -52,6 +64,39 @@ pub struct Share<'a> {
     pub percent: f64,
 }
 
+impl<'a> RouteDecision<'a> {
+    fn of(rule: Option<&'a RouteRule>, outcome: Outcome<'a>) -> Self {
+        Self {
+            rule,
+            outcome,
+            delay: None,
+            cors: CorsReply::new(),
+        }
+    }
+
+    /// The mirrors that get a copy of a request that is forwarded: the rule's, then those of the chosen backend.
+    /// `random` is the number that the decision was made with.
+    pub fn mirrors(&self, random: u64) -> impl Iterator<Item = &'a Mirror> + use<'a> {
+        let backend = match self.outcome {
+            Outcome::Forward { filters, .. } => filters,
+            _ => None,
+        };
+        let rule = self.rule.map(|rule| &*rule.filters).filter(|_| self.is_forward());
+        let all = rule
+            .into_iter()
+            .chain(backend)
+            .flat_map(|filters| &filters.mirrors);
+        (0u64..)
+            .zip(all)
+            .filter(move |(index, mirror)| mirror.chance.happens(drawn(random, Draw::Mirror, *index)))
+            .map(|(_, mirror)| mirror)
+    }
+
+    fn is_forward(&self) -> bool {
+        matches!(self.outcome, Outcome::Forward { .. })
+    }
+}
+
 impl Destination {
     /// Decides about one request. `random` is uniform over all of `u64` and picks among weighted backends.
     ///
@@ -62,7 +107,7 @@ impl Destination {
         random: u64,
         trace: &mut impl Trace,
     ) -> RouteDecision<'a> {
-        if self.routes.rules.is_empty() {
+        if self.routes.is_empty() {
             let outcome = self.default_outcome();
             trace.note(|| {
                 Step::new(
@@ -71,25 +116,50 @@ impl Destination {
                     "it has no routes",
                 )
             });
-            return RouteDecision { rule: None, outcome };
+            return RouteDecision::of(None, outcome);
         }
-        let Some(rule) = self.routes.first_match(request, trace) else {
-            trace.note(|| {
-                let detail = format!("none of {} rules matches", self.routes.rules.len());
-                Step::new(format!("destination {}", self.name), Verdict::Refused, detail)
-            });
-            return RouteDecision {
-                rule: None,
-                outcome: Outcome::Refuse(Reason::NoRoute),
-            };
+        match self.routes.first_match(request, trace) {
+            Some(rule) => self.follow(rule, request, random),
+            None => {
+                trace.note(|| {
+                    let detail = format!("none of {} rules matches", self.routes.rules().len());
+                    Step::new(format!("destination {}", self.name), Verdict::Refused, detail)
+                });
+                RouteDecision::of(None, Outcome::Refuse(Reason::NoRoute))
+            }
+        }
+    }
+
+    /// What a rule does with a request that it matches: permission of other origins, then faults, then its action.
+    fn follow<'a>(
+        &'a self,
+        rule: &'a RouteRule,
+        request: &RequestFacts<'_>,
+        random: u64,
+    ) -> RouteDecision<'a> {
+        let cors = match rule.filters.cors.as_ref().map(|cors| cors.decide(request)) {
+            None | Some(CorsVerdict::Pass) => CorsReply::new(),
+            Some(CorsVerdict::Allow(reply)) => reply,
+            Some(CorsVerdict::Preflight(reply)) => {
+                return RouteDecision::of(Some(rule), Outcome::Preflight(reply));
+            }
         };
-        let outcome = match &*rule.action {
-            Action::Forward(backends) => self.forward(backends, random),
-            Action::Redirect(redirect) => self.redirect(rule, redirect, request),
+        let (delay, abort) = rule
+            .filters
+            .fault
+            .map_or((None, None), |fault| fault.strikes(random));
+        let outcome = match (abort, &*rule.action) {
+            (Some(abort), _) => Outcome::Abort(abort),
+            (None, Action::Forward(backends)) => self.forward(backends, random),
+            (None, Action::Redirect(redirect)) => self.redirect(rule, redirect, request),
+            (None, Action::Respond(response)) => Outcome::Respond(response),
+            (None, Action::Refuse(reason)) => Outcome::Refuse(*reason),
         };
         RouteDecision {
             rule: Some(rule),
             outcome,
+            delay,
+            cors,
         }
     }
 
@@ -157,12 +227,7 @@ impl Destination {
     }
 
     fn forward<'a>(&'a self, backends: &'a [WeightedBackend], random: u64) -> Outcome<'a> {
-        let chosen = choose(backends, random);
-        let found = chosen.and_then(|chosen| {
-            let index = chosen.backend?;
-            Some((chosen, index, self.backend(index)?))
-        });
-        match found {
+        match self.weighted(backends, drawn(random, Draw::Backend, 0)) {
             Some((chosen, index, backend)) => Outcome::Forward {
                 backend,
                 index,
@@ -170,6 +235,18 @@ impl Destination {
             },
             None => Outcome::Refuse(Reason::NoBackend),
         }
+    }
+
+    /// The backend whose part of the weights `random` falls into; `None` when no weight is above 0 or the reference
+    /// could not be resolved.
+    pub(crate) fn weighted<'a>(
+        &'a self,
+        backends: &'a [WeightedBackend],
+        random: u64,
+    ) -> Option<(&'a WeightedBackend, u32, &'a Backend)> {
+        let chosen = choose(backends, random)?;
+        let index = chosen.backend?;
+        Some((chosen, index, self.backend(index)?))
     }
 
     fn redirect<'a>(&self, rule: &RouteRule, redirect: &Redirect, request: &RequestFacts<'_>) -> Outcome<'a> {
@@ -188,9 +265,7 @@ fn total_weight(backends: &[WeightedBackend]) -> u64 {
 /// The backend whose part of the weights `random` falls into; `None` when no weight is above 0.
 fn choose(backends: &[WeightedBackend], random: u64) -> Option<&WeightedBackend> {
     let total = total_weight(backends);
-    // Scaling instead of a remainder: no bias towards the first backends, no division.
-    let scaled = (u128::from(random) * u128::from(total)) >> 64;
-    let mut point = u64::try_from(scaled).ok()?;
+    let mut point = scale(random, total);
     backends
         .iter()
         .find(|backend| match point.checked_sub(u64::from(backend.weight)) {

@@ -6,12 +6,27 @@ use std::sync::Arc;
 use crate::{BackendId, Workload};
 
 /// All endpoints of one backend.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Endpoints {
     /// The backend.
     pub id: BackendId,
     /// Its endpoints, sorted by address.
     pub endpoints: Vec<Endpoint>,
+    /// Endpoints that are names, to be resolved by whoever connects; sorted by name. None of them reaches a worker.
+    pub names: Vec<NamedEndpoint>,
+}
+
+/// An endpoint that is a DNS name (Istio ServiceEntry `resolution: DNS`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedEndpoint {
+    /// Name to resolve, absolute, without a trailing dot.
+    pub host: Arc<str>,
+    /// Port to connect to.
+    pub port: u16,
+    /// All else that is said of each address it resolves to; the address itself is not used.
+    pub template: Endpoint,
+    /// Only the first address counts (Istio `DNS_ROUND_ROBIN`); otherwise each is an endpoint.
+    pub single: bool,
 }
 
 /// One address.
@@ -29,6 +44,23 @@ pub struct Endpoint {
     pub hop: Hop,
     /// The workload behind it: labels of metrics, and the identity that must be found there.
     pub workload: Arc<Workload>,
+    /// Labels that a policy of locality compares, and no others.
+    pub labels: Vec<(Arc<str>, Arc<str>)>,
+}
+
+#[cfg(test)]
+impl Endpoint {
+    pub(crate) fn example() -> Self {
+        Self {
+            address: SocketAddr::from(([10, 0, 0, 1], 80)),
+            weight: 1,
+            health: EndpointHealth::Healthy,
+            locality: Locality::default(),
+            hop: Hop::Plaintext,
+            workload: Arc::default(),
+            labels: Vec::new(),
+        }
+    }
 }
 
 /// What the platform says of an endpoint.

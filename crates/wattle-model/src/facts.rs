@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use http::HeaderMap;
 
+use crate::CallerFacts;
+
 /// The verified identity of the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerFacts<'a> {
@@ -41,4 +43,22 @@ pub struct RequestFacts<'a> {
     pub query: Option<&'a str>,
     /// All headers.
     pub headers: &'a HeaderMap,
+    /// Outbound: the workload that sends it. Inbound: nothing, since what a peer says of itself proves nothing.
+    pub caller: CallerFacts<'a>,
+}
+
+#[cfg(test)]
+impl<'a> RequestFacts<'a> {
+    /// `GET http://a/` with these headers.
+    pub(crate) fn example(headers: &'a HeaderMap) -> Self {
+        Self {
+            method: "GET",
+            scheme: "http",
+            authority: "a",
+            path: "/",
+            query: None,
+            headers,
+            caller: CallerFacts::default(),
+        }
+    }
 }

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::host::host_of;
 use crate::path::below;
-use crate::{PathMatch, RequestFacts};
+use crate::{Cors, Fault, Mirror, PathMatch, RequestFacts, Substitution};
 
 /// Changes to headers; [`HeaderModifier::apply`] says in which order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub enum PathRewrite {
     Full(Box<str>),
     /// The matched prefix becomes this (only below a [`PathMatch::Prefix`](crate::PathMatch::Prefix)).
     Prefix(Box<str>),
+    /// What the rule's path match matched becomes this (Istio `rewrite.uri`): the prefix, or else the whole path.
+    Matched(Box<str>),
+    /// Every match of an expression becomes something else (Istio `uriRegexRewrite`).
+    Regex(Substitution),
 }
 
 /// Gateway API `URLRewrite`.
@@ -43,12 +48,38 @@ pub struct Redirect {
     pub scheme: Option<Box<str>>,
     /// Host of the location; default: the request's.
     pub host: Option<Box<str>>,
-    /// Port of the location; default: by scheme, else the listener's.
-    pub port: Option<u16>,
+    /// Port of the location.
+    pub port: RedirectPort,
     /// Path of the location; default: the request's.
     pub path: Option<PathRewrite>,
     /// 301, 302, 303, 307 or 308.
     pub status: u16,
+}
+
+/// Which port a redirect's location has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RedirectPort {
+    /// The well-known one of the filter's scheme, else the dialled one (Gateway API's default).
+    #[default]
+    Listener,
+    /// This one.
+    Fixed(u16),
+    /// The one in the request's authority, as it was sent; dropped when it is the old scheme's own and the scheme
+    /// changes (Envoy's default).
+    AsSent,
+    /// None: the scheme's own (Istio `FROM_PROTOCOL_DEFAULT`).
+    OfScheme,
+    /// The dialled one (Istio `FROM_REQUEST_PORT`).
+    Dialled,
+}
+
+/// An answer that a rule gives by itself (Istio `directResponse`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectResponse {
+    /// 200 to 599.
+    pub status: u16,
+    /// Body; may be empty, at most 1 MiB.
+    pub body: Box<[u8]>,
 }
 
 /// Filters of a rule or of one backend of it.
@@ -60,6 +91,12 @@ pub struct Filters {
     pub response_headers: HeaderModifier,
     /// Rewrite of host and path.
     pub rewrite: UrlRewrite,
+    /// Copies that are sent elsewhere.
+    pub mirrors: Vec<Mirror>,
+    /// Who may call from a web page of another origin; rules only.
+    pub cors: Option<Box<Cors>>,
+    /// Faults that are injected; rules only.
+    pub fault: Option<Fault>,
 }
 
 impl HeaderModifier {
@@ -88,6 +125,8 @@ impl PathRewrite {
     pub fn apply<'a>(&'a self, path: &'a str, matched: Option<&PathMatch>) -> Cow<'a, str> {
         match self {
             Self::Full(new) => Cow::Borrowed(new),
+            Self::Matched(new) => matched_becomes(new, path, matched),
+            Self::Regex(substitution) => substitution.apply(path),
             Self::Prefix(new) => {
                 let prefix = match matched {
                     Some(PathMatch::Prefix(prefix)) => prefix,
@@ -105,6 +144,25 @@ impl PathRewrite {
                 }
             }
         }
+    }
+}
+
+/// Istio's `rewrite.uri`, with its care for the slashes around a prefix that becomes `/`.
+fn matched_becomes<'a>(new: &'a str, path: &'a str, matched: Option<&PathMatch>) -> Cow<'a, str> {
+    let prefix = match matched {
+        None => "/",
+        Some(PathMatch::StartsWith(prefix) | PathMatch::StartsWithAnyCase(prefix)) => prefix,
+        Some(PathMatch::Prefix(prefix)) => prefix.strip_suffix('/').unwrap_or(prefix),
+        Some(PathMatch::Exact(_) | PathMatch::ExactAnyCase(_) | PathMatch::Regex(_)) => {
+            return Cow::Borrowed(new);
+        }
+    };
+    let Some(rest) = path.get(prefix.len()..) else {
+        return Cow::Borrowed(path);
+    };
+    match rest.strip_prefix('/') {
+        Some(rest) if new == "/" => Cow::Owned(format!("/{rest}")),
+        _ => Cow::Owned(format!("{new}{rest}")),
     }
 }
 
@@ -129,7 +187,12 @@ impl UrlRewrite {
 impl Filters {
     /// True when nothing is changed.
     pub fn is_empty(&self) -> bool {
-        self.request_headers.is_empty() && self.response_headers.is_empty() && self.rewrite.is_empty()
+        self.request_headers.is_empty()
+            && self.response_headers.is_empty()
+            && self.rewrite.is_empty()
+            && self.mirrors.is_empty()
+            && self.cors.is_none()
+            && self.fault.is_none()
     }
 }
 
@@ -148,28 +211,33 @@ impl Redirect {
             return target;
         }
         let scheme = self.scheme.as_deref().unwrap_or(request.scheme);
-        let port = self
-            .port
-            .or_else(|| self.scheme.as_deref().and_then(well_known_port))
-            .unwrap_or(port);
-        if well_known_port(scheme) == Some(port) {
-            format!("{scheme}://{host}{target}")
-        } else {
-            format!("{scheme}://{host}:{port}{target}")
+        match self.shown_port(request, scheme, port) {
+            Some(port) => format!("{scheme}://{host}:{port}{target}"),
+            None => format!("{scheme}://{host}{target}"),
         }
     }
-}
 
-/// The host of an authority, without its port.
-pub(crate) fn host_of(authority: &str) -> &str {
-    match authority.rsplit_once(':') {
-        Some((host, port))
-            if port.bytes().all(|byte| byte.is_ascii_digit())
-                && (!host.contains(':') || host.ends_with(']')) =>
-        {
-            host
-        }
-        _ => authority,
+    /// The port that the location names; `None` when the scheme says it.
+    fn shown_port(&self, request: &RequestFacts<'_>, scheme: &str, dialled: u16) -> Option<u16> {
+        let named = match self.port {
+            RedirectPort::Listener => {
+                let asked = self.scheme.as_deref().and_then(well_known_port);
+                asked.unwrap_or(dialled)
+            }
+            RedirectPort::Fixed(port) => port,
+            RedirectPort::Dialled => dialled,
+            RedirectPort::OfScheme => return None,
+            RedirectPort::AsSent => {
+                let sent = request.authority.get(host_of(request.authority).len() + 1..);
+                // A new host names its own port.
+                let sent = sent
+                    .filter(|_| self.host.is_none())
+                    .and_then(|port| port.parse().ok());
+                let own = well_known_port(request.scheme);
+                return sent.filter(|port| scheme == request.scheme || Some(*port) != own);
+            }
+        };
+        (well_known_port(scheme) != Some(named)).then_some(named)
     }
 }
 

@@ -1,8 +1,12 @@
 //! What a workload's own proxy enforces.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::{Authorization, ConnectionFacts, ObjectRef, Protocol, Reason, Step, Trace, Verdict};
+use crate::{
+    Authorization, ConnectionFacts, Limits, Locality, ObjectRef, Protocol, RateLimit, Reason, Step, Trace,
+    Verdict,
+};
 
 /// A running workload: its name, labels of its telemetry, and its identity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -42,7 +46,7 @@ pub enum MtlsMode {
 }
 
 /// The inbound side of one workload.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inbound {
     /// `namespace/instance` it was asked by.
     pub name: Arc<str>,
@@ -56,6 +60,14 @@ pub struct Inbound {
     pub mtls_origin: Option<ObjectRef>,
     /// Who may do what.
     pub authorization: Authorization,
+    /// How much is taken; a request must pass all that apply to it.
+    pub rate_limits: Vec<RateLimit>,
+    /// Labels of the workload that outbound decisions may compare.
+    pub labels: Vec<(Arc<str>, Arc<str>)>,
+    /// Where the workload runs.
+    pub locality: Locality,
+    /// Bounds on what may be under way towards the application.
+    pub limits: Limits,
 }
 
 /// A port of the workload.
@@ -71,6 +83,9 @@ pub struct InboundPort {
     pub mtls_origin: Option<ObjectRef>,
     /// Service that exposes this port, for metrics: host and name; `None` when no Service selects it.
     pub service: Option<crate::ServicePort>,
+    /// Where the application listens instead (Istio Sidecar `ingress.defaultEndpoint`); `None` is the address and port
+    /// that were dialled.
+    pub target: Option<SocketAddr>,
 }
 
 /// What holds on one port, declared or not.
@@ -84,6 +99,8 @@ pub struct EffectivePort<'a> {
     pub protocol: Protocol,
     /// Service that exposes the port.
     pub service: Option<&'a crate::ServicePort>,
+    /// Where the application listens instead of the dialled address.
+    pub target: Option<SocketAddr>,
 }
 
 /// A connection that is not let in.
@@ -104,12 +121,14 @@ impl Inbound {
                 mtls_origin: declared.mtls_origin.as_ref(),
                 protocol: declared.protocol,
                 service: declared.service.as_ref(),
+                target: declared.target,
             },
             None => EffectivePort {
                 mtls: self.mtls,
                 mtls_origin: self.mtls_origin.as_ref(),
                 protocol: Protocol::Detect,
                 service: None,
+                target: None,
             },
         }
     }
@@ -177,6 +196,7 @@ mod tests {
             mtls: on_80,
             mtls_origin: None,
             service: None,
+            target: None,
         };
         Inbound {
             name: "default/a-0".into(),
@@ -184,7 +204,7 @@ mod tests {
             ports: vec![declared],
             mtls: elsewhere,
             mtls_origin: None,
-            authorization: Authorization::default(),
+            ..Inbound::default()
         }
     }
 

@@ -1,54 +1,10 @@
-//! Predicates over requests, as Gateway API states them.
+//! Predicates over requests, as Gateway API, Istio and Linkerd state them.
 
 use std::sync::Arc;
 
-use http::{HeaderName, Method};
-use regex::Regex;
+use http::HeaderName;
 
-/// A regular expression that must match the whole text (RE2 semantics: linear time, bounded size).
-#[derive(Clone, Debug)]
-pub struct Pattern {
-    source: Arc<str>,
-    regex: Regex,
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.source == other.source
-    }
-}
-
-impl Eq for Pattern {}
-
-impl Pattern {
-    /// Compiled size above which an expression is refused, bytes.
-    pub const MAX_SIZE: usize = 256 * 1024;
-
-    /// Compiles `source`; fails when it is not a regular expression or compiles to more than [`Self::MAX_SIZE`].
-    pub fn new(source: &str) -> Result<Self, regex::Error> {
-        // Alone first: `a)|(b` would be a valid expression only within the group that anchors it, and escape the anchors.
-        regex::RegexBuilder::new(source)
-            .size_limit(Self::MAX_SIZE)
-            .build()?;
-        let regex = regex::RegexBuilder::new(&format!("^(?:{source})$"))
-            .size_limit(Self::MAX_SIZE)
-            .build()?;
-        Ok(Self {
-            source: source.into(),
-            regex,
-        })
-    }
-
-    /// The expression as written.
-    pub fn as_str(&self) -> &str {
-        &self.source
-    }
-
-    /// Does the whole of `text` match?
-    pub fn is_match(&self, text: &str) -> bool {
-        self.regex.is_match(text)
-    }
-}
+use crate::{HostMatch, Pattern};
 
 /// How a text is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,17 +28,25 @@ pub enum PathMatch {
     Exact(Box<str>),
     /// Prefix by whole path elements, trailing `/` ignored (Gateway API `PathPrefix`).
     Prefix(Box<str>),
+    /// Prefix by characters (Istio `uri.prefix`).
+    StartsWith(Box<str>),
     /// The whole path matches.
     Regex(Pattern),
+    /// Equal without regard to ASCII case (Istio `ignoreUriCase`).
+    ExactAnyCase(Box<str>),
+    /// Prefix by characters without regard to ASCII case (Istio `ignoreUriCase`).
+    StartsWithAnyCase(Box<str>),
 }
 
-/// A header that must be there with a value.
+/// A header that must be there with a value, or must not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderMatch {
     /// Name, compared without case.
     pub name: HeaderName,
     /// Comparison with the value; several values of one header are joined by `,` (RFC 9110 §5.3).
     pub value: TextMatch,
+    /// True when the comparison must fail; it fails for a header that is absent (Istio `withoutHeaders`).
+    pub inverted: bool,
 }
 
 /// A query parameter that must be there with a value; the first of several counts.
@@ -94,29 +58,26 @@ pub struct QueryMatch {
     pub value: TextMatch,
 }
 
+/// A label that the caller's workload must have.
+pub type CallerLabel = (Arc<str>, Arc<str>);
+
 /// All of these must hold; an empty one matches every request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestMatch {
+    /// Host of the authority, any of them; empty is any host.
+    pub hosts: Vec<HostMatch>,
     /// Path; `None` is any path.
     pub path: Option<PathMatch>,
     /// Method; `None` is any.
-    pub method: Option<Method>,
+    pub method: Option<TextMatch>,
+    /// Scheme as the application meant it; `None` is any.
+    pub scheme: Option<TextMatch>,
+    /// Authority with its port as sent, case-sensitive (Istio `authority`); `None` is any.
+    pub authority: Option<TextMatch>,
     /// Headers, all of them.
     pub headers: Vec<HeaderMatch>,
     /// Query parameters, all of them.
     pub query: Vec<QueryMatch>,
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::Pattern;
-
-    #[test]
-    fn an_expression_matches_whole_texts_only_and_cannot_escape_its_anchors() {
-        let pattern = Pattern::new("a|b").unwrap();
-        assert!(pattern.is_match("a") && pattern.is_match("b") && !pattern.is_match("ab"));
-        assert!(Pattern::new("a)|(b").is_err());
-        assert!(Pattern::new("a)|(?:.*").is_err());
-    }
+    /// Labels of the caller's workload, all of them (Istio `sourceLabels`).
+    pub caller_labels: Vec<CallerLabel>,
 }

@@ -122,6 +122,22 @@ reasons! {
     LoopDetected = "loop_detected", 508, "-", Never, "the request goes in a circle";
     /// A bug of the proxy; the log has the details.
     Internal = "internal", 500, "-", Never, "an internal error";
+    /// A rule injects a fault on purpose; the status is the rule's.
+    FaultInjected = "fault_injected", 503, "FI", Never, "a fault was injected by the route";
+    /// A limit on the backend's connections or requests is reached (circuit breaking).
+    UpstreamOverflow = "upstream_overflow", 503, "UO", Safe, "too many requests to the backend are in progress";
+    /// The workload takes no more requests of this kind now.
+    RateLimited = "rate_limited", 429, "RL", Never, "too many requests";
+    /// The service that counts requests did not answer, and requests without its word are refused.
+    RateLimitServiceFailure = "rate_limit_service_failure", 500, "RLSE", Safe, "the rate limit service did not answer";
+    /// No policy lets the workload call this destination.
+    EgressNotAllowed = "egress_not_allowed", 403, "-", Never, "the destination may not be called from here";
+    /// The name of the backend could not be resolved.
+    UpstreamNameFailure = "upstream_name_failure", 503, "DF", Safe, "the name of the backend cannot be resolved";
+    /// The proxy that the connection is tunnelled through refused it.
+    UpstreamTunnelFailure = "upstream_tunnel_failure", 503, "UF", Safe, "the tunnel to the backend failed";
+    /// Nothing was sent in either direction for longer than the route allows.
+    IdleTimeout = "idle_timeout", 504, "SI", Never, "the exchange was idle for longer than its route allows";
 }
 
 impl Reason {
@@ -155,7 +171,9 @@ mod tests {
         upstream_certificate_expired upstream_tls_failure upstream_reset_before_response \
         upstream_refused_stream upstream_protocol_error request_timeout backend_timeout bad_request \
         request_head_timeout request_target_too_long request_header_too_large unsupported_transfer_encoding \
-        unsupported_http_version request_body_broken overload draining loop_detected internal";
+        unsupported_http_version request_body_broken overload draining loop_detected internal fault_injected \
+        upstream_overflow rate_limited rate_limit_service_failure egress_not_allowed upstream_name_failure \
+        upstream_tunnel_failure idle_timeout";
 
     #[test]
     fn ids_are_stable() {

@@ -3,13 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Filters, Redirect, RequestFacts, RequestMatch, RuleRef, Step, Trace, Verdict};
+use crate::{
+    DirectResponse, Filters, Reason, Redirect, RequestFacts, RequestMatch, RetryPolicy, RuleRef,
+    SessionPersistence, Step, Trace, Verdict,
+};
 
-/// The routes of one destination.
-#[derive(Clone, Debug, Default, PartialEq)]
+mod index;
+
+use index::RouteIndex;
+
+/// The routes of one destination, in order: the first whose match holds is taken.
+#[derive(Clone, Debug, Default)]
 pub struct RouteTable {
-    /// In order of precedence: the first whose match holds is taken (Gateway API `HTTPRouteRule` precedence).
-    pub rules: Vec<RouteRule>,
+    rules: Vec<RouteRule>,
+    /// Of a table that is too long to be looked through.
+    index: Option<RouteIndex>,
+}
+
+impl PartialEq for RouteTable {
+    fn eq(&self, other: &Self) -> bool {
+        self.rules == other.rules
+    }
 }
 
 /// One match of one rule, with what the rule does.
@@ -25,6 +39,10 @@ pub struct RouteRule {
     pub action: Arc<Action>,
     /// Time limits.
     pub timeouts: Timeouts,
+    /// What is sent again; `None` is what nobody has acted on, and nothing else.
+    pub retry: Option<Arc<RetryPolicy>>,
+    /// Sessions that stay with one endpoint.
+    pub session: Option<Arc<SessionPersistence>>,
 }
 
 /// What a rule does with a request.
@@ -34,6 +52,10 @@ pub enum Action {
     Forward(Vec<WeightedBackend>),
     /// Answer with a redirect.
     Redirect(Redirect),
+    /// Answer with a fixed response.
+    Respond(DirectResponse),
+    /// Refuse.
+    Refuse(Reason),
 }
 
 /// A share of a rule's traffic.
@@ -56,35 +78,61 @@ pub struct Timeouts {
     pub request: Option<Duration>,
     /// One try at a backend.
     pub backend_request: Option<Duration>,
+    /// From the end of the request to the head of the response (Linkerd `timeout.linkerd.io/response`).
+    pub response: Option<Duration>,
+    /// Without a byte in either direction (Linkerd `timeout.linkerd.io/idle`).
+    pub idle: Option<Duration>,
 }
 
 impl RouteTable {
+    /// Up to so many rules looking at each is cheaper than finding the few to look at.
+    pub const LINEAR: usize = 8;
+
     /// A table of rules that are in order of precedence already.
     pub fn new(rules: Vec<RouteRule>) -> Self {
-        Self { rules }
+        let index = (rules.len() > Self::LINEAR).then(|| RouteIndex::new(&rules));
+        Self { rules, index }
     }
 
-    /// The first rule that matches.
+    /// The rules in order.
+    pub fn rules(&self) -> &[RouteRule] {
+        &self.rules
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// The first rule that matches. A listening trace is told of every rule before it; otherwise only those are looked
+    /// at that can match by host and path.
     pub fn first_match<'a>(
         &'a self,
         request: &RequestFacts<'_>,
         trace: &mut impl Trace,
     ) -> Option<&'a RouteRule> {
-        self.rules.iter().find(|rule| {
-            let mismatch = rule.matches.mismatch(request);
-            trace.note(|| match &mismatch {
-                None => Step::new(
-                    rule.origin.to_string(),
-                    Verdict::Matched,
-                    rule.matches.to_string(),
-                ),
-                Some(mismatch) => Step::new(
-                    rule.origin.to_string(),
-                    Verdict::Skipped,
-                    mismatch.explain(request),
-                ),
-            });
-            mismatch.is_none()
-        })
+        match &self.index {
+            Some(index) if !trace.listens() => index.first_match(&self.rules, request),
+            _ => self.rules.iter().find(|rule| rule.tried(request, trace)),
+        }
+    }
+}
+
+impl RouteRule {
+    fn tried(&self, request: &RequestFacts<'_>, trace: &mut impl Trace) -> bool {
+        let mismatch = self.matches.mismatch(request);
+        trace.note(|| match &mismatch {
+            None => Step::new(
+                self.origin.to_string(),
+                Verdict::Matched,
+                self.matches.to_string(),
+            ),
+            Some(mismatch) => Step::new(
+                self.origin.to_string(),
+                Verdict::Skipped,
+                mismatch.explain(request),
+            ),
+        });
+        mismatch.is_none()
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use wattle_compile::{Instance, Mesh};
 use wattle_identity::SpiffeId;
-use wattle_model::{RequestFacts, Workload};
+use wattle_model::{CallerFacts, RequestFacts, Workload};
 
 use super::{ExplainError, Question, Request, Source};
 
@@ -29,6 +29,7 @@ impl Head {
             path: &self.path,
             query: self.query.as_deref(),
             headers: &self.headers,
+            caller: CallerFacts::default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use wattle_compile::Mesh;
 use wattle_model::{
-    Action, Destination, Filters, HeaderModifier, Outcome, PathMatch, PathRewrite, Protocol, Reason,
+    Abort, Action, Destination, Filters, HeaderModifier, Outcome, PathMatch, PathRewrite, Protocol, Reason,
     RouteDecision, RouteRule, Step,
 };
 
@@ -50,7 +50,7 @@ pub(super) fn step<'a>(asked: &Asked, destination: &'a Destination) -> Routed<'a
     }
     let mut trace: Vec<Step> = Vec::new();
     let facts = asked.head.facts();
-    let RouteDecision { rule, outcome } = destination.route(&facts, 0, &mut trace);
+    let RouteDecision { rule, outcome, .. } = destination.route(&facts, 0, &mut trace);
     let shares = destination.shares(rule);
     let usable = shares
         .iter()
@@ -61,6 +61,10 @@ pub(super) fn step<'a>(asked: &Asked, destination: &'a Destination) -> Routed<'a
         Outcome::Forward { .. } | Outcome::Refuse(Reason::NoBackend) if usable => {
             ("forward", String::new(), true)
         }
+        Outcome::Respond(response) => ("respond", response.status.to_string(), false),
+        Outcome::Preflight(_) => ("respond", "200, a CORS preflight".to_owned(), false),
+        Outcome::Abort(Abort::Http(status)) => ("fault", status.to_string(), false),
+        Outcome::Abort(Abort::Grpc(status)) => ("fault", format!("gRPC status {status}"), false),
         Outcome::Refuse(reason) => ("refuse", reason.id().to_owned(), false),
         Outcome::Forward { .. } => ("refuse", Reason::NoBackend.id().to_owned(), false),
     };
@@ -148,6 +152,12 @@ pub(super) fn filters(filters: &Filters) -> Vec<String> {
     said.extend(filters.rewrite.path.as_ref().map(|path| match path {
         PathRewrite::Full(path) => format!("path becomes {path}"),
         PathRewrite::Prefix(prefix) => format!("matched prefix becomes {prefix}"),
+        PathRewrite::Matched(new) => format!("what matched becomes {new}"),
+        PathRewrite::Regex(substitution) => format!(
+            "what matches {} in the path becomes {}",
+            substitution.pattern(),
+            substitution.replacement()
+        ),
     }));
     said
 }
@@ -178,6 +188,6 @@ fn modifier(modifier: &HeaderModifier, side: &str, said: &mut Vec<String>) {
 pub(super) fn backend_filters(rule: Option<&RouteRule>, position: usize) -> Option<&Filters> {
     match &*rule?.action {
         Action::Forward(backends) => backends.get(position)?.filters.as_deref(),
-        Action::Redirect(_) => None,
+        Action::Redirect(_) | Action::Respond(_) | Action::Refuse(_) => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Subject;
 use super::unmet::{Unmet, Wanted, any_of, texts, without_http};
-use crate::filter::host_of;
+use crate::host::host_of;
 use crate::{Operation, RequestFacts, TextMatch};
 
 impl Operation {

@@ -52,6 +52,7 @@ fn inbound(deny: Vec<PolicyRule>, allow: Option<Vec<PolicyRule>>) -> Inbound {
         mtls: MtlsMode::Permissive,
         mtls_origin: None,
         authorization,
+        ..Inbound::default()
     }
 }
 
@@ -109,6 +110,7 @@ fn request<'a>(path: &'a str, headers: &'a HeaderMap) -> RequestFacts<'a> {
         path,
         query: None,
         headers,
+        caller: crate::CallerFacts::default(),
     }
 }
 

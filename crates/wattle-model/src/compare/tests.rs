@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-use http::{HeaderValue, Method};
+use http::HeaderValue;
 
 use super::*;
 use crate::Pattern;
@@ -17,6 +17,7 @@ fn facts<'a>(
         path,
         query,
         headers,
+        caller: crate::CallerFacts::default(),
     }
 }
 
@@ -56,6 +57,7 @@ fn several_values_of_a_header_are_joined() {
     let wanted = |value: &str| HeaderMatch {
         name: HeaderName::from_static("x-a"),
         value: TextMatch::Exact(value.into()),
+        inverted: false,
     };
     assert!(wanted("one,two").matches(&headers));
     assert!(!wanted("one").matches(&headers));
@@ -91,7 +93,7 @@ fn a_mismatch_says_what_was_wanted_and_found() {
         "path /x does not start with /api"
     );
     let method = RequestMatch {
-        method: Some(Method::POST),
+        method: Some(TextMatch::Exact("POST".into())),
         ..Default::default()
     };
     assert_eq!(
@@ -101,6 +103,7 @@ fn a_mismatch_says_what_was_wanted_and_found() {
     let header = HeaderMatch {
         name: HeaderName::from_static("x-a"),
         value: TextMatch::Exact("1".into()),
+        inverted: false,
     };
     let header = RequestMatch {
         headers: vec![header],

@@ -14,6 +14,7 @@ fn backend(id: &str) -> Backend {
         id: id.into(),
         service: None,
         protocol: Protocol::Http1,
+        ..Backend::default()
     }
 }
 
@@ -39,6 +40,8 @@ fn rule(number: u32, path: Option<PathMatch>, action: Action) -> RouteRule {
         filters: Arc::default(),
         action: Arc::new(action),
         timeouts: Timeouts::default(),
+        retry: None,
+        session: None,
     }
 }
 
@@ -64,6 +67,7 @@ fn destination(rules: Vec<RouteRule>) -> Destination {
         routes: RouteTable::new(rules),
         backends: vec![backend("a"), backend("b")],
         default_backend: Some(0),
+        ..Destination::default()
     }
 }
 
@@ -75,6 +79,7 @@ fn request<'a>(path: &'a str, headers: &'a HeaderMap) -> RequestFacts<'a> {
         path,
         query: None,
         headers,
+        caller: crate::CallerFacts::default(),
     }
 }
 
@@ -185,7 +190,7 @@ fn a_redirect_uses_the_dialled_port() {
     let redirect = Redirect {
         scheme: None,
         host: None,
-        port: None,
+        port: crate::RedirectPort::Listener,
         path: None,
         status: 301,
     };

@@ -8,6 +8,7 @@ fn facts<'a>(path: &'a str, query: Option<&'a str>, headers: &'a HeaderMap) -> R
         path,
         query,
         headers,
+        caller: crate::CallerFacts::default(),
     }
 }
 
@@ -80,7 +81,7 @@ fn a_redirect_goes_where_the_gateway_api_says() {
     let base = Redirect {
         scheme: None,
         host: None,
-        port: None,
+        port: RedirectPort::Listener,
         path: None,
         status: 302,
     };
@@ -94,7 +95,7 @@ fn a_redirect_goes_where_the_gateway_api_says() {
         (https.clone(), 8080, "https://shop.test/p?q=1"),
         (
             Redirect {
-                port: Some(8443),
+                port: RedirectPort::Fixed(8443),
                 ..https.clone()
             },
             80,
@@ -102,7 +103,7 @@ fn a_redirect_goes_where_the_gateway_api_says() {
         ),
         (
             Redirect {
-                port: Some(443),
+                port: RedirectPort::Fixed(443),
                 ..base.clone()
             },
             80,
@@ -143,7 +144,7 @@ fn a_request_without_a_host_is_redirected_on_its_own_server() {
     let redirect = Redirect {
         scheme: None,
         host: None,
-        port: None,
+        port: RedirectPort::Listener,
         path: None,
         status: 302,
     };

@@ -170,7 +170,7 @@ impl Held {
             // A backend that is gone has no endpoints; whoever still routes there is told so.
             Kind::Endpoints => self.replace_endpoints(Arc::new(Endpoints {
                 id: name.name.clone(),
-                endpoints: Vec::new(),
+                ..Endpoints::default()
             })),
             // Without an Inbound nothing could be authorised: the last good one stays in force.
             Kind::Inbound => Vec::new(),

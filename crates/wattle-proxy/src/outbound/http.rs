@@ -53,6 +53,9 @@ impl Handler for Outbound {
                 response.body = record.watch(response.body);
                 response
             }
+            Outcome::Respond(_) | Outcome::Preflight(_) | Outcome::Abort(_) => {
+                self.refuse_with(record, &service, Reason::Internal)
+            }
             Outcome::Refuse(reason) => self.refuse_with(record, &service, reason),
         }
     }
@@ -93,6 +96,7 @@ impl Outbound {
                     index,
                     filters,
                 },
+            ..
         } = decision
         else {
             return self.refuse_with(record, service, Reason::Internal);

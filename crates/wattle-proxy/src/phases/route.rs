@@ -1,7 +1,7 @@
 //! Route: the model decides; this file only lends it the facts.
 
 use wattle_http::RequestHead;
-use wattle_model::RequestFacts;
+use wattle_model::{CallerFacts, RequestFacts};
 
 /// The facts of a request's head.
 pub(crate) fn facts(head: &RequestHead) -> RequestFacts<'_> {
@@ -17,5 +17,6 @@ pub(crate) fn facts(head: &RequestHead) -> RequestFacts<'_> {
         path,
         query,
         headers: &head.headers,
+        caller: CallerFacts::default(),
     }
 }

@@ -26,7 +26,9 @@ pub(crate) fn destination(reader: &mut Reader, message: mesh::Destination) -> De
         name: reader.at("name", |reader| reader.text(message.name))?,
         service: optional(reader, "service", message.service, service_port)?,
         protocol: reader.at("protocol", |reader| protocol(reader, message.protocol))?,
-        routes: RouteTable { rules },
+        scopes: Vec::new(),
+        routes: RouteTable::new(rules),
+        connections: Vec::new(),
         backends,
         default_backend,
     })
@@ -37,6 +39,7 @@ fn backend(reader: &mut Reader, message: mesh::Backend) -> Decoded<Backend> {
         id: reader.at("id", |reader| reader.text(message.id))?,
         service: optional(reader, "service", message.service, service_port)?,
         protocol: reader.at("protocol", |reader| protocol(reader, message.protocol))?,
+        ..Backend::default()
     })
 }
 
@@ -52,6 +55,7 @@ pub(crate) fn endpoints(reader: &mut Reader, message: mesh::Endpoints) -> Decode
     Ok(Endpoints {
         id: reader.at("id", |reader| reader.text(message.id))?,
         endpoints: reader.list("endpoints", message.endpoints, endpoint)?,
+        names: Vec::new(),
     })
 }
 
@@ -84,6 +88,7 @@ fn endpoint(reader: &mut Reader, message: mesh::Endpoint) -> Decoded<Endpoint> {
         },
         hop,
         workload: Arc::new(workload(reader, message.workload.unwrap_or_default())?),
+        labels: Vec::new(),
     })
 }
 
@@ -127,6 +132,7 @@ pub(crate) fn inbound(reader: &mut Reader, message: mesh::Inbound) -> Decoded<In
         authorization: reader.at("authorization", |reader| {
             authorization_to_model::authorization(reader, authorization)
         })?,
+        ..Inbound::default()
     })
 }
 
@@ -137,6 +143,7 @@ fn inbound_port(reader: &mut Reader, message: mesh::InboundPort) -> Decoded<Inbo
         mtls: reader.at("mtls", |reader| mtls(reader, message.mtls))?,
         mtls_origin: optional(reader, "mtls_origin", message.mtls_origin, object_ref)?,
         service: optional(reader, "service", message.service, service_port)?,
+        target: None,
     })
 }
 

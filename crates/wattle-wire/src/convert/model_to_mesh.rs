@@ -14,7 +14,7 @@ pub(crate) fn destination(value: &Destination) -> mesh::Destination {
         name: value.name.to_string(),
         service: value.service.as_ref().map(service_port),
         protocol: protocol(value.protocol),
-        rules: value.routes.rules.iter().map(route_to_mesh::rule).collect(),
+        rules: value.routes.rules().iter().map(route_to_mesh::rule).collect(),
         backends: value.backends.iter().map(backend).collect(),
         default_backend_plus_one: plus_one(value.default_backend),
     }

@@ -28,6 +28,9 @@ pub(crate) fn rule(value: &RouteRule) -> mesh::RouteRule {
                 backends: backends.iter().map(weighted).collect(),
             }),
             Action::Redirect(value) => mesh::route_rule::Action::Redirect(redirect(value)),
+            Action::Respond(_) | Action::Refuse(_) => {
+                mesh::route_rule::Action::Forward(mesh::Forward::default())
+            }
         }),
     }
 }
@@ -54,13 +57,19 @@ fn request_match(value: &RequestMatch) -> mesh::RequestMatch {
             kind: Some(match path {
                 PathMatch::Exact(text) => mesh::path_match::Kind::Exact(text.to_string()),
                 PathMatch::Prefix(text) => mesh::path_match::Kind::Prefix(text.to_string()),
+                PathMatch::StartsWith(text)
+                | PathMatch::ExactAnyCase(text)
+                | PathMatch::StartsWithAnyCase(text) => mesh::path_match::Kind::Exact(text.to_string()),
                 PathMatch::Regex(pattern) => mesh::path_match::Kind::Regex(pattern.as_str().to_owned()),
             }),
         }),
         method: value
             .method
             .as_ref()
-            .map(|method| method.as_str().to_owned())
+            .map(|method| match method {
+                TextMatch::Exact(text) => text.to_string(),
+                other => other.to_string(),
+            })
             .unwrap_or_default(),
         headers: value
             .headers
@@ -132,6 +141,8 @@ fn path_rewrite(value: &PathRewrite) -> mesh::PathRewrite {
     mesh::PathRewrite {
         kind: Some(match value {
             PathRewrite::Full(text) => mesh::path_rewrite::Kind::Full(text.to_string()),
+            PathRewrite::Matched(text) => mesh::path_rewrite::Kind::Full(text.to_string()),
+            PathRewrite::Regex(_) => mesh::path_rewrite::Kind::Full(String::new()),
             PathRewrite::Prefix(text) => mesh::path_rewrite::Kind::Prefix(text.to_string()),
         }),
     }
@@ -141,7 +152,10 @@ fn redirect(value: &Redirect) -> mesh::Redirect {
     mesh::Redirect {
         scheme: value.scheme.as_ref().map(ToString::to_string),
         host: value.host.as_ref().map(ToString::to_string),
-        port: value.port.map_or(0, u32::from),
+        port: match value.port {
+            wattle_model::RedirectPort::Fixed(port) => port.into(),
+            _ => 0,
+        },
         path: value.path.as_ref().map(path_rewrite),
         status: value.status.into(),
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue};
 use wattle_model::{
     Action, Filters, HeaderMatch, HeaderModifier, PathMatch, PathRewrite, Pattern, QueryMatch, Redirect,
     RequestMatch, RouteRule, RuleRef, TextMatch, Timeouts, UrlRewrite, WeightedBackend,
@@ -44,9 +44,12 @@ pub(crate) fn rule(reader: &mut Reader, message: mesh::RouteRule, backends: usiz
             filters(reader, message.filters.unwrap_or_default())
         })?),
         action: Arc::new(action),
+        retry: None,
+        session: None,
         timeouts: Timeouts {
             request: duration(message.request_timeout_nanos),
             backend_request: duration(message.backend_request_timeout_nanos),
+            ..Timeouts::default()
         },
     })
 }
@@ -79,7 +82,7 @@ fn request_match(reader: &mut Reader, message: mesh::RequestMatch) -> Decoded<Re
     };
     let method = match message.method.as_str() {
         "" => None,
-        method => Some(Method::from_bytes(method.as_bytes()).map_err(|_| reader.error("not a method"))?),
+        method => Some(TextMatch::Exact(method.into())),
     };
     Ok(RequestMatch {
         path,
@@ -88,6 +91,7 @@ fn request_match(reader: &mut Reader, message: mesh::RequestMatch) -> Decoded<Re
             Ok(HeaderMatch {
                 name: name(reader, &header.name)?,
                 value: value(reader, header.value)?,
+                inverted: false,
             })
         })?,
         query: reader.list("query", message.query, |reader, query| {
@@ -96,6 +100,7 @@ fn request_match(reader: &mut Reader, message: mesh::RequestMatch) -> Decoded<Re
                 value: value(reader, query.value)?,
             })
         })?,
+        ..RequestMatch::default()
     })
 }
 
@@ -142,6 +147,7 @@ fn filters(reader: &mut Reader, message: mesh::Filters) -> Decoded<Filters> {
             host: rewrite.host.map(Into::into),
             path: path_rewrite(reader, rewrite.path)?,
         },
+        ..Filters::default()
     })
 }
 
@@ -176,8 +182,8 @@ fn redirect(reader: &mut Reader, message: mesh::Redirect) -> Decoded<Redirect> {
         scheme: message.scheme.map(Into::into),
         host: message.host.map(Into::into),
         port: match reader.port(message.port)? {
-            0 => None,
-            port => Some(port),
+            0 => wattle_model::RedirectPort::Listener,
+            port => wattle_model::RedirectPort::Fixed(port),
         },
         path: path_rewrite(reader, message.path)?,
         status,
