@@ -111,6 +111,22 @@ impl Mesh {
         })
     }
 
+    /// Every TCP port of every Service, by fully qualified host.
+    pub fn ports(&self) -> Vec<(Arc<str>, u16)> {
+        let services = self.store.services.iter();
+        let of = |(name, service): (&Name, &Arc<wattle_api::Resource<wattle_api::Service>>)| {
+            let host = host::qualified(name, &self.settings);
+            let tcp = service
+                .spec
+                .ports
+                .iter()
+                .filter(|port| port.protocol == wattle_api::Protocol::Tcp);
+            let numbers: Vec<_> = tcp.map(|port| (Arc::clone(&host), port.port.number())).collect();
+            numbers
+        };
+        services.flat_map(of).collect()
+    }
+
     /// The object of this key.
     pub fn object(&self, key: &ObjectKey) -> Option<&Object> {
         self.store.objects.get(key).map(|object| &**object)
