@@ -149,17 +149,24 @@ pub(crate) fn endpoint_slice(fields: &Fields<'_>) -> Decoded<EndpointSlice> {
     ];
     let address_type = fields.required("addressType", |at| scalar::word(at, &types))?;
     let endpoints = fields.list("endpoints", MAX_ENDPOINTS, |at| endpoint(at, address_type));
-    let ports = fields.list("ports", MAX_ITEMS, port)?;
-    let mut names = BTreeSet::new();
-    if let Some(twice) = ports.iter().find(|port| !names.insert(&port.name)) {
-        let reason = format!("two ports have the name {}", quote(&twice.name));
-        return Err(fields.refuse("duplicate-port", reason));
-    }
+    let ports = fields.optional("ports", ports);
     Ok(EndpointSlice {
         address_type,
         endpoints: endpoints?,
-        ports,
+        ports: ports?.unwrap_or_default(),
     })
+}
+
+fn ports(cursor: &Cursor<'_>) -> Decoded<Vec<SlicePort>> {
+    let ports = cursor.list(MAX_ITEMS, port)?;
+    let mut names = BTreeSet::new();
+    match ports.iter().find(|port| !names.insert(&port.name)) {
+        None => Ok(ports),
+        Some(twice) => {
+            let reason = format!("two ports have the name {}", quote(&twice.name));
+            Err(cursor.refuse("duplicate-port", reason))
+        }
+    }
 }
 
 fn endpoint(cursor: &Cursor<'_>, of: AddressType) -> Decoded<SliceEndpoint> {

@@ -57,7 +57,10 @@ pub use authorization::{Account, Action, AuthorizationPolicy, Operation, Provide
 pub use backend_tls::{BackendTlsPolicy, CaCertificateRef, CaCertificates, SubjectAltName, TlsValidation};
 pub use backend_traffic::{BackendTrafficPolicy, RequestRate, RetryBudget, RetryConstraint};
 pub use condition::{Condition, ConditionKey};
-pub use core::{ClusterIp, Exposure, Namespace, Protocol, Service, ServiceAccount, ServicePort, TargetPort};
+pub use core::{
+    ClusterIp, Exposure, Namespace, Protocol, Service, ServiceAccount, ServicePort, ServiceTraffic,
+    TargetPort, TrafficDistribution,
+};
 pub use diagnostic::{Diagnostic, Finding, Place, Severity};
 pub use duration::{format_duration, parse_duration};
 pub use egress_policy::{

@@ -32,10 +32,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) fn rate_limit(cursor: &Cursor<'_>) -> Decoded<RateLimit> {
     let fields = cursor.fields(&["targetRefs", "selector", "rules"])?;
-    let target_refs = match fields.at("targetRefs") {
-        Some(_) => targets(&fields),
-        None => Ok(Vec::new()),
-    };
+    let target_refs = fields.optional("targetRefs", |at| targets(at, &fields));
     let selector = fields.optional("selector", some_selector);
     let rules = fields.required("rules", |at| {
         let rules = at.list(MAX_RULES, rule)?;
@@ -50,13 +47,13 @@ pub(crate) fn rate_limit(cursor: &Cursor<'_>) -> Decoded<RateLimit> {
         return Err(cursor.refuse("incompatible-fields", reason));
     }
     Ok(RateLimit {
-        target_refs: target_refs?,
+        target_refs: target_refs?.unwrap_or_default(),
         selector: selector?,
         rules: rules?,
     })
 }
 
-fn targets(fields: &Fields<'_>) -> Decoded<Vec<PolicyTarget>> {
+fn targets(cursor: &Cursor<'_>, fields: &Fields<'_>) -> Decoded<Vec<PolicyTarget>> {
     let targets = policy_targets(fields, Sections::Whole)?;
     match targets.iter().find(|target| !target.is_service()) {
         None => Ok(targets),
@@ -65,7 +62,7 @@ fn targets(fields: &Fields<'_>) -> Decoded<Vec<PolicyTarget>> {
                 "found {} of group {:?}, expected a Service of the core group",
                 other.kind, other.group
             );
-            Err(fields.refuse("unknown-value", reason))
+            Err(cursor.refuse("unknown-value", reason))
         }
     }
 }
