@@ -13,6 +13,8 @@ use crate::registry::{self, Known};
 use crate::report::Report;
 use crate::tree::{self, Node, Value};
 use crate::{authorization, core, grant, peer, process, route, scalar, workload};
+use crate::{backend_tls, backend_traffic, egress_policy, endpoint_slice, grpc, rate_limit, stream_route};
+use crate::{linkerd, linkerd_annotations};
 
 /// Largest file that is read, in bytes.
 pub const MAX_FILE_BYTES: usize = 4 << 20;
@@ -171,7 +173,8 @@ impl Parser {
         let warnings = report.warnings();
         match decoded {
             Ok(object) if !report.failed() => {
-                for warning in warnings {
+                let annotations = linkerd_annotations::findings(object.meta(), object.origin());
+                for warning in warnings.into_iter().chain(annotations) {
                     self.say(warning.about(Severity::Warning, Some(object.key()), Arc::clone(&self.file)));
                 }
                 self.parsed.objects.push(object);
@@ -291,6 +294,19 @@ fn spec(
         Kind::Service => object!(Service, core::service),
         Kind::HttpRoute => object!(HttpRoute, route::http_route),
         Kind::ReferenceGrant => object!(ReferenceGrant, grant::reference_grant),
+        Kind::GrpcRoute => object!(GrpcRoute, grpc::grpc_route),
+        Kind::TlsRoute => object!(TlsRoute, stream_route::tls_route),
+        Kind::TcpRoute => object!(TcpRoute, stream_route::tcp_route),
+        Kind::BackendTlsPolicy => object!(BackendTlsPolicy, backend_tls::backend_tls_policy),
+        Kind::BackendTrafficPolicy => object!(BackendTrafficPolicy, backend_traffic::backend_traffic_policy),
+        Kind::EndpointSlice => {
+            let spec = endpoint_slice::endpoint_slice(fields);
+            Object::EndpointSlice(Resource {
+                meta: meta?,
+                spec: spec?,
+                origin: origin(),
+            })
+        }
         Kind::PeerAuthentication => object!(PeerAuthentication, peer::peer_authentication),
         Kind::AuthorizationPolicy => object!(AuthorizationPolicy, authorization::authorization_policy),
         Kind::WorkloadEntry => {
@@ -300,5 +316,12 @@ fn spec(
             })
         }
         Kind::Process => object!(Process, process::process),
+        Kind::LinkerdHttpRoute => object!(LinkerdHttpRoute, route::http_route),
+        Kind::Server => object!(Server, linkerd::server),
+        Kind::LocalRateLimit => object!(LocalRateLimit, linkerd::local_rate_limit),
+        Kind::EgressNetwork => object!(EgressNetwork, linkerd::egress_network),
+        Kind::ServiceProfile => object!(ServiceProfile, linkerd::service_profile),
+        Kind::RateLimit => object!(RateLimit, rate_limit::rate_limit),
+        Kind::EgressPolicy => object!(EgressPolicy, egress_policy::egress_policy),
     })
 }

@@ -11,21 +11,9 @@ use crate::tree::quote;
 const NOT_YET: &[(&str, &[&str])] = &[
     (
         "gateway.networking.k8s.io",
-        &[
-            "GatewayClass",
-            "Gateway",
-            "ListenerSet",
-            "GRPCRoute",
-            "TLSRoute",
-            "TCPRoute",
-            "UDPRoute",
-            "BackendTLSPolicy",
-        ],
+        &["GatewayClass", "Gateway", "ListenerSet", "UDPRoute"],
     ),
-    (
-        "gateway.networking.x-k8s.io",
-        &["XMesh", "XBackend", "XBackendTrafficPolicy"],
-    ),
+    ("gateway.networking.x-k8s.io", &["XMesh", "XBackend"]),
     ("security.istio.io", &["RequestAuthentication"]),
     (
         "networking.istio.io",
@@ -46,20 +34,16 @@ const NOT_YET: &[(&str, &[&str])] = &[
     (
         "policy.linkerd.io",
         &[
-            "Server",
             "ServerAuthorization",
             "AuthorizationPolicy",
             "MeshTLSAuthentication",
             "NetworkAuthentication",
-            "HTTPRoute",
-            "HTTPLocalRateLimitPolicy",
             "ConcurrencyLimitPolicy",
-            "EgressNetwork",
             "ExternalWorkload",
         ],
     ),
     ("workload.linkerd.io", &["ExternalWorkload"]),
-    ("linkerd.io", &["ServiceProfile"]),
+    ("linkerd.io", &[]),
     ("multicluster.linkerd.io", &["Link"]),
     ("wattle.io", &[]),
 ];
@@ -189,6 +173,14 @@ pub(crate) fn top_fields(kind: Kind) -> &'static [&'static str] {
             "secrets",
             "imagePullSecrets",
             "automountServiceAccountToken",
+        ],
+        Kind::EndpointSlice => &[
+            "apiVersion",
+            "kind",
+            "metadata",
+            "addressType",
+            "endpoints",
+            "ports",
         ],
         _ => &["apiVersion", "kind", "metadata", "spec", "status"],
     }

@@ -1,6 +1,6 @@
 //! What is wrong, or does not do what its writer may expect, object by object. Nothing here changes what is compiled.
 
-use wattle_api::{Diagnostic, Finding, Kind, Meta, Object, Origin, Severity};
+use wattle_api::{Diagnostic, Finding, Kind, LinkerdAnnotations, Meta, Object, Origin, ProxyKind, Severity};
 
 use crate::Settings;
 use crate::store::Store;
@@ -37,6 +37,11 @@ impl Findings<'_> {
         );
     }
 
+    /// Warns of what is read but not applied yet.
+    fn no_effect(&mut self, field: &str, what: &str) {
+        self.warn("no-effect", field, format!("{what} and has no effect"), "");
+    }
+
     fn warn(&mut self, code: &'static str, field: &str, reason: String, hint: &str) {
         self.add(
             Severity::Warning,
@@ -70,7 +75,21 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
         Object::HttpRoute(route) => route::check(route, &view, &mut findings),
         Object::PeerAuthentication(policy) => policy::check_peer(policy, &view, &mut findings),
         Object::AuthorizationPolicy(policy) => policy::check_authorization(policy, &view, &mut findings),
-        _ => {}
+        Object::Process(process) if process.spec.proxy.kind == ProxyKind::Envoy => {
+            findings.no_effect("spec.proxy.kind", "a proxy of kind envoy is not started yet");
+        }
+        Object::Namespace(_) | Object::ServiceAccount(_) | Object::ReferenceGrant(_) | Object::Process(_) => {
+        }
+        other => {
+            let what = format!("the kind {} is read but not applied yet", other.kind());
+            findings.no_effect("", &what);
+        }
+    }
+    if LinkerdAnnotations::of(object.meta()) != LinkerdAnnotations::default() {
+        findings.no_effect(
+            "metadata.annotations",
+            "some of Linkerd's annotations are not applied yet",
+        );
     }
     findings.found
 }

@@ -146,7 +146,7 @@ fn timeouts(written: &wattle_api::Timeouts) -> Timeouts {
 /// An object that cannot be read, for traces.
 pub(crate) fn unread(key: &wattle_api::ObjectKey) -> ObjectRef {
     ObjectRef {
-        kind: key.kind.as_str().into(),
+        kind: key.kind.unique_name().into(),
         namespace: Arc::clone(&key.namespace),
         name: Arc::clone(&key.name),
         file: "".into(),
@@ -161,7 +161,7 @@ pub(crate) fn object_ref(
     origin: &wattle_api::Origin,
 ) -> ObjectRef {
     ObjectRef {
-        kind: kind.as_str().into(),
+        kind: kind.unique_name().into(),
         namespace: Arc::clone(&meta.namespace),
         name: Arc::clone(&meta.name),
         file: Arc::clone(&origin.file),
