@@ -26,13 +26,23 @@ pub enum Kind {
     AuthorizationPolicy,
     /// Istio WorkloadEntry.
     WorkloadEntry,
+    /// Istio VirtualService.
+    VirtualService,
+    /// Istio DestinationRule.
+    DestinationRule,
+    /// Istio ServiceEntry.
+    ServiceEntry,
+    /// Istio WorkloadGroup.
+    WorkloadGroup,
+    /// Istio Sidecar.
+    Sidecar,
     /// Our Process.
     Process,
 }
 
 impl Kind {
     /// Every kind, in the order a reader meets them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 14] = [
         Self::Namespace,
         Self::Service,
         Self::ServiceAccount,
@@ -41,6 +51,11 @@ impl Kind {
         Self::PeerAuthentication,
         Self::AuthorizationPolicy,
         Self::WorkloadEntry,
+        Self::VirtualService,
+        Self::DestinationRule,
+        Self::ServiceEntry,
+        Self::WorkloadGroup,
+        Self::Sidecar,
         Self::Process,
     ];
 
@@ -56,6 +71,11 @@ impl Kind {
             Self::PeerAuthentication => "PeerAuthentication",
             Self::AuthorizationPolicy => "AuthorizationPolicy",
             Self::WorkloadEntry => "WorkloadEntry",
+            Self::VirtualService => "VirtualService",
+            Self::DestinationRule => "DestinationRule",
+            Self::ServiceEntry => "ServiceEntry",
+            Self::WorkloadGroup => "WorkloadGroup",
+            Self::Sidecar => "Sidecar",
             Self::Process => "Process",
         }
     }
@@ -67,7 +87,12 @@ impl Kind {
             Self::Namespace | Self::Service | Self::ServiceAccount => "",
             Self::HttpRoute | Self::ReferenceGrant => "gateway.networking.k8s.io",
             Self::PeerAuthentication | Self::AuthorizationPolicy => "security.istio.io",
-            Self::WorkloadEntry => "networking.istio.io",
+            Self::WorkloadEntry
+            | Self::VirtualService
+            | Self::DestinationRule
+            | Self::ServiceEntry
+            | Self::WorkloadGroup
+            | Self::Sidecar => "networking.istio.io",
             Self::Process => "wattle.io",
         }
     }
@@ -80,7 +105,12 @@ impl Kind {
             Self::HttpRoute | Self::ReferenceGrant | Self::PeerAuthentication | Self::AuthorizationPolicy => {
                 &["v1", "v1beta1"]
             }
-            Self::WorkloadEntry => &["v1", "v1beta1", "v1alpha3"],
+            Self::WorkloadEntry
+            | Self::VirtualService
+            | Self::DestinationRule
+            | Self::ServiceEntry
+            | Self::WorkloadGroup
+            | Self::Sidecar => &["v1", "v1beta1", "v1alpha3"],
             Self::Process => &["v1alpha1"],
         }
     }

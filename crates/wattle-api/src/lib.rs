@@ -23,6 +23,7 @@ mod document;
 mod filter;
 mod grant;
 mod header;
+pub mod istio;
 mod key;
 mod matcher;
 mod matching;

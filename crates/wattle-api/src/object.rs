@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use crate::authorization::AuthorizationPolicy;
 use crate::core::{Namespace, Service, ServiceAccount};
 use crate::grant::ReferenceGrant;
+use crate::istio::{DestinationRule, ServiceEntry, Sidecar, VirtualService, WorkloadGroup};
 use crate::key::{Kind, ObjectKey};
 use crate::meta::{Meta, Origin};
 use crate::peer::PeerAuthentication;
@@ -54,6 +55,16 @@ pub enum Object {
     AuthorizationPolicy(Resource<AuthorizationPolicy>),
     /// Istio WorkloadEntry.
     WorkloadEntry(Resource<WorkloadEntry>),
+    /// Istio VirtualService.
+    VirtualService(Resource<VirtualService>),
+    /// Istio DestinationRule.
+    DestinationRule(Resource<DestinationRule>),
+    /// Istio ServiceEntry.
+    ServiceEntry(Resource<ServiceEntry>),
+    /// Istio WorkloadGroup.
+    WorkloadGroup(Resource<WorkloadGroup>),
+    /// Istio Sidecar.
+    Sidecar(Resource<Sidecar>),
     /// Our Process.
     Process(Resource<Process>),
 }
@@ -70,6 +81,11 @@ macro_rules! each {
             Object::PeerAuthentication($resource) => $then,
             Object::AuthorizationPolicy($resource) => $then,
             Object::WorkloadEntry($resource) => $then,
+            Object::VirtualService($resource) => $then,
+            Object::DestinationRule($resource) => $then,
+            Object::ServiceEntry($resource) => $then,
+            Object::WorkloadGroup($resource) => $then,
+            Object::Sidecar($resource) => $then,
             Object::Process($resource) => $then,
         }
     };
@@ -88,6 +104,11 @@ impl Object {
             Self::PeerAuthentication(_) => Kind::PeerAuthentication,
             Self::AuthorizationPolicy(_) => Kind::AuthorizationPolicy,
             Self::WorkloadEntry(_) => Kind::WorkloadEntry,
+            Self::VirtualService(_) => Kind::VirtualService,
+            Self::DestinationRule(_) => Kind::DestinationRule,
+            Self::ServiceEntry(_) => Kind::ServiceEntry,
+            Self::WorkloadGroup(_) => Kind::WorkloadGroup,
+            Self::Sidecar(_) => Kind::Sidecar,
             Self::Process(_) => Kind::Process,
         }
     }
@@ -125,6 +146,11 @@ impl Object {
             (Self::PeerAuthentication(a), Self::PeerAuthentication(b)) => same(a, b),
             (Self::AuthorizationPolicy(a), Self::AuthorizationPolicy(b)) => same(a, b),
             (Self::WorkloadEntry(a), Self::WorkloadEntry(b)) => same(a, b),
+            (Self::VirtualService(a), Self::VirtualService(b)) => same(a, b),
+            (Self::DestinationRule(a), Self::DestinationRule(b)) => same(a, b),
+            (Self::ServiceEntry(a), Self::ServiceEntry(b)) => same(a, b),
+            (Self::WorkloadGroup(a), Self::WorkloadGroup(b)) => same(a, b),
+            (Self::Sidecar(a), Self::Sidecar(b)) => same(a, b),
             (Self::Process(a), Self::Process(b)) => same(a, b),
             _ => false,
         }

@@ -56,6 +56,12 @@ pub(crate) fn all(store: &Store, settings: &Settings) -> Vec<Diagnostic> {
     found
 }
 
+/// A kind that is read and checked, and that nothing is compiled from yet.
+fn without_effect(kind: Kind, findings: &mut Findings<'_>) {
+    let reason = format!("the kind {kind} is not supported yet and has no effect");
+    findings.warn("unsupported-kind", "kind", reason, "");
+}
+
 fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
     let view = View::new(store, settings);
     let mut findings = Findings {
@@ -70,6 +76,11 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
         Object::HttpRoute(route) => route::check(route, &view, &mut findings),
         Object::PeerAuthentication(policy) => policy::check_peer(policy, &view, &mut findings),
         Object::AuthorizationPolicy(policy) => policy::check_authorization(policy, &view, &mut findings),
+        Object::VirtualService(_)
+        | Object::DestinationRule(_)
+        | Object::ServiceEntry(_)
+        | Object::WorkloadGroup(_)
+        | Object::Sidecar(_) => without_effect(object.kind(), &mut findings),
         _ => {}
     }
     findings.found
