@@ -5,6 +5,7 @@
 
 mod client_tls;
 mod connection_pool;
+mod consistent_hash;
 mod destination;
 mod destination_rule;
 mod export_to;
@@ -19,12 +20,14 @@ mod server_tls;
 mod service_entry;
 mod sidecar;
 mod string_match;
+mod time;
 mod value;
 mod virtual_service;
 mod workload_group;
 
 pub use client_tls::{ClientTls, ClientTlsMode};
 pub use connection_pool::{ConnectionPool, H2Upgrade, Http2KeepAlive, HttpPool, TcpKeepalive, TcpPool};
+pub use consistent_hash::{ConsistentHash, Cookie, HashKey, HashRing};
 pub use destination::{Destination, WeightedDestination};
 pub use destination_rule::{
     DestinationRule, PortPolicy, ProxyProtocol, RetryBudget, Settings, Subset, TrafficPolicy, Tunnel,
@@ -34,7 +37,7 @@ pub use export_to::{ExportTo, Visibility};
 pub use gateway_ref::GatewayRef;
 pub use headers::{HeaderChanges, Headers};
 pub use host::Host;
-pub use load_balancer::{Algorithm, ConsistentHash, Cookie, HashKey, HashRing, LoadBalancer, Warmup};
+pub use load_balancer::{Algorithm, LoadBalancer, Warmup};
 pub use locality::{Distribute, Failover, LocalityBalancing};
 pub use outlier::OutlierDetection;
 pub use probe::{HttpScheme, Probe, ProbeMethod};

@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::decode::{Cursor, Decoded};
 use crate::scalar::{self, write_duration};
 
-use super::value::{flag, natural, time};
+use super::time::time;
+use super::value::{flag, natural};
 
 /// Limits; a field that is none was not written. At least one of them is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

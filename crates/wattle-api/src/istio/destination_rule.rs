@@ -32,7 +32,7 @@ pub struct DestinationRule {
     pub workload_selector: Option<Selector>,
     /// What applies to all endpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub traffic_policy: Option<TrafficPolicy>,
+    pub traffic_policy: Option<Box<TrafficPolicy>>,
     /// Named parts of the endpoints; names unique.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub subsets: Vec<Subset>,

@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::decode::{Cursor, Decoded};
 use crate::scalar::{self, write_duration};
 
-use super::value::{MAX_ITEMS, flag, time};
+use super::time::time;
+use super::value::{MAX_ITEMS, flag};
 
 /// Limits of failures; a field that is none was not written.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]

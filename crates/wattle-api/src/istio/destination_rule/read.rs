@@ -12,6 +12,7 @@ use crate::istio::export_to::{Visibility, export_to};
 use crate::istio::host::{self, Host};
 use crate::istio::load_balancer::load_balancer;
 use crate::istio::outlier::outlier_detection;
+use crate::istio::time::time_or_zero;
 use crate::istio::value::{self, MAX_ITEMS, at_most_one, natural};
 use crate::peer::selector;
 use crate::scalar;
@@ -29,7 +30,7 @@ pub(crate) fn destination_rule(cursor: &Cursor<'_>) -> Decoded<DestinationRule> 
     let rule = DestinationRule {
         host: host?,
         workload_selector: workload_selector?.flatten(),
-        traffic_policy: traffic_policy?,
+        traffic_policy: traffic_policy?.map(Box::new),
         subsets: subsets?,
         export_to: export_to?.unwrap_or_default(),
     };
@@ -171,7 +172,7 @@ fn retry_budget(cursor: &Cursor<'_>) -> Decoded<RetryBudget> {
     let fields = cursor.fields(&["percent", "minRetryConcurrency", "budgetInterval"])?;
     let percent = fields.optional("percent", value::percentage);
     let min_retry_concurrency = natural(&fields, "minRetryConcurrency");
-    let budget_interval = fields.optional("budgetInterval", value::time_or_zero);
+    let budget_interval = fields.optional("budgetInterval", time_or_zero);
     Ok(RetryBudget {
         percent: percent?,
         min_retry_concurrency: min_retry_concurrency?,

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::decode::{Cursor, Decoded};
 use crate::istio::string_match::{StringMatch, string_match};
-use crate::istio::value::{MAX_ITEMS, at_most_one, time};
+use crate::istio::time::time;
+use crate::istio::value::{MAX_ITEMS, at_most_one};
 use crate::scalar::{self, write_duration};
 use crate::tree::quote;
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::decode::{Cursor, Decoded, Fields};
+use crate::istio::time::{time, write_time};
 use crate::istio::value::{self, Percentage, old_percent, percent, unsupported, write_percent};
-use crate::scalar::{self, format_duration};
+use crate::scalar;
 
 /// Faults; at least one of them is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -96,10 +97,6 @@ impl Serialize for GrpcStatus {
     }
 }
 
-fn write_time<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&format_duration(*time))
-}
-
 pub(super) fn fault(cursor: &Cursor<'_>) -> Decoded<Fault> {
     let fields = cursor.fields(&["delay", "abort"])?;
     let delay = fields.optional("delay", delay);
@@ -119,7 +116,7 @@ fn delay(cursor: &Cursor<'_>) -> Decoded<Delay> {
     let exponential = unsupported(&fields, &["exponentialDelay"]);
     let percentage = share(&fields);
     exponential?;
-    let fixed_delay = fields.required("fixedDelay", value::time);
+    let fixed_delay = fields.required("fixedDelay", time);
     Ok(Delay {
         fixed_delay: fixed_delay?,
         percentage: percentage?,

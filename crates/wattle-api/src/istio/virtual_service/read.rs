@@ -14,7 +14,8 @@ use crate::istio::export_to::export_to;
 use crate::istio::gateway_ref::{GatewayRef, gateway_ref};
 use crate::istio::headers::headers;
 use crate::istio::host::{self, Host};
-use crate::istio::value::{self, MAX_ITEMS, words};
+use crate::istio::time::time;
+use crate::istio::value::{MAX_ITEMS, words};
 
 pub(crate) fn virtual_service(cursor: &Cursor<'_>) -> Decoded<VirtualService> {
     let fields = cursor.fields(&["hosts", "gateways", "http", "tls", "tcp", "exportTo"])?;
@@ -119,7 +120,7 @@ fn http_rule(cursor: &Cursor<'_>) -> Decoded<HttpRule> {
     let matches = fields.list("match", MAX_ITEMS, http_match);
     let action = action(&fields);
     let rewrite = fields.optional("rewrite", rewrite);
-    let timeout = fields.optional("timeout", value::time);
+    let timeout = fields.optional("timeout", time);
     let retries = fields.optional("retries", retries);
     let fault = fields.optional("fault", fault);
     let mirrors = mirrors(&fields);
@@ -154,7 +155,7 @@ fn check_rule(rule: &HttpRule, fields: &Fields<'_>) -> Decoded<()> {
         HttpAction::Route(_) | HttpAction::Delegate(_) => &[],
         HttpAction::Redirect(_) | HttpAction::DirectResponse(_) => &["rewrite", "fault"],
     };
-    for key in excluded.iter().filter(|key| fields.at(key).is_some()) {
+    if let Some(key) = excluded.iter().find(|key| fields.at(key).is_some()) {
         let reason = format!("{key} needs a route");
         return Err(fields.refuse("incompatible-fields", reason));
     }

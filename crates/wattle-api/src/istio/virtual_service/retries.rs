@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::decode::{Cursor, Decoded, one_of};
+use crate::istio::time::time;
 use crate::istio::value;
 use crate::scalar::{self, write_duration};
 
@@ -139,11 +140,11 @@ pub(super) fn retries(cursor: &Cursor<'_>) -> Decoded<Retries> {
         "backoff",
     ])?;
     let attempts = value::natural(&fields, "attempts");
-    let per_try_timeout = fields.optional("perTryTimeout", value::time);
+    let per_try_timeout = fields.optional("perTryTimeout", time);
     let retry_on = fields.optional("retryOn", retry_on);
     let retry_remote_localities = fields.optional("retryRemoteLocalities", scalar::flag);
     let retry_ignore_previous_hosts = fields.optional("retryIgnorePreviousHosts", scalar::flag);
-    let backoff = fields.optional("backoff", value::time);
+    let backoff = fields.optional("backoff", time);
     let retries = Retries {
         attempts: attempts?.unwrap_or_default(),
         per_try_timeout: per_try_timeout?,
