@@ -9,6 +9,7 @@ mod destination_rule;
 mod service_entry;
 mod sidecar;
 mod virtual_service;
+mod virtual_service_refused;
 mod workload_group;
 
 fn manifest(kind: &str, spec: &str) -> String {
