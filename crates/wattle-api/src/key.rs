@@ -37,6 +37,16 @@ pub enum Kind {
     AuthorizationPolicy,
     /// Istio WorkloadEntry.
     WorkloadEntry,
+    /// Istio VirtualService.
+    VirtualService,
+    /// Istio DestinationRule.
+    DestinationRule,
+    /// Istio ServiceEntry.
+    ServiceEntry,
+    /// Istio WorkloadGroup.
+    WorkloadGroup,
+    /// Istio Sidecar.
+    Sidecar,
     /// Our Process.
     Process,
     /// Linkerd HTTPRoute, of which the Gateway API's is the successor.
@@ -57,7 +67,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order a reader meets them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 27] = [
         Self::Namespace,
         Self::Service,
         Self::ServiceAccount,
@@ -72,6 +82,11 @@ impl Kind {
         Self::PeerAuthentication,
         Self::AuthorizationPolicy,
         Self::WorkloadEntry,
+        Self::VirtualService,
+        Self::DestinationRule,
+        Self::ServiceEntry,
+        Self::WorkloadGroup,
+        Self::Sidecar,
         Self::Process,
         Self::LinkerdHttpRoute,
         Self::Server,
@@ -100,6 +115,11 @@ impl Kind {
             Self::PeerAuthentication => "PeerAuthentication",
             Self::AuthorizationPolicy => "AuthorizationPolicy",
             Self::WorkloadEntry => "WorkloadEntry",
+            Self::VirtualService => "VirtualService",
+            Self::DestinationRule => "DestinationRule",
+            Self::ServiceEntry => "ServiceEntry",
+            Self::WorkloadGroup => "WorkloadGroup",
+            Self::Sidecar => "Sidecar",
             Self::Process => "Process",
             Self::LinkerdHttpRoute => "HTTPRoute",
             Self::Server => "Server",
@@ -123,7 +143,12 @@ impl Kind {
             Self::BackendTrafficPolicy => "gateway.networking.x-k8s.io",
             Self::EndpointSlice => "discovery.k8s.io",
             Self::PeerAuthentication | Self::AuthorizationPolicy => "security.istio.io",
-            Self::WorkloadEntry => "networking.istio.io",
+            Self::WorkloadEntry
+            | Self::VirtualService
+            | Self::DestinationRule
+            | Self::ServiceEntry
+            | Self::WorkloadGroup
+            | Self::Sidecar => "networking.istio.io",
             Self::Process => "wattle.io",
             Self::LinkerdHttpRoute | Self::Server | Self::LocalRateLimit | Self::EgressNetwork => {
                 "policy.linkerd.io"
@@ -150,7 +175,12 @@ impl Kind {
             Self::HttpRoute | Self::ReferenceGrant | Self::PeerAuthentication | Self::AuthorizationPolicy => {
                 &["v1", "v1beta1"]
             }
-            Self::WorkloadEntry => &["v1", "v1beta1", "v1alpha3"],
+            Self::WorkloadEntry
+            | Self::VirtualService
+            | Self::DestinationRule
+            | Self::ServiceEntry
+            | Self::WorkloadGroup
+            | Self::Sidecar => &["v1", "v1beta1", "v1alpha3"],
             Self::Process => &["v1alpha1"],
             Self::GrpcRoute | Self::BackendTlsPolicy | Self::EndpointSlice => &["v1"],
             Self::TlsRoute => &["v1", "v1alpha3", "v1alpha2"],

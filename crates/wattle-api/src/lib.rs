@@ -29,6 +29,7 @@ mod filter;
 mod grant;
 mod grpc;
 mod header;
+pub mod istio;
 mod key;
 mod linkerd;
 mod linkerd_annotations;

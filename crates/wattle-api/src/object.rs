@@ -11,6 +11,7 @@ use crate::egress_policy::EgressPolicy;
 use crate::endpoint_slice::EndpointSlice;
 use crate::grant::ReferenceGrant;
 use crate::grpc::GrpcRoute;
+use crate::istio::{DestinationRule, ServiceEntry, Sidecar, VirtualService, WorkloadGroup};
 use crate::key::{Kind, ObjectKey};
 use crate::linkerd::{EgressNetwork, LocalRateLimit, Server, ServiceProfile};
 use crate::meta::{Meta, Origin};
@@ -74,6 +75,16 @@ pub enum Object {
     AuthorizationPolicy(Resource<AuthorizationPolicy>),
     /// Istio WorkloadEntry.
     WorkloadEntry(Resource<WorkloadEntry>),
+    /// Istio VirtualService.
+    VirtualService(Resource<VirtualService>),
+    /// Istio DestinationRule.
+    DestinationRule(Resource<DestinationRule>),
+    /// Istio ServiceEntry.
+    ServiceEntry(Resource<ServiceEntry>),
+    /// Istio WorkloadGroup.
+    WorkloadGroup(Resource<WorkloadGroup>),
+    /// Istio Sidecar.
+    Sidecar(Resource<Sidecar>),
     /// Our Process.
     Process(Resource<Process>),
     /// Linkerd HTTPRoute, of which the Gateway API's is the successor.
@@ -110,6 +121,11 @@ macro_rules! each {
             Object::PeerAuthentication($resource) => $then,
             Object::AuthorizationPolicy($resource) => $then,
             Object::WorkloadEntry($resource) => $then,
+            Object::VirtualService($resource) => $then,
+            Object::DestinationRule($resource) => $then,
+            Object::ServiceEntry($resource) => $then,
+            Object::WorkloadGroup($resource) => $then,
+            Object::Sidecar($resource) => $then,
             Object::Process($resource) => $then,
             Object::LinkerdHttpRoute($resource) => $then,
             Object::Server($resource) => $then,
@@ -141,6 +157,11 @@ impl Object {
             Self::PeerAuthentication(_) => Kind::PeerAuthentication,
             Self::AuthorizationPolicy(_) => Kind::AuthorizationPolicy,
             Self::WorkloadEntry(_) => Kind::WorkloadEntry,
+            Self::VirtualService(_) => Kind::VirtualService,
+            Self::DestinationRule(_) => Kind::DestinationRule,
+            Self::ServiceEntry(_) => Kind::ServiceEntry,
+            Self::WorkloadGroup(_) => Kind::WorkloadGroup,
+            Self::Sidecar(_) => Kind::Sidecar,
             Self::Process(_) => Kind::Process,
             Self::LinkerdHttpRoute(_) => Kind::LinkerdHttpRoute,
             Self::Server(_) => Kind::Server,
@@ -191,6 +212,11 @@ impl Object {
             (Self::PeerAuthentication(a), Self::PeerAuthentication(b)) => same(a, b),
             (Self::AuthorizationPolicy(a), Self::AuthorizationPolicy(b)) => same(a, b),
             (Self::WorkloadEntry(a), Self::WorkloadEntry(b)) => same(a, b),
+            (Self::VirtualService(a), Self::VirtualService(b)) => same(a, b),
+            (Self::DestinationRule(a), Self::DestinationRule(b)) => same(a, b),
+            (Self::ServiceEntry(a), Self::ServiceEntry(b)) => same(a, b),
+            (Self::WorkloadGroup(a), Self::WorkloadGroup(b)) => same(a, b),
+            (Self::Sidecar(a), Self::Sidecar(b)) => same(a, b),
             (Self::Process(a), Self::Process(b)) => same(a, b),
             (Self::LinkerdHttpRoute(a), Self::LinkerdHttpRoute(b)) => same(a, b),
             (Self::Server(a), Self::Server(b)) => same(a, b),

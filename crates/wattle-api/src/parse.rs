@@ -12,7 +12,7 @@ use crate::object::{Object, Resource};
 use crate::registry::{self, Known};
 use crate::report::Report;
 use crate::tree::{self, Node, Value};
-use crate::{authorization, core, grant, peer, process, route, scalar, workload};
+use crate::{authorization, core, grant, istio, peer, process, route, scalar, workload};
 use crate::{backend_tls, backend_traffic, egress_policy, endpoint_slice, grpc, rate_limit, stream_route};
 use crate::{linkerd, linkerd_annotations};
 
@@ -315,6 +315,11 @@ fn spec(
                 workload::workload_entry(at).map(|entry| workload::WorkloadEntry { healthy, ..entry })
             })
         }
+        Kind::VirtualService => object!(VirtualService, istio::virtual_service),
+        Kind::DestinationRule => object!(DestinationRule, istio::destination_rule),
+        Kind::ServiceEntry => object!(ServiceEntry, istio::service_entry),
+        Kind::WorkloadGroup => object!(WorkloadGroup, istio::workload_group),
+        Kind::Sidecar => object!(Sidecar, istio::sidecar),
         Kind::Process => object!(Process, process::process),
         Kind::LinkerdHttpRoute => object!(LinkerdHttpRoute, route::http_route),
         Kind::Server => object!(Server, linkerd::server),

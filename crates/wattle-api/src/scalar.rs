@@ -69,6 +69,11 @@ impl Pattern {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// How many groups of it capture.
+    pub(crate) fn groups(&self) -> usize {
+        regex::Regex::new(&self.0).map_or(0, |regex| regex.captures_len().saturating_sub(1))
+    }
 }
 
 pub(crate) use crate::duration::{duration, length, write_duration, write_length};
