@@ -6,21 +6,29 @@
 //!
 //! Start reading at [`EndpointSet`] (`endpoints.rs`), then [`EndpointSet::pick`] (`choose.rs`), then `ewma.rs` and `health.rs`.
 
+mod breaker;
+mod budget;
 mod choose;
 mod endpoints;
 mod ewma;
 mod health;
+mod permit;
 mod picked;
 mod pool;
 mod random;
+mod rate;
 mod weighted;
 
+pub use breaker::{Breaker, BreakerCounts, Limits};
+pub use budget::{RetryBudget, RetryBudgetConfig};
 pub use endpoints::{Config, Endpoint, EndpointId, EndpointSet, MAX_ENDPOINTS, Member, Updated};
 pub use ewma::EwmaConfig;
 pub use health::{Health, HealthConfig};
+pub use permit::Permit;
 pub use picked::{Outcome, Picked};
-pub use pool::idle::{CheckedOut, IdleLimits, IdlePool, Permit};
+pub use pool::idle::{CheckedOut, IdleLimits, IdlePool};
 pub use pool::shared::{
     Acquired, ConnectFailed, ConnectTicket, Shared, SharedLimits, Streams, Waiter, WeakShared,
 };
+pub use rate::{KeyedRateLimiter, MAX_KEYS, RateLimit, RateLimited, RateLimiter};
 pub use weighted::Weighted;
