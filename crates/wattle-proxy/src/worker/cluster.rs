@@ -33,7 +33,9 @@ impl Cluster {
             address,
             instance: "".into(),
             weight: 1,
+            priority: 0,
             locality: None,
+            locality_weight: 0,
         };
         cluster
             .set
@@ -71,7 +73,9 @@ impl Cluster {
             address: endpoint.address,
             instance: instance(endpoint),
             weight: endpoint.weight,
+            priority: 0,
             locality: None,
+            locality_weight: 0,
         });
         let removed = self
             .set
@@ -96,8 +100,9 @@ impl Cluster {
         self.set.borrow().pick(random, now, avoid)
     }
 
-    /// Closes connections that were idle too long.
+    /// Ends and begins ejections, and closes connections that were idle too long.
     pub(crate) fn sweep(&self, now: u64) {
+        self.set.borrow_mut().sweep(now);
         for member in self.set.borrow().members() {
             member.payload().http1.sweep(now, false);
         }
