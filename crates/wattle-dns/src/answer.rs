@@ -72,8 +72,7 @@ pub fn answer(query: &[u8], transport: Transport, names: &Names, random: u64) ->
 
 /// The answer to a query that no resolver can be asked about because there is none: the table is all there is. A name
 /// in it has no such record, any other name does not exist.
-#[must_use]
-pub fn unknown(query: &[u8], names: &Names) -> Vec<u8> {
+pub(crate) fn unknown(query: &[u8], names: &Names) -> Vec<u8> {
     let known = Head::read(query)
         .and_then(|head| head.question)
         .is_some_and(|question| names.find(&key(question.name())).is_some());
@@ -86,8 +85,7 @@ pub fn unknown(query: &[u8], names: &Names) -> Vec<u8> {
 }
 
 /// An answer that holds nothing but its outcome and the question.
-#[must_use]
-pub fn error(query: &[u8], code: ResponseCode) -> Vec<u8> {
+pub(crate) fn error(query: &[u8], code: ResponseCode) -> Vec<u8> {
     let Some(head) = Head::read(query) else {
         return Vec::new();
     };
@@ -218,30 +216,30 @@ fn reply(
 }
 
 fn encode(mut message: Message, transport: Transport, limit: u16) -> Result<Vec<u8>, ResponseCode> {
-    let bytes = message.to_vec().map_err(|_| ResponseCode::ServFail)?;
+    let written = |message: &Message| message.to_vec().map_err(|_| ResponseCode::ServFail);
+    let whole = written(&message)?;
     let limit = usize::from(limit);
-    if transport == Transport::Tcp || bytes.len() <= limit {
-        return Ok(bytes);
+    if transport == Transport::Tcp || whole.len() <= limit {
+        return Ok(whole);
     }
-    cut(&mut message, bytes.len() - limit);
-    message.to_vec().map_err(|_| ResponseCode::ServFail)
-}
-
-/// Leaves out addresses from the end until `excess` bytes are saved, and says so. Those that stay are of use to
-/// clients that never ask again over TCP.
-fn cut(message: &mut Message, excess: usize) {
-    /// Bytes of a record whose owner is a pointer to an earlier name, without its data.
-    const FIXED: usize = 12;
-    let mut saved = 0;
-    while saved < excess {
-        saved += match message.answers.pop().map(|record| record.data) {
-            Some(RData::A(_)) => FIXED + 4,
-            Some(RData::AAAA(_)) => FIXED + 16,
-            Some(_) => FIXED,
-            None => break,
-        };
-    }
+    // The addresses that fit are of use to clients that never ask again over TCP. How much a record takes depends on
+    // the names before it, so the number is searched for.
+    let answers = std::mem::take(&mut message.answers);
     message.metadata.truncation = true;
+    let mut longest = written(&message)?;
+    let (mut fits, mut too_many) = (0, answers.len());
+    while fits + 1 < too_many {
+        let count = usize::midpoint(fits, too_many);
+        message.answers.clear();
+        message.answers.extend_from_slice(&answers[..count]);
+        let bytes = written(&message)?;
+        if bytes.len() <= limit {
+            (fits, longest) = (count, bytes);
+        } else {
+            too_many = count;
+        }
+    }
+    Ok(longest)
 }
 
 #[cfg(test)]

@@ -122,9 +122,7 @@ impl Names {
     /// When a search domain is no name or there are more than [`MAX_SEARCH`].
     pub fn builder<S: AsRef<str>>(search: &[S]) -> Result<NamesBuilder, NameError> {
         if search.len() > MAX_SEARCH {
-            return Err(NameError::Search {
-                count: search.len(),
-            });
+            return Err(NameError::Search { count: search.len() });
         }
         let search = search
             .iter()
@@ -268,12 +266,7 @@ impl NamesBuilder {
         Ok(())
     }
 
-    fn add_exact(
-        &mut self,
-        name: &str,
-        aliases: &[String],
-        addresses: Vec<IpAddr>,
-    ) -> Result<(), NameError> {
+    fn add_exact(&mut self, name: &str, aliases: &[String], addresses: Vec<IpAddr>) -> Result<(), NameError> {
         let full = normal(name)?;
         let mut all = vec![full.clone()];
         for alias in aliases {

@@ -129,7 +129,10 @@ mod tests {
              nameserver 10.96.0.10\nnameserver\tfd00::10\noptions ndots:5\n; end\n",
         );
         assert_eq!(conf.resolvers, addresses(&["10.96.0.10:53", "[fd00::10]:53"]));
-        assert_eq!(conf.search, ["shop.svc.cluster.local", "svc.cluster.local", "cluster.local"]);
+        assert_eq!(
+            conf.search,
+            ["shop.svc.cluster.local", "svc.cluster.local", "cluster.local"]
+        );
         assert_eq!(conf.unusable, &[] as &[usize]);
     }
 
@@ -139,14 +142,18 @@ mod tests {
             "nameserver 10.0.0.1\nnameserver 10.0.0.1\nnameserver 10.0.0.2\nnameserver 10.0.0.3\nnameserver 10.0.0.4\n\
              search a b c d e f g\n",
         );
-        assert_eq!(conf.resolvers, addresses(&["10.0.0.1:53", "10.0.0.2:53", "10.0.0.3:53"]));
+        assert_eq!(
+            conf.resolvers,
+            addresses(&["10.0.0.1:53", "10.0.0.2:53", "10.0.0.3:53"])
+        );
         assert_eq!(conf.search, ["a", "b", "c", "d", "e", "f"]);
         assert_eq!(conf.unusable, [6]);
     }
 
     #[test]
     fn the_last_search_line_counts_and_bad_lines_are_told() {
-        let conf = ResolvConf::parse("domain a.example\nnameserver\nnameserver fe80::1%eth0\nsearch . b.example\n");
+        let conf =
+            ResolvConf::parse("domain a.example\nnameserver\nnameserver fe80::1%eth0\nsearch . b.example\n");
         assert_eq!(conf.search, ["b.example"]);
         assert_eq!(conf.unusable, [2, 3]);
         assert!(conf.resolvers.is_empty());

@@ -52,12 +52,12 @@ pub enum ResolveError {
         host: String,
     },
     /// The resolver cannot or will not say.
-    #[error("resolve {host}: the resolver says {code}")]
+    #[error("resolve {host}: the resolver answers with response code {code}")]
     Refused {
         /// The name.
         host: String,
-        /// Its outcome (RFC 1035, 4.1.1).
-        code: ResponseCode,
+        /// The code (RFC 1035, 4.1.1: 2 is server failure, 5 refused).
+        code: u16,
     },
     /// The answer is no message.
     #[error("resolve {host}: the answer cannot be read")]
@@ -98,7 +98,11 @@ impl Resolver {
     /// One that asks these resolvers.
     #[must_use]
     pub fn over(resolvers: &[SocketAddr], outward: Outward) -> Self {
-        Self::new(Arc::new(Upstream::new(resolvers, outward, Upstream::DEFAULT_TIMEOUT)))
+        Self::new(Arc::new(Upstream::new(
+            resolvers,
+            outward,
+            Upstream::DEFAULT_TIMEOUT,
+        )))
     }
 
     /// Resolves a full name; search domains are not applied. An address in letters is itself. One family that fails
@@ -171,7 +175,7 @@ impl Resolver {
             }),
             code => Err(ResolveError::Refused {
                 host: host.to_owned(),
-                code,
+                code: code.into(),
             }),
         }
     }

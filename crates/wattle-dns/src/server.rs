@@ -138,9 +138,7 @@ impl Server {
             .iter()
             .find(|resolver| options.listen.contains(resolver))
         {
-            return Err(ServerError::Loop {
-                resolver: *resolver,
-            });
+            return Err(ServerError::Loop { resolver: *resolver });
         }
         let (udp, tcp) = listeners(&options.listen)?;
         let shared = Arc::new(Shared {
@@ -165,7 +163,11 @@ impl Server {
         };
         for (address, socket) in udp {
             server.udp.push(address);
-            tokio::spawn(udp::serve(Arc::new(socket), server.shared.clone(), running.clone()));
+            tokio::spawn(udp::serve(
+                Arc::new(socket),
+                server.shared.clone(),
+                running.clone(),
+            ));
         }
         for (address, listener) in tcp {
             server.tcp.push(address);
@@ -194,9 +196,7 @@ impl Server {
 
     /// Closes the listeners and waits until what is under way is finished: at most as long as all resolvers may take.
     pub async fn drain(self) {
-        let Self {
-            stop, mut work, ..
-        } = self;
+        let Self { stop, mut work, .. } = self;
         drop(stop);
         // Nothing is ever sent: the channel closes with its last task.
         let _ = work.recv().await;

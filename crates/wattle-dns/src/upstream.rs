@@ -148,8 +148,7 @@ impl Upstream {
                 timeout: self.timeout,
             }),
         };
-        self.counters
-            .tried(result.is_ok().then(|| start.elapsed()));
+        self.counters.tried(result.is_ok().then(|| start.elapsed()));
         result
     }
 

@@ -10,7 +10,8 @@ fn host(name: &str, aliases: &[&str], addresses: &[&str]) -> Host {
 }
 
 fn table(hosts: &[Host]) -> Names {
-    let mut builder = Names::builder(&["shop.svc.cluster.local", "svc.cluster.local", "cluster.local"]).unwrap();
+    let mut builder =
+        Names::builder(&["shop.svc.cluster.local", "svc.cluster.local", "cluster.local"]).unwrap();
     for host in hosts {
         builder.add(host.clone()).unwrap();
     }
@@ -19,7 +20,11 @@ fn table(hosts: &[Host]) -> Names {
 
 fn mesh() -> Names {
     table(&[
-        host("web.shop.svc.cluster.local", &["web", "web.shop", "web.shop.svc"], &["240.240.0.1"]),
+        host(
+            "web.shop.svc.cluster.local",
+            &["web", "web.shop", "web.shop.svc"],
+            &["240.240.0.1"],
+        ),
         host("db.example.com", &[], &["240.240.0.2", "2001:2::2"]),
         host("*.example.com", &[], &["240.240.0.3"]),
         host("*.eu.example.com", &[], &["240.240.0.4"]),
@@ -34,15 +39,27 @@ fn a_name_is_found_exactly_then_without_its_search_domain_then_by_the_longest_wi
         ("web.shop.svc.cluster.local", Some((None, "240.240.0.1"))),
         ("web", Some((None, "240.240.0.1"))),
         ("web.shop", Some((None, "240.240.0.1"))),
-        ("web.shop.shop.svc.cluster.local", Some((Some("web.shop"), "240.240.0.1"))),
+        (
+            "web.shop.shop.svc.cluster.local",
+            Some((Some("web.shop"), "240.240.0.1")),
+        ),
         ("db.example.com", Some((None, "240.240.0.2"))),
-        ("db.example.com.shop.svc.cluster.local", Some((Some("db.example.com"), "240.240.0.2"))),
-        ("db.example.com.cluster.local", Some((Some("db.example.com"), "240.240.0.2"))),
+        (
+            "db.example.com.shop.svc.cluster.local",
+            Some((Some("db.example.com"), "240.240.0.2")),
+        ),
+        (
+            "db.example.com.cluster.local",
+            Some((Some("db.example.com"), "240.240.0.2")),
+        ),
         ("other.example.com", Some((None, "240.240.0.3"))),
         ("a.b.example.com", Some((None, "240.240.0.3"))),
         ("a.eu.example.com", Some((None, "240.240.0.4"))),
         ("eu.example.com", Some((None, "240.240.0.3"))),
-        ("a.eu.example.com.svc.cluster.local", Some((Some("a.eu.example.com"), "240.240.0.4"))),
+        (
+            "a.eu.example.com.svc.cluster.local",
+            Some((Some("a.eu.example.com"), "240.240.0.4")),
+        ),
         ("example.com", None),
         ("notexample.com", None),
         ("db.example.com.elsewhere.local", None),
@@ -61,7 +78,10 @@ fn a_name_is_found_exactly_then_without_its_search_domain_then_by_the_longest_wi
 
 #[test]
 fn a_name_without_addresses_is_known() {
-    assert_eq!(mesh().find("empty.example.org").unwrap().addresses, &[] as &[IpAddr]);
+    assert_eq!(
+        mesh().find("empty.example.org").unwrap().addresses,
+        &[] as &[IpAddr]
+    );
 }
 
 #[test]
@@ -71,8 +91,14 @@ fn an_address_has_the_first_of_its_full_names() {
         host("ant.example.com", &[], &["240.240.0.9", "240.240.0.10"]),
         host("*.example.net", &[], &["240.240.0.11"]),
     ]);
-    assert_eq!(names.name_of("240.240.0.9".parse().unwrap()), Some("ant.example.com"));
-    assert_eq!(names.name_of("240.240.0.10".parse().unwrap()), Some("ant.example.com"));
+    assert_eq!(
+        names.name_of("240.240.0.9".parse().unwrap()),
+        Some("ant.example.com")
+    );
+    assert_eq!(
+        names.name_of("240.240.0.10".parse().unwrap()),
+        Some("ant.example.com")
+    );
     assert_eq!(names.name_of("240.240.0.11".parse().unwrap()), None);
     assert_eq!(names.name_of("10.0.0.1".parse().unwrap()), None);
 }
@@ -100,9 +126,15 @@ fn what_is_refused_is_named_and_leaves_nothing_behind() {
         (host("spa ce.com", &[], &[]), "\"spa ce.com\""),
         (host(&long, &[], &[]), "1 to 63"),
         (host("*.example.org", &["x"], &[]), "no short forms, found \"x\""),
-        (host("other.com", &["web"], &[]), "\"web\" belongs to \"web.example.com\""),
+        (
+            host("other.com", &["web"], &[]),
+            "\"web\" belongs to \"web.example.com\"",
+        ),
         (host("*.EXAMPLE.com", &[], &[]), "belongs to \"*.example.com\""),
-        (host("many.com", &[], &vec!["10.0.0.1"; 257]), "257 addresses, the limit is 256"),
+        (
+            host("many.com", &[], &vec!["10.0.0.1"; 257]),
+            "257 addresses, the limit is 256",
+        ),
     ];
     for (bad, words) in rows {
         let error = builder.add(bad).unwrap_err().to_string();
@@ -113,6 +145,9 @@ fn what_is_refused_is_named_and_leaves_nothing_behind() {
 
 #[test]
 fn search_domains_are_bounded_and_checked() {
-    assert_eq!(Names::builder(&["a"; 7]).unwrap_err(), NameError::Search { count: 7 });
+    assert_eq!(
+        Names::builder(&["a"; 7]).unwrap_err(),
+        NameError::Search { count: 7 }
+    );
     assert!(Names::builder(&["not a domain"]).is_err());
 }
