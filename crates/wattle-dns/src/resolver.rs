@@ -259,3 +259,42 @@ fn read(message: &Message, name: &mut Name, ttl: &mut u32, aliases: &mut usize) 
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn follow(bytes: &[u8]) -> usize {
+        let Ok(message) = Message::from_vec(bytes) else {
+            return 0;
+        };
+        let (mut ttl, mut aliases) = (u32::MAX, 0);
+        let mut name = Name::from_ascii("a.example.com.").expect("it is a name");
+        read(&message, &mut name, &mut ttl, &mut aliases);
+        aliases
+    }
+
+    #[test]
+    fn aliases_in_a_circle_are_followed_no_further_than_the_limit() {
+        // a.example.com. is an alias of itself: both names point at the question.
+        let mut bytes = b"\x00\x07\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00".to_vec();
+        bytes.extend(b"\x01a\x07example\x03com\x00\x00\x01\x00\x01");
+        bytes.extend(b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x1e\x00\x02\xc0\x0c");
+        assert_eq!(follow(&bytes), MAX_ALIASES);
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_read_or_refused(
+            counts in proptest::array::uniform4(0_u8..3),
+            rest in proptest::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let mut bytes = vec![0, 7, 0x81, 0x80];
+            bytes.extend(counts.iter().flat_map(|count| [0, *count]));
+            bytes.extend(rest);
+            prop_assert!(follow(&bytes) <= MAX_ALIASES);
+        }
+    }
+}

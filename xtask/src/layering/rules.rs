@@ -126,7 +126,14 @@ pub(super) const BANS: &[Ban] = &[
     },
     Ban {
         of: "wattle-dns",
-        never: &["wattle-model", "wattle-api", "wattle-wire", "http", "h2", "wattle-http"],
+        never: &[
+            "wattle-model",
+            "wattle-api",
+            "wattle-wire",
+            "http",
+            "h2",
+            "wattle-http",
+        ],
         why: "dns knows names and addresses as plain values, not the mesh, policy or HTTP",
     },
     Ban {

@@ -32,10 +32,13 @@ fn mesh() -> Names {
     ])
 }
 
+/// A name asked for, and the alias and the address it is answered with.
+type Row = (&'static str, Option<(Option<&'static str>, &'static str)>);
+
 #[test]
 fn a_name_is_found_exactly_then_without_its_search_domain_then_by_the_longest_wildcard() {
     let mesh = mesh();
-    let rows: &[(&str, Option<(Option<&str>, &str)>)] = &[
+    let rows: &[Row] = &[
         ("web.shop.svc.cluster.local", Some((None, "240.240.0.1"))),
         ("web", Some((None, "240.240.0.1"))),
         ("web.shop", Some((None, "240.240.0.1"))),
