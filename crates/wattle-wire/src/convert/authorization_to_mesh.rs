@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use wattle_model::{Authorization, Condition, IpBlock, Operation, Policy, PolicyRule, Source, TextMatch};
+use wattle_model::{Authorization, Condition, IpBlock, Operation, Policy, PolicyRule, Source};
 
-use super::model_to_mesh::object_ref;
-use super::route_to_mesh::text_match;
+use super::match_to_mesh::text_matches as texts;
+use super::parts_to_mesh::{object_ref, ports};
 use crate::proto::mesh;
 
 pub(crate) fn authorization(value: &Authorization) -> mesh::Authorization {
@@ -31,11 +31,7 @@ fn rule(value: &PolicyRule) -> mesh::PolicyRule {
     }
 }
 
-fn texts(values: &[TextMatch]) -> Vec<mesh::TextMatch> {
-    values.iter().map(text_match).collect()
-}
-
-fn blocks(values: &[IpBlock]) -> Vec<mesh::IpBlock> {
+pub(super) fn blocks(values: &[IpBlock]) -> Vec<mesh::IpBlock> {
     values.iter().map(block).collect()
 }
 
@@ -67,8 +63,8 @@ fn operation(value: &Operation) -> mesh::Operation {
     mesh::Operation {
         hosts: texts(&value.hosts),
         not_hosts: texts(&value.not_hosts),
-        ports: value.ports.iter().map(|port| u32::from(*port)).collect(),
-        not_ports: value.not_ports.iter().map(|port| u32::from(*port)).collect(),
+        ports: ports(&value.ports),
+        not_ports: ports(&value.not_ports),
         methods: texts(&value.methods),
         not_methods: texts(&value.not_methods),
         paths: texts(&value.paths),
