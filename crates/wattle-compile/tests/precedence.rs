@@ -11,7 +11,7 @@ use wattle_api::{
     ValueMatch,
 };
 use wattle_compile::{Mesh, Settings};
-use wattle_model::{NoTrace, RequestFacts};
+use wattle_model::{CallerFacts, NoTrace, RequestFacts};
 
 fn resource<S>(meta: Meta, spec: S) -> Resource<S> {
     Resource {
@@ -235,6 +235,7 @@ fn found(mesh: &mut Mesh, asked: &Asked) -> Option<(String, u32, u32)> {
         path: asked.path,
         query: Some(&query).filter(|query| !query.is_empty()).map(String::as_str),
         headers: &headers,
+        caller: CallerFacts::default(),
     };
     let destination = mesh.destination("a:80", "default").unwrap();
     let decision = destination.route(&request, 0, &mut NoTrace);

@@ -39,7 +39,7 @@ pub(crate) fn destination(found: &Destination) -> String {
             backend.protocol.as_str()
         );
     }
-    for rule in &found.routes.rules {
+    for rule in found.routes.rules() {
         line!(out, 1, "{}: {}", rule.origin, rule.matches);
         filters(&mut out, 2, &rule.filters);
         if rule.timeouts != Default::default() {
@@ -53,6 +53,8 @@ pub(crate) fn destination(found: &Destination) -> String {
         }
         match &*rule.action {
             Action::Redirect(redirect) => line!(out, 2, "redirect {redirect:?}"),
+            Action::Respond(response) => line!(out, 2, "respond {response:?}"),
+            Action::Refuse(reason) => line!(out, 2, "refuse {}", reason.id()),
             Action::Forward(_) => {
                 for share in found.shares(Some(rule)) {
                     let target = share.backend.map_or("UNRESOLVED".to_owned(), named);
@@ -91,6 +93,7 @@ fn filters(out: &mut String, level: usize, filters: &Filters) {
     match &filters.rewrite.path {
         Some(PathRewrite::Full(path)) => line!(out, level, "rewrite path {path}"),
         Some(PathRewrite::Prefix(prefix)) => line!(out, level, "rewrite prefix {prefix}"),
+        Some(rewrite) => line!(out, level, "rewrite {rewrite:?}"),
         None => {}
     }
 }
