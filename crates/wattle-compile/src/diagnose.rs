@@ -6,6 +6,7 @@ use crate::Settings;
 use crate::store::Store;
 use crate::view::View;
 
+mod istio;
 mod policy;
 mod route;
 mod service;
@@ -42,6 +43,23 @@ impl Findings<'_> {
         self.warn("no-effect", field, format!("{what} and has no effect"), "");
     }
 
+    /// A field that is read and changes nothing; `reason` says what holds instead.
+    fn ignored(&mut self, field: &str, reason: &str) {
+        self.warn(
+            "no-effect",
+            field,
+            format!("the field has no effect: {reason}"),
+            "",
+        );
+    }
+
+    fn info(&mut self, code: &'static str, field: &str, reason: String) {
+        self.add(
+            Severity::Info,
+            Finding::new(code, self.origin.locate(field), field, reason),
+        );
+    }
+
     fn warn(&mut self, code: &'static str, field: &str, reason: String, hint: &str) {
         self.add(
             Severity::Warning,
@@ -75,6 +93,10 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
         Object::HttpRoute(route) => route::check(route, &view, &mut findings),
         Object::PeerAuthentication(policy) => policy::check_peer(policy, &view, &mut findings),
         Object::AuthorizationPolicy(policy) => policy::check_authorization(policy, &view, &mut findings),
+        Object::VirtualService(found) => istio::check_virtual_service(found, &view, &mut findings),
+        Object::DestinationRule(rule) => istio::check_destination_rule(rule, &view, &mut findings),
+        Object::ServiceEntry(entry) => istio::check_service_entry(entry, &view, &mut findings),
+        Object::Sidecar(sidecar) => istio::check_sidecar(sidecar, &view, &mut findings),
         Object::Process(process) if process.spec.proxy.kind == ProxyKind::Envoy => {
             findings.no_effect("spec.proxy.kind", "a proxy of kind envoy is not started yet");
         }
