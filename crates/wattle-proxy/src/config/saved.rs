@@ -126,7 +126,7 @@ mod tests {
     fn endpoints(id: &str) -> (ResourceName, Resource, Encoded) {
         let resource = Resource::Endpoints(Endpoints {
             id: id.into(),
-            endpoints: Vec::new(),
+            ..Endpoints::default()
         });
         (resource.name(), resource.clone(), resource.encode())
     }
