@@ -221,19 +221,16 @@ fn blame(reason: Reason, cause: &str) -> Outcome {
 
 /// Does the response speak for the endpoint?
 fn verdict(response: &Response, grpc: bool) -> Outcome {
-    let failed = match response.head.status.as_u16() {
-        502..=504 => true,
-        _ => {
-            grpc && response
-                .head
-                .headers
-                .get("grpc-status")
-                .is_some_and(|status| status == "14")
-        }
+    let grpc_status = || match grpc {
+        true => response.head.headers.get("grpc-status"),
+        false => None,
     };
-    if failed {
-        Outcome::Failure
-    } else {
-        Outcome::Success
+    match response.head.status.as_u16() {
+        502..=504 => Outcome::GatewayError,
+        500..=599 => Outcome::ServerError,
+        429 => Outcome::Backpressure,
+        _ if grpc_status().is_some_and(|status| status == "14") => Outcome::GatewayError,
+        _ if grpc_status().is_some_and(|status| status == "8") => Outcome::Backpressure,
+        _ => Outcome::Success,
     }
 }

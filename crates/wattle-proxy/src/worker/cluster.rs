@@ -33,7 +33,9 @@ impl Cluster {
             address,
             instance: "".into(),
             weight: 1,
+            priority: 0,
             locality: None,
+            locality_weight: 0,
         };
         cluster
             .set
@@ -71,7 +73,9 @@ impl Cluster {
             address: endpoint.address,
             instance: instance(endpoint),
             weight: endpoint.weight,
+            priority: 0,
             locality: None,
+            locality_weight: 0,
         });
         let removed = self
             .set
