@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use wattle_model::{Backend, Protocol, RouteTable};
+use wattle_model::{Backend, Protocol};
 
 use super::*;
 
