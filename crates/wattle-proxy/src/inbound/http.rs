@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use http::HeaderValue;
 use wattle_http::{Handler, ParseError, Request, Response, ResponseHead, SendError, SendErrorKind};
-use wattle_model::Reason;
+use wattle_model::{CallerFacts, Reason};
 use wattle_net::Stream;
 use wattle_telemetry::EdgeMetrics;
 
@@ -80,7 +80,11 @@ impl Requests {
             self.who.downstream.ip(),
             self.who.local.port(),
         );
-        authorize::authorize(&inbound, &connection, Some(&route::facts(&request.head)))
+        authorize::authorize(
+            &inbound,
+            &connection,
+            Some(&route::facts(&request.head, CallerFacts::default())),
+        )
     }
 
     async fn send(&self, request: Request) -> Result<Response, Reason> {

@@ -60,18 +60,18 @@ impl Forward<'_> {
         let mut tries = pin!(self.tries(request, record.is_grpc()));
         let ended = poll_fn(|cx| {
             if let Poll::Ready(ended) = tries.as_mut().poll(cx) {
-                return Poll::Ready(Some(ended));
+                return Poll::Ready(Ok(ended));
             }
-            record.poll_deadline(cx).map(|()| None)
+            record.poll_over(cx).map(Err)
         })
         .await;
         match ended {
-            None => Err((Reason::RequestTimeout, record)),
-            Some((Err(reason), picked)) => {
+            Err(reason) => Err((reason, record)),
+            Ok((Err(reason), picked)) => {
                 self.place(&mut record, picked.as_ref());
                 Err((reason, record))
             }
-            Some((Ok(response), picked)) => {
+            Ok((Ok(response), picked)) => {
                 self.place(&mut record, picked.as_ref());
                 if let Some(picked) = &picked {
                     record.answered(picked.member().address(), &response.head);

@@ -17,6 +17,8 @@ pub(crate) struct Opaque {
     pub(crate) local: SocketAddr,
     pub(crate) upstream: Option<SocketAddr>,
     pub(crate) names: Names,
+    /// Server name of the client's TLS.
+    pub(crate) server_name: Option<Box<str>>,
     pub(crate) start: SystemTime,
     pub(crate) start_ns: u64,
 }
@@ -28,6 +30,7 @@ impl Opaque {
             local,
             upstream: None,
             names: Names::default(),
+            server_name: None,
             start: worker.clock.wall(),
             start_ns: worker.clock.now_ns(),
         }
@@ -93,6 +96,8 @@ impl Opaque {
             source_principal: self.names.source.as_deref().unwrap_or_default(),
             destination_principal: self.names.destination.as_deref().unwrap_or_default(),
             destination_service: self.names.service.as_deref().unwrap_or_default(),
+            route: self.names.route.as_deref().unwrap_or_default(),
+            server_name: self.server_name.as_deref().unwrap_or_default(),
             ..AccessRecord::default()
         });
     }

@@ -1,13 +1,13 @@
 //! What a worker knows of the addresses its workload dials.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use tokio::sync::Notify;
-use wattle_model::{BackendId, Destination, Endpoints, Reason};
+use wattle_model::{Backend, BackendId, Destination, Endpoints, Reason};
 use wattle_telemetry::EdgeMetrics;
 
 use super::cluster::SharedCluster;
@@ -26,9 +26,46 @@ pub(crate) struct Service {
     pub(crate) clusters: Vec<SharedCluster>,
     /// Series of requests that reached no endpoint.
     pub(crate) refused_series: Series<EdgeMetrics>,
+    /// The address without the service, for callers to whom the service is none.
+    as_dialled: OnceCell<Rc<Service>>,
 }
 
 impl Service {
+    fn new(destination: Arc<Destination>, clusters: Vec<SharedCluster>) -> Self {
+        Self {
+            destination,
+            clusters,
+            refused_series: Series::default(),
+            as_dialled: OnceCell::new(),
+        }
+    }
+
+    /// The address that was dialled, as if the mesh knew nothing of it.
+    pub(crate) fn as_dialled(&self, worker: &Worker, address: SocketAddr) -> Rc<Self> {
+        let make = || {
+            let destination = Destination {
+                name: address.to_string().into(),
+                backends: vec![Backend::default()],
+                default_backend: Some(0),
+                ..Destination::default()
+            };
+            let clusters = vec![Rc::new(Cluster::passthrough(address, worker))];
+            Rc::new(Self::new(Arc::new(destination), clusters))
+        };
+        self.as_dialled.get_or_init(make).clone()
+    }
+
+    /// Closes connections to the address itself that were idle too long; clusters of backends are swept by their names.
+    fn sweep(&self, now: u64) {
+        let backends = self.destination.backends.iter();
+        for (_, cluster) in backends.zip(&self.clusters).filter(|(b, _)| b.id.is_empty()) {
+            cluster.sweep(now);
+        }
+        if let Some(dialled) = self.as_dialled.get() {
+            dialled.sweep(now);
+        }
+    }
+
     /// The cluster of a backend.
     pub(crate) fn cluster(&self, index: u32) -> Option<&SharedCluster> {
         self.clusters.get(usize::try_from(index).ok()?)
@@ -136,11 +173,7 @@ impl Destinations {
                         false => self.cluster(&backend.id),
                     });
                 let clusters = clusters.collect();
-                Slot::Ready(Rc::new(Service {
-                    destination,
-                    clusters,
-                    refused_series: Series::default(),
-                }))
+                Slot::Ready(Rc::new(Service::new(destination, clusters)))
             }
         };
         let mut entries = self.entries.borrow_mut();
@@ -187,6 +220,11 @@ impl Destinations {
             .borrow_mut()
             .retain(|_, cluster| Rc::strong_count(cluster) > 1 || !cluster.orphaned());
         self.each_cluster(|cluster| cluster.sweep(now));
+        for entry in self.entries.borrow().values() {
+            if let Slot::Ready(service) = &entry.slot {
+                service.sweep(now);
+            }
+        }
     }
 
     /// A new certificate: idle connections made with the old one go.

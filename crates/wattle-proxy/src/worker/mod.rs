@@ -10,7 +10,7 @@ mod thread;
 mod upstream;
 
 pub(crate) use clock::Clock;
-pub(crate) use cluster::Cluster;
+pub(crate) use cluster::{Cluster, SharedCluster};
 pub(crate) use context::Worker;
 pub(crate) use destinations::{Destinations, Service};
 pub(crate) use labels::{peer_of, principal_of};
