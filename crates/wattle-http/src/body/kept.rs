@@ -72,11 +72,7 @@ impl Drop for Kept {
 
 impl Source {
     /// The frame with this number.
-    fn poll_frame(
-        &mut self,
-        number: usize,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame, BodyError>>> {
+    fn poll_frame(&mut self, number: usize, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
         let Some(index) = number.checked_sub(self.first) else {
             return Poll::Ready(Some(Err(BodyError::Abandoned)));
         };
@@ -132,12 +128,20 @@ impl Source {
 
     fn let_go(&mut self, count: usize) {
         self.first += count;
-        self.held -= self.frames.drain(..count).map(|frame| size(&frame)).sum::<usize>();
+        self.held -= self
+            .frames
+            .drain(..count)
+            .map(|frame| size(&frame))
+            .sum::<usize>();
     }
 
     /// Bytes from the frame with this number on, where known.
     fn remaining(&self, number: usize) -> Option<u64> {
-        let coming = if self.ended { Some(0) } else { self.body.remaining() }?;
+        let coming = if self.ended {
+            Some(0)
+        } else {
+            self.body.remaining()
+        }?;
         let held = self.frames.iter().skip(number.saturating_sub(self.first));
         Some(coming + held.map(|frame| size(frame) as u64).sum::<u64>())
     }

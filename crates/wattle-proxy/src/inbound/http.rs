@@ -91,12 +91,8 @@ impl Requests {
         let wanted = Wanted::by(&request.head);
         let mut request = Box::new(request);
         for _ in 0..MAX_STALE {
-            let App {
-                address,
-                http1,
-                http2,
-            } = &*self.app;
-            let connection = connect::app(&self.worker, *address, http1, http2, wanted)
+            let address = self.app.address;
+            let connection = connect::app(&self.worker, &self.app, wanted)
                 .await
                 .map_err(|failure| {
                     tracing::debug!(

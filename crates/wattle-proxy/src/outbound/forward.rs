@@ -30,6 +30,8 @@ pub(super) struct Forward<'a> {
     /// The service that was dialled.
     pub(super) frontend: Option<&'a ServicePort>,
     pub(super) wanted: Wanted,
+    /// Hash of the request, where the backend's policy goes by one.
+    pub(super) hash: Option<u64>,
     /// Longest time for one try.
     pub(super) try_limit: Option<Duration>,
 }
@@ -108,8 +110,9 @@ impl Forward<'_> {
         let mut stale = 0;
         let mut last: Option<(Reason, Picked<Upstream>)> = None;
         loop {
-            let mut picked = match pick::pick(self.worker, self.cluster, &tried) {
+            let mut picked = match pick::pick(self.worker, self.cluster, self.hash, &tried) {
                 Ok(picked) if last.is_none() || !tried.contains(&picked.member().id()) => picked,
+                Err(reason) if last.is_none() => return (Err(reason), None),
                 Ok(_) | Err(_) => return ended(last),
             };
             let started = self.worker.clock.now_ns();
@@ -214,7 +217,7 @@ fn ended(last: Option<(Reason, Picked<Upstream>)>) -> (Result<Answer, Reason>, O
 /// Is the endpoint to blame for a connection that did not come about, or a limit or lack on this side?
 fn blame(reason: Reason, cause: &str) -> Outcome {
     match (reason, cause) {
-        (Reason::Overload, _) | (_, "no_own_certificate") => Outcome::Cancelled,
+        (Reason::Overload | Reason::UpstreamOverflow, _) | (_, "no_own_certificate") => Outcome::Cancelled,
         _ => Outcome::ConnectFailure,
     }
 }

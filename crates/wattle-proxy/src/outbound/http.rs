@@ -11,7 +11,7 @@ use super::forward::{Forward, Forwarded};
 use super::metrics;
 use crate::phases::connect::Wanted;
 use crate::phases::record::Record;
-use crate::phases::{delay, exchange, reply, route, transform};
+use crate::phases::{delay, exchange, pick, reply, route, transform};
 use crate::worker::{Service, Worker};
 
 /// One connection of the workload to one destination.
@@ -157,6 +157,7 @@ impl Outbound {
             backend,
             frontend: service.destination.service.as_ref(),
             wanted: Wanted::by(&request.head),
+            hash: pick::hash(&cluster, &request.head, self.downstream.ip()),
             try_limit: timeouts.backend_request,
         };
         let Forwarded {

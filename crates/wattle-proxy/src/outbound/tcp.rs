@@ -112,8 +112,10 @@ async fn reach(
     let mut tried: Vec<EndpointId> = Vec::new();
     let mut last = Reason::NoEndpoints;
     while tried.len() < MAX_TRIES {
-        let Ok(mut picked) = pick::pick(worker, cluster, &tried) else {
-            break;
+        let mut picked = match pick::connection(worker, cluster, opaque.downstream.ip(), &tried) {
+            Ok(picked) => picked,
+            Err(reason) if tried.is_empty() => return Err(reason),
+            Err(_) => break,
         };
         if tried.contains(&picked.member().id()) {
             break;

@@ -1,6 +1,7 @@
 //! Connect: a connection to the picked endpoint, from its pools or new, secured as the endpoint asks.
 
 mod http;
+mod kept;
 mod secure;
 
 pub(crate) use http::{Connection, Wanted, app, http};

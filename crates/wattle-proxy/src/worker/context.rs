@@ -87,7 +87,11 @@ impl Worker {
                 self.changed.notify_waiters();
             }
             News::Inbound(inbound) => {
-                *self.inbound.borrow_mut() = Some(Rc::new(Inbound::clone(&inbound)));
+                let old = self.inbound.replace(Some(Rc::new(Inbound::clone(&inbound))));
+                let seen_from = |inbound: &Inbound| (inbound.locality.clone(), inbound.labels.clone());
+                if old.as_deref().map(seen_from) != Some(seen_from(&inbound)) {
+                    self.destinations.place_anew(self);
+                }
                 self.changed.notify_waiters();
             }
             News::Destination(address, destination) => self.destinations.set(self, address, destination),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use tokio::sync::Notify;
+use wattle_model::traffic::Balance;
 use wattle_model::{Backend, BackendId, Destination, Endpoints, Reason};
 use wattle_telemetry::EdgeMetrics;
 
@@ -56,13 +57,13 @@ impl Service {
     }
 
     /// Closes connections to the address itself that were idle too long; clusters of backends are swept by their names.
-    fn sweep(&self, now: u64) {
+    fn sweep(&self, worker: &Worker) {
         let backends = self.destination.backends.iter();
-        for (_, cluster) in backends.zip(&self.clusters).filter(|(b, _)| b.id.is_empty()) {
-            cluster.sweep(now);
+        for (_, cluster) in backends.zip(&self.clusters).filter(|(b, _)| is_address(b)) {
+            cluster.sweep(worker);
         }
         if let Some(dialled) = self.as_dialled.get() {
-            dialled.sweep(now);
+            dialled.sweep(worker);
         }
     }
 
@@ -168,10 +169,7 @@ impl Destinations {
                 let clusters = destination
                     .backends
                     .iter()
-                    .map(|backend| match backend.id.is_empty() {
-                        true => Rc::new(Cluster::passthrough(address, worker)),
-                        false => self.cluster(&backend.id),
-                    });
+                    .map(|backend| self.cluster_of(worker, address, backend));
                 let clusters = clusters.collect();
                 Slot::Ready(Rc::new(Service::new(destination, clusters)))
             }
@@ -192,19 +190,37 @@ impl Destinations {
         }
     }
 
-    fn cluster(&self, id: &BackendId) -> SharedCluster {
+    /// The cluster of a backend of the destination at `address`, under the backend's policy.
+    fn cluster_of(&self, worker: &Worker, address: SocketAddr, backend: &Backend) -> SharedCluster {
+        let cluster = match backend.id.is_empty() {
+            true => Rc::new(Cluster::passthrough(address, worker)),
+            false => self.cluster(worker, &backend.id),
+        };
+        cluster.govern(&backend.policy, worker);
+        match is_address(backend) && !backend.id.is_empty() {
+            true => Rc::new(Cluster::original(address, cluster, worker)),
+            false => cluster,
+        }
+    }
+
+    fn cluster(&self, worker: &Worker, id: &BackendId) -> SharedCluster {
         let mut clusters = self.clusters.borrow_mut();
         let cluster = clusters
             .entry(id.clone())
-            .or_insert_with(|| Rc::new(Cluster::new()))
+            .or_insert_with(|| Rc::new(Cluster::new(id, worker)))
             .clone();
         cluster.wanted();
         cluster
     }
 
     /// News: the endpoints of a backend.
-    pub(crate) fn set_endpoints(&self, worker: &Worker, id: &BackendId, endpoints: &Endpoints) {
-        self.cluster(id).update(endpoints, worker);
+    pub(crate) fn set_endpoints(&self, worker: &Worker, id: &BackendId, endpoints: &Arc<Endpoints>) {
+        self.cluster(worker, id).update(endpoints, worker);
+    }
+
+    /// The workload's own place or labels changed: endpoints are near and far anew.
+    pub(crate) fn place_anew(&self, worker: &Worker) {
+        self.each_cluster(|cluster| cluster.place(worker));
     }
 
     /// Forgets destinations nobody dialled for long and closes idle connections.
@@ -219,10 +235,10 @@ impl Destinations {
         self.clusters
             .borrow_mut()
             .retain(|_, cluster| Rc::strong_count(cluster) > 1 || !cluster.orphaned());
-        self.each_cluster(|cluster| cluster.sweep(now));
+        self.each_cluster(|cluster| cluster.sweep(worker));
         for entry in self.entries.borrow().values() {
             if let Slot::Ready(service) = &entry.slot {
-                service.sweep(now);
+                service.sweep(worker);
             }
         }
     }
@@ -235,6 +251,11 @@ impl Destinations {
     fn each_cluster(&self, act: impl Fn(&Cluster)) {
         self.clusters.borrow().values().for_each(|cluster| act(cluster));
     }
+}
+
+/// Does its traffic go to the dialled address itself?
+fn is_address(backend: &Backend) -> bool {
+    backend.id.is_empty() || backend.policy.balance == Balance::OriginalDestination
 }
 
 enum Found {
