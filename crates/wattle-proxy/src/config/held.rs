@@ -3,14 +3,19 @@
 //! Pure bookkeeping: no sockets. A destination is told only when all endpoints it refers to are known, so that no
 //! worker ever routes to a backend of which it knows nothing.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod named;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use wattle_model::traffic::{TlsFiles, UpstreamTls};
 use wattle_model::{BackendId, Destination, Endpoints, Inbound, Workload};
 use wattle_wire::delta::{Subscriber, Update};
 use wattle_wire::proto::discovery::DeltaDiscoveryRequest;
 use wattle_wire::{Encoded, Kind, Resource, ResourceName};
+
+use named::Named;
 
 use super::interest::Interest;
 use super::{Ask, Feed, News};
@@ -28,7 +33,11 @@ pub(crate) struct Held {
     inbound_name: Box<str>,
     inbound: Option<Arc<Inbound>>,
     destinations: HashMap<SocketAddr, Arc<Destination>>,
+    /// As addresses, as workers are told.
     endpoints: HashMap<BackendId, Arc<Endpoints>>,
+    /// Those with names among them, as the control plane told them.
+    unresolved: HashMap<BackendId, Arc<Endpoints>>,
+    named: Named,
     peers: HashMap<IpAddr, Arc<Workload>>,
     wanted: Interest<SocketAddr>,
     wanted_peers: Interest<IpAddr>,
@@ -49,6 +58,8 @@ impl Held {
             inbound: None,
             destinations: HashMap::new(),
             endpoints: HashMap::new(),
+            unresolved: HashMap::new(),
+            named: Named::default(),
             peers: HashMap::new(),
             wanted: Interest::default(),
             wanted_peers: Interest::default(),
@@ -200,6 +211,13 @@ impl Held {
 
     fn replace_endpoints(&mut self, endpoints: Arc<Endpoints>) -> Vec<DeltaDiscoveryRequest> {
         let id = endpoints.id.clone();
+        match endpoints.names.is_empty() {
+            true => self.unresolved.remove(&id),
+            false => self.unresolved.insert(id.clone(), endpoints.clone()),
+        };
+        let Some(endpoints) = self.named.resolve(&endpoints) else {
+            return Vec::new();
+        };
         self.feed
             .tell_all(&News::Endpoints(id.clone(), endpoints.clone()));
         self.endpoints.insert(id, endpoints);
@@ -208,6 +226,41 @@ impl Held {
             self.publish(address);
         }
         Vec::new()
+    }
+
+    /// The names that endpoints are; what is known of others is forgotten.
+    pub(crate) fn wanted_names(&mut self) -> BTreeSet<String> {
+        let names = self.unresolved.values().flat_map(|endpoints| &endpoints.names);
+        let wanted = names.map(|named| named.host.to_string()).collect();
+        self.named.keep(&wanted);
+        wanted
+    }
+
+    /// A name resolves to these addresses, or to none.
+    pub(crate) fn resolved(&mut self, host: &str, addresses: Vec<IpAddr>) {
+        self.named.set(host, addresses);
+        let of = |endpoints: &&Arc<Endpoints>| endpoints.names.iter().any(|named| *named.host == *host);
+        let changed: Vec<_> = self.unresolved.values().filter(of).cloned().collect();
+        for endpoints in changed {
+            self.replace_endpoints(endpoints);
+        }
+    }
+
+    /// The files that policies name for TLS towards the outside.
+    pub(crate) fn wanted_files(&self) -> Vec<TlsFiles> {
+        let mut wanted: Vec<TlsFiles> = Vec::new();
+        let backends = self
+            .destinations
+            .values()
+            .flat_map(|destination| &destination.backends);
+        for backend in backends {
+            if let UpstreamTls::Origination { files, .. } = &backend.policy.tls
+                && !wanted.contains(files)
+            {
+                wanted.push(files.clone());
+            }
+        }
+        wanted
     }
 
     /// Subscribes to the endpoints a destination needs, drops those nobody needs any more, publishes it when complete.
@@ -245,6 +298,7 @@ impl Held {
         }
         self.backend_uses.remove(id);
         self.endpoints.remove(id);
+        self.unresolved.remove(id);
         let name = ResourceName::new(Kind::Endpoints, id.clone());
         self.encoded.remove(&name);
         self.subscriber.unsubscribe(&name)

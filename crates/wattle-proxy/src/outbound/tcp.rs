@@ -123,7 +123,7 @@ async fn reach(
         tried.push(picked.member().id());
         let started = worker.clock.now_ns();
         let member = picked.member().clone();
-        match connect::opaque(worker, member.payload()).await {
+        match connect::opaque(worker, member.payload(), (opaque.downstream, opaque.local)).await {
             Ok(stream) => {
                 picked.outcome(worker.clock.now_ns() - started, Outcome::Success);
                 opaque.upstream = Some(member.address());

@@ -5,12 +5,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
 use tokio::sync::Notify;
 use wattle_balance::{Breaker, BreakerCounts, Permit, Picked, RetryBudget, SharedLimits};
-use wattle_model::traffic::Balance;
+use wattle_model::traffic::{Balance, HttpVersion, ProxyProtocol, Tunnel, UpstreamTls};
 use wattle_model::{BackendPolicy, Reason};
 
 use super::policy;
+use crate::identity::Outside;
 
 /// A policy with what counts against it.
 pub(crate) struct Bounds {
@@ -21,6 +24,11 @@ pub(crate) struct Bounds {
     breaker: Breaker,
     budget: RefCell<Option<Rc<RetryBudget>>>,
     uses: Cell<Uses>,
+    hop: Cell<Hopping>,
+    /// The backend's service, whose name a server outside the mesh is asked for.
+    host: RefCell<Option<ServerName<'static>>>,
+    /// Settings by what they offer, each made of what the files held then.
+    tls: RefCell<Vec<OutsideTls>>,
     /// A connection was closed or came back.
     freed: Notify,
 }
@@ -46,6 +54,33 @@ impl Default for Uses {
     }
 }
 
+/// Protocols offered in a handshake, most preferred first.
+type Offer = &'static [&'static [u8]];
+type OutsideTls = (Offer, Arc<Outside>, Arc<ClientConfig>);
+
+/// How connections to a backend are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hopping {
+    /// How they are secured.
+    pub(crate) security: Security,
+    /// HTTP/2 for all requests, where no proxy of the mesh is at the other end.
+    pub(crate) http2: bool,
+}
+
+/// How connections to a backend are secured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Security {
+    /// As each endpoint asks.
+    #[default]
+    AsEndpoint,
+    /// Not at all.
+    Plaintext,
+    /// By the mesh's own mutual TLS.
+    Mesh,
+    /// By TLS of the outside world.
+    Outside,
+}
+
 /// Time after which an idle connection is closed, where the policy says nothing.
 pub(crate) const HTTP_IDLE: Duration = Duration::from_secs(60);
 
@@ -59,6 +94,9 @@ impl Bounds {
             breaker: Breaker::default(),
             budget: RefCell::default(),
             uses: Cell::default(),
+            hop: Cell::default(),
+            host: RefCell::default(),
+            tls: RefCell::default(),
             freed: Notify::new(),
         };
         bounds.set(policy);
@@ -77,6 +115,7 @@ impl Bounds {
             .set(limits != wattle_balance::Limits::default() || policy.retry_budget.is_some());
         self.by_hash.set(matches!(policy.balance, Balance::Hash { .. }));
         self.uses.set(uses(&policy));
+        self.hop.set(hopping(&policy));
         *self.policy.borrow_mut() = policy;
         // A wider bound may let in who waits.
         self.freed.notify_waiters();
@@ -85,6 +124,53 @@ impl Bounds {
     /// The policy in force.
     pub(crate) fn policy(&self) -> Arc<BackendPolicy> {
         self.policy.borrow().clone()
+    }
+
+    /// How connections are made.
+    pub(crate) fn hop(&self) -> Hopping {
+        self.hop.get()
+    }
+
+    /// Whose name a server outside the mesh is asked for, where the policy names none; not for a wildcard.
+    pub(crate) fn name_server(&self, host: Option<&str>) {
+        *self.host.borrow_mut() = host.and_then(|host| ServerName::try_from(host.to_owned()).ok());
+    }
+
+    /// See [`Self::name_server`].
+    pub(crate) fn server_name(&self) -> Option<ServerName<'static>> {
+        self.host.borrow().clone()
+    }
+
+    /// TLS settings towards the outside with this offer, made once for what the files hold.
+    pub(crate) fn outside_tls<E>(
+        &self,
+        offer: Offer,
+        material: &Arc<Outside>,
+        make: impl FnOnce() -> Result<Arc<ClientConfig>, E>,
+    ) -> Result<Arc<ClientConfig>, E> {
+        let mut known = self.tls.borrow_mut();
+        known.retain(|(_, of, _)| Arc::ptr_eq(of, material));
+        if let Some((_, _, config)) = known.iter().find(|(by, _, _)| *by == offer) {
+            return Ok(config.clone());
+        }
+        let config = make()?;
+        known.push((offer, material.clone(), config.clone()));
+        Ok(config)
+    }
+
+    /// Makes TLS settings anew from now on.
+    pub(super) fn forget_tls(&self) {
+        self.tls.borrow_mut().clear();
+    }
+
+    /// The version of the PROXY protocol that connections begin with.
+    pub(crate) fn proxy_protocol(&self) -> Option<ProxyProtocol> {
+        self.policy.borrow().proxy_protocol
+    }
+
+    /// The proxy that opaque connections go through.
+    pub(crate) fn tunnel(&self) -> Option<Tunnel> {
+        self.policy.borrow().tunnel.clone()
     }
 
     /// How much one connection may be used.
@@ -195,6 +281,18 @@ pub(crate) enum Connecting {
 #[derive(Debug, Default)]
 pub(crate) struct Repetition {
     _permits: (Option<Permit>, Option<Permit>),
+}
+
+fn hopping(policy: &BackendPolicy) -> Hopping {
+    Hopping {
+        security: match policy.tls {
+            UpstreamTls::Mesh => Security::AsEndpoint,
+            UpstreamTls::Disabled => Security::Plaintext,
+            UpstreamTls::MeshMutual => Security::Mesh,
+            UpstreamTls::Origination { .. } => Security::Outside,
+        },
+        http2: policy.http_version == HttpVersion::Http2,
+    }
 }
 
 fn uses(policy: &BackendPolicy) -> Uses {

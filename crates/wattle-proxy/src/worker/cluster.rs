@@ -212,6 +212,7 @@ impl Cluster {
 
     /// Lets go of connections that are made otherwise by now, as soon as they are idle.
     pub(crate) fn forget_idle(&self) {
+        self.bounds.forget_tls();
         self.each(Upstream::forget_idle);
     }
 

@@ -11,6 +11,7 @@ use wattle_model::traffic::Balance;
 use wattle_model::{Backend, BackendId, Destination, Endpoints, Reason};
 use wattle_telemetry::EdgeMetrics;
 
+use super::bounds::Security;
 use super::cluster::SharedCluster;
 use super::upstream::Series;
 use super::{Cluster, Worker};
@@ -196,6 +197,8 @@ impl Destinations {
             true => Rc::new(Cluster::passthrough(address, worker)),
             false => self.cluster(worker, &backend.id),
         };
+        let host = backend.service.as_ref().map(|service| &*service.host);
+        cluster.bounds.name_server(host);
         cluster.govern(&backend.policy, worker);
         match is_address(backend) && !backend.id.is_empty() {
             true => Rc::new(Cluster::original(address, cluster, worker)),
@@ -246,6 +249,15 @@ impl Destinations {
     /// A new certificate: idle connections made with the old one go.
     pub(crate) fn forget_idle(&self) {
         self.each_cluster(Cluster::forget_idle);
+    }
+
+    /// Files of TLS policies changed: idle connections made with the old ones go.
+    pub(crate) fn forget_outside(&self) {
+        self.each_cluster(|cluster| {
+            if cluster.bounds.hop().security == Security::Outside {
+                cluster.forget_idle();
+            }
+        });
     }
 
     fn each_cluster(&self, act: impl Fn(&Cluster)) {

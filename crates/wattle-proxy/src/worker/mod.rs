@@ -13,7 +13,7 @@ mod policy;
 mod thread;
 mod upstream;
 
-pub(crate) use bounds::{Bounds, Connecting, Uses};
+pub(crate) use bounds::{Bounds, Connecting, Security, Uses};
 pub(crate) use clock::Clock;
 pub(crate) use cluster::{Cluster, SharedCluster};
 pub(crate) use context::Worker;

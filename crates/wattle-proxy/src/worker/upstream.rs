@@ -11,7 +11,7 @@ use wattle_http::h2;
 use wattle_model::{Hop, Workload};
 use wattle_telemetry::{EdgeMetrics, Protocol, TcpMetrics};
 
-use super::bounds::Bounds;
+use super::bounds::{Bounds, Security};
 use super::http_pool::HttpPool;
 use crate::identity::Alpn;
 use crate::worker::Worker;
@@ -98,6 +98,15 @@ impl Upstream {
             tls: RefCell::default(),
             http_series: Series::default(),
             tcp_series: Series::default(),
+        }
+    }
+
+    /// How a connection to it is secured: as the policy says, else as it asks.
+    pub(crate) fn security(&self) -> Security {
+        match (self.bounds.hop().security, self.hop) {
+            (Security::AsEndpoint, Hop::Plaintext) => Security::Plaintext,
+            (Security::AsEndpoint, Hop::MutualTls) => Security::Mesh,
+            (security, _) => security,
         }
     }
 

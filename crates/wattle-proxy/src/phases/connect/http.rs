@@ -8,10 +8,10 @@ use wattle_http::{RequestHead, h1, h2};
 use wattle_model::{Hop, Reason};
 use wattle_net::Stream;
 
-use super::{ConnectFailure, failure, kept, plain, secure};
+use super::{ConnectFailure, failure, kept, outside, plain, secure};
 use crate::identity::Alpn;
 use crate::inbound::App;
-use crate::worker::{Bounds, Connecting, HttpPool, Upstream, Uses, Worker};
+use crate::worker::{Bounds, Connecting, HttpPool, Security, Upstream, Uses, Worker};
 
 /// A connection with room for one request.
 pub(crate) enum Connection {
@@ -76,7 +76,17 @@ pub(crate) async fn http(
     upstream: &Upstream,
     wanted: Wanted,
 ) -> Result<Connection, ConnectFailure> {
-    match (upstream.hop, wanted) {
+    let wanted = match wanted {
+        // A tunnel stays HTTP/1.1: its bytes are the connection's.
+        Wanted::Http1 if upstream.bounds.hop().http2 => Wanted::Http2,
+        wanted => wanted,
+    };
+    let mesh = match upstream.security() {
+        Security::Mesh => Hop::MutualTls,
+        Security::Outside => return originated(worker, upstream, wanted).await,
+        Security::Plaintext | Security::AsEndpoint => Hop::Plaintext,
+    };
+    match (mesh, wanted) {
         (Hop::Plaintext, Wanted::Http2) => {
             multiplexed((worker, &upstream.bounds), &upstream.http2, false, async || {
                 plain(worker, upstream).await.map(Dialled::Http2)
@@ -121,6 +131,34 @@ pub(crate) async fn http(
             Ok(connection.marked(!upstream.http2_only.get()))
         }
     }
+}
+
+/// A connection that is secured by TLS of the outside world.
+async fn originated(
+    worker: &Worker,
+    upstream: &Upstream,
+    wanted: Wanted,
+) -> Result<Connection, ConnectFailure> {
+    if wanted != Wanted::Http2 || upstream.http1_only.get() {
+        return single(worker, &upstream.http1, async || {
+            let stream = plain(worker, upstream).await?;
+            let originated = outside::originate(worker, upstream, stream, outside::HTTP1).await?;
+            Ok(originated.stream)
+        })
+        .await;
+    }
+    multiplexed((worker, &upstream.bounds), &upstream.http2, false, async || {
+        let stream = plain(worker, upstream).await?;
+        let originated = outside::originate(worker, upstream, stream, outside::HTTP2).await?;
+        Ok(match originated.is_http2 {
+            true => Dialled::Http2(originated.stream),
+            false => {
+                upstream.http1_only.set(true);
+                Dialled::Http1(originated.stream)
+            }
+        })
+    })
+    .await
 }
 
 /// A connection to the application itself.
