@@ -126,6 +126,7 @@ async fn reach(
         match connect::opaque(worker, member.payload(), (opaque.downstream, opaque.local)).await {
             Ok(stream) => {
                 picked.outcome(worker.clock.now_ns() - started, Outcome::Success);
+                opaque.limits = member.payload().bounds.relaying();
                 opaque.upstream = Some(member.address());
                 opaque.names.destination = metrics::principal(worker, member.payload());
                 return Ok((stream, picked, started));

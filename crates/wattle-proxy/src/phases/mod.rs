@@ -11,6 +11,7 @@ pub(crate) mod detect;
 pub(crate) mod exchange;
 pub(crate) mod identify;
 pub(crate) mod pick;
+pub(crate) mod probe;
 pub(crate) mod record;
 pub(crate) mod relay;
 pub(crate) mod reply;

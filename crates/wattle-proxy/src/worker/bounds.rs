@@ -190,6 +190,12 @@ impl Bounds {
         bound.map_or(most, |bound| most.min(bound as usize))
     }
 
+    /// Time without a byte, and life, of an opaque connection.
+    pub(crate) fn relaying(&self) -> (Option<Duration>, Option<Duration>) {
+        let limits = &self.policy.borrow().limits;
+        (limits.tcp_idle, limits.connection_life)
+    }
+
     /// Time after which an idle HTTP connection is closed.
     pub(crate) fn http_idle(&self) -> Duration {
         self.policy.borrow().limits.http_idle.unwrap_or(HTTP_IDLE)

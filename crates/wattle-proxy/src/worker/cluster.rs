@@ -10,6 +10,7 @@ use wattle_model::traffic::Place;
 use wattle_model::{BackendPolicy, EndpointHealth, Endpoints, Hop, Reason, Workload};
 
 use super::bounds::Bounds;
+use super::checks::Checks;
 use super::cluster_series::Series;
 use super::{Upstream, Worker, policy};
 
@@ -24,6 +25,7 @@ pub(crate) struct Cluster {
     told: RefCell<Arc<Endpoints>>,
     /// The backend that this is one address of (`OriginalDestination`).
     base: Option<(SocketAddr, SharedCluster)>,
+    checks: RefCell<Option<Checks>>,
     series: Series,
     seed: u64,
     /// A sweep found it without a destination.
@@ -48,6 +50,7 @@ impl Cluster {
             bounds,
             told: RefCell::default(),
             base,
+            checks: RefCell::default(),
             series: Series::new(name),
             seed,
             orphan: Cell::new(false),
@@ -104,7 +107,7 @@ impl Cluster {
 
     /// Takes a policy; endpoints keep load, health and connections, except that a change of how connections are made
     /// lets go of those that are idle.
-    pub(crate) fn govern(&self, policy: &Arc<BackendPolicy>, worker: &Worker) {
+    pub(crate) fn govern(self: &Rc<Self>, policy: &Arc<BackendPolicy>, worker: &Worker) {
         let old = self.bounds.policy();
         if old == *policy {
             return;
@@ -124,6 +127,11 @@ impl Cluster {
             upstream.http1.set_idle(idle);
             upstream.http2.set_max_connections(shared);
         });
+        if old.health_check != policy.health_check {
+            self.each_member(|member| member.judge(true));
+            let start = |check| Checks::start(Rc::downgrade(self), worker, check);
+            *self.checks.borrow_mut() = policy.health_check.clone().map(start);
+        }
         if connects_otherwise(&old, policy) {
             self.forget_idle();
         }
@@ -217,10 +225,11 @@ impl Cluster {
     }
 
     fn each(&self, act: impl Fn(&Upstream)) {
-        self.set
-            .borrow()
-            .members()
-            .for_each(|member| act(member.payload()));
+        self.each_member(|member| act(member.payload()));
+    }
+
+    fn each_member(&self, act: impl Fn(&Member<Upstream>)) {
+        self.set.borrow().members().for_each(|member| act(member));
     }
 }
 

@@ -1,6 +1,7 @@
 //! A worker: one thread, one runtime, its own listeners, config, pools and metrics. Workers share nothing on a request's path.
 
 mod bounds;
+mod checks;
 mod clock;
 mod cluster;
 mod cluster_series;
