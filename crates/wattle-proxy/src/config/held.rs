@@ -5,11 +5,10 @@
 
 mod named;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use wattle_model::traffic::{TlsFiles, UpstreamTls};
 use wattle_model::{BackendId, Destination, Endpoints, Inbound, Workload};
 use wattle_wire::delta::{Subscriber, Update};
 use wattle_wire::proto::discovery::DeltaDiscoveryRequest;
@@ -226,41 +225,6 @@ impl Held {
             self.publish(address);
         }
         Vec::new()
-    }
-
-    /// The names that endpoints are; what is known of others is forgotten.
-    pub(crate) fn wanted_names(&mut self) -> BTreeSet<String> {
-        let names = self.unresolved.values().flat_map(|endpoints| &endpoints.names);
-        let wanted = names.map(|named| named.host.to_string()).collect();
-        self.named.keep(&wanted);
-        wanted
-    }
-
-    /// A name resolves to these addresses, or to none.
-    pub(crate) fn resolved(&mut self, host: &str, addresses: Vec<IpAddr>) {
-        self.named.set(host, addresses);
-        let of = |endpoints: &&Arc<Endpoints>| endpoints.names.iter().any(|named| *named.host == *host);
-        let changed: Vec<_> = self.unresolved.values().filter(of).cloned().collect();
-        for endpoints in changed {
-            self.replace_endpoints(endpoints);
-        }
-    }
-
-    /// The files that policies name for TLS towards the outside.
-    pub(crate) fn wanted_files(&self) -> Vec<TlsFiles> {
-        let mut wanted: Vec<TlsFiles> = Vec::new();
-        let backends = self
-            .destinations
-            .values()
-            .flat_map(|destination| &destination.backends);
-        for backend in backends {
-            if let UpstreamTls::Origination { files, .. } = &backend.policy.tls
-                && !wanted.contains(files)
-            {
-                wanted.push(files.clone());
-            }
-        }
-        wanted
     }
 
     /// Subscribes to the endpoints a destination needs, drops those nobody needs any more, publishes it when complete.

@@ -109,7 +109,14 @@ impl Forward<'_> {
         let mut tried: Vec<EndpointId> = Vec::new();
         let mut stale = 0;
         let mut last: Option<(Reason, Picked<Upstream>)> = None;
+        let mut repetition = None;
         loop {
+            if last.is_some() {
+                repetition = match self.cluster.bounds.retry(self.worker.clock.now_ns()) {
+                    Ok(allowed) => Some(allowed),
+                    Err(_) => return ended(last),
+                };
+            }
             let mut picked = match pick::pick(self.worker, self.cluster, self.hash, &tried) {
                 Ok(picked) if last.is_none() || !tried.contains(&picked.member().id()) => picked,
                 Err(reason) if last.is_none() => return (Err(reason), None),
@@ -132,6 +139,7 @@ impl Forward<'_> {
             };
             match self.send(connection, request).await {
                 Tried::Response(response) => {
+                    drop(repetition);
                     picked.outcome(elapsed(), verdict(&response, grpc));
                     return (Ok(response), Some(picked));
                 }

@@ -23,3 +23,6 @@ pub(crate) use http_pool::HttpPool;
 pub(crate) use labels::{peer_of, principal_of};
 pub(crate) use thread::{WorkerParts, start};
 pub(crate) use upstream::Upstream;
+
+#[cfg(test)]
+mod tests;

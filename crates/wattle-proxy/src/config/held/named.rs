@@ -4,7 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use wattle_model::traffic::{TlsFiles, UpstreamTls};
 use wattle_model::{Endpoint, Endpoints, NamedEndpoint};
+
+use super::Held;
 
 /// The addresses of names, as last resolved; none for a name that never was.
 #[derive(Default)]
@@ -52,6 +55,44 @@ fn at<'a>(named: &'a NamedEndpoint, addresses: &'a [IpAddr]) -> impl Iterator<It
         address: SocketAddr::new(*ip, named.port),
         ..named.template.clone()
     })
+}
+
+/// What is read and resolved because of what is held.
+impl Held {
+    /// The names that endpoints are; what is known of others is forgotten.
+    pub(crate) fn wanted_names(&mut self) -> BTreeSet<String> {
+        let names = self.unresolved.values().flat_map(|endpoints| &endpoints.names);
+        let wanted = names.map(|named| named.host.to_string()).collect();
+        self.named.keep(&wanted);
+        wanted
+    }
+
+    /// A name resolves to these addresses, or to none.
+    pub(crate) fn resolved(&mut self, host: &str, addresses: Vec<IpAddr>) {
+        self.named.set(host, addresses);
+        let of = |endpoints: &&Arc<Endpoints>| endpoints.names.iter().any(|named| *named.host == *host);
+        let changed: Vec<_> = self.unresolved.values().filter(of).cloned().collect();
+        for endpoints in changed {
+            self.replace_endpoints(endpoints);
+        }
+    }
+
+    /// The files that policies name for TLS towards the outside.
+    pub(crate) fn wanted_files(&self) -> Vec<TlsFiles> {
+        let mut wanted: Vec<TlsFiles> = Vec::new();
+        let backends = self
+            .destinations
+            .values()
+            .flat_map(|destination| &destination.backends);
+        for backend in backends {
+            if let UpstreamTls::Origination { files, .. } = &backend.policy.tls
+                && !wanted.contains(files)
+            {
+                wanted.push(files.clone());
+            }
+        }
+        wanted
+    }
 }
 
 #[cfg(test)]
