@@ -10,7 +10,7 @@
 //!
 //! 1. A module with its `spec` as plain types that cannot be wrong, a `Serialize` that writes what was read,
 //!    and a decoder `fn(&Cursor) -> Decoded<Spec>`; take the limits from the API's own schema.
-//! 2. A variant in [`Kind`] with group and versions, one in [`Object`], and a line in `spec` of `parse.rs`;
+//! 2. A variant in [`Kind`] with group and versions, one in [`Object`], and a line in `spec` of `parse/kinds.rs`;
 //!    the compiler names the places. Remove the kind from `NOT_YET` in `registry.rs`.
 //! 3. A row in `tests/kinds.rs` (it comes back as it was written) and rows in `tests/refused.rs`.
 

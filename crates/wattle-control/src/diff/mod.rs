@@ -117,9 +117,17 @@ pub fn diff(before: &mut Mesh, after: &mut Mesh, mut progress: impl FnMut(usize,
     found
 }
 
-/// What one question tells.
+/// Differences found so far, by destination, and what happened before and after.
 #[derive(Default)]
-struct Changes(BTreeMap<(String, String, String), (BTreeSet<String>, Vec<String>, usize)>);
+struct Changes(BTreeMap<(String, String, String), Asked>);
+
+/// The questions that one difference showed in.
+#[derive(Default)]
+struct Asked {
+    callers: BTreeSet<String>,
+    requests: Vec<String>,
+    count: usize,
+}
 
 impl Changes {
     fn compare(&mut self, destination: &str, question: &Question, before: &mut Mesh, after: &mut Mesh) {
@@ -131,23 +139,23 @@ impl Changes {
         if was == is {
             return;
         }
-        let (callers, requests, count) = self.0.entry((destination.to_owned(), was, is)).or_default();
-        callers.insert(question.from.clone());
-        *count += 1;
+        let asked = self.0.entry((destination.to_owned(), was, is)).or_default();
+        asked.callers.insert(question.from.clone());
+        asked.count += 1;
         let request = space::said(question);
-        if requests.len() < EXAMPLES && !requests.contains(&request) {
-            requests.push(request);
+        if asked.requests.len() < EXAMPLES && !asked.requests.contains(&request) {
+            asked.requests.push(request);
         }
     }
 
     fn into_list(self) -> Vec<Change> {
-        let change = |((destination, before, after), (callers, requests, count))| Change {
+        let change = |((destination, before, after), asked): ((String, String, String), Asked)| Change {
             destination,
             before,
             after,
-            callers: BTreeSet::into_iter(callers).collect(),
-            requests,
-            count,
+            callers: asked.callers.into_iter().collect(),
+            requests: asked.requests,
+            count: asked.count,
         };
         self.0.into_iter().map(change).collect()
     }

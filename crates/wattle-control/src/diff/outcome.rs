@@ -27,7 +27,13 @@ fn backends(backends: &[BackendStep]) -> String {
 
 fn backend(backend: &BackendStep) -> String {
     let percent = (backend.percent * 10.0).round() / 10.0;
-    let mut said = format!("{} {percent}%", backend.name);
+    // What is written may change without its meaning.
+    let name = if backend.id.is_empty() {
+        &backend.name
+    } else {
+        &backend.id
+    };
+    let mut said = format!("{name} {percent}%");
     if let Some(problem) = &backend.problem {
         said.push_str(&format!(" (refused {problem})"));
     }

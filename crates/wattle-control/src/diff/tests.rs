@@ -56,7 +56,7 @@ spec:
 ";
 
 fn mesh(text: &str) -> Mesh {
-    let parsed = wattle_api::parse("mesh.yaml", text);
+    let parsed = wattle_api::parse(text, "mesh.yaml");
     assert!(parsed.diagnostics.is_empty(), "{:?}", parsed.diagnostics);
     let mut mesh = Mesh::new(Settings::default());
     mesh.reset(parsed.objects);
@@ -87,7 +87,11 @@ fn a_route_changes_what_it_matches_and_nothing_else() {
         "{}",
         change.before
     );
-    assert!(change.after.starts_with("cart-next:80 100%"), "{}", change.after);
+    assert!(
+        change.after.starts_with("shop/cart-next:80 100%"),
+        "{}",
+        change.after
+    );
     assert!(
         change.requests.iter().all(|request| request.contains(" /v2")),
         "{:?}",

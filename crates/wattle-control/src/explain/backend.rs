@@ -34,6 +34,10 @@ fn backend(
     let own = backend_filters(route.rule, position);
     let mut step = BackendStep {
         name: share.written.to_string(),
+        id: share
+            .backend
+            .map(|backend| backend.id.to_string())
+            .unwrap_or_default(),
         percent: share.percent,
         problem: None,
         filters: own.map(said::filters).unwrap_or_default(),

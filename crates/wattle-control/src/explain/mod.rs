@@ -96,6 +96,9 @@ pub struct RouteStep {
 pub struct BackendStep {
     /// What was written, or the backend's id.
     pub name: String,
+    /// Id of its endpoints; empty when the reference could not be resolved.
+    #[serde(default)]
+    pub id: String,
     /// Part of the requests, 0 to 100.
     pub percent: f64,
     /// Why its part is refused; absent when it can be forwarded.
