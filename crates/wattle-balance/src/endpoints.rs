@@ -324,4 +324,36 @@ mod tests {
         assert_eq!(set.update(many, 0, |_| ()).refused, 3);
         assert_eq!(set.len(), MAX_ENDPOINTS);
     }
+
+    #[test]
+    fn an_endpoint_that_a_health_check_finds_unfit_is_out_until_it_is_found_fit() {
+        let mut set = EndpointSet::new(Config::default());
+        set.update(vec![endpoint(1, "a"), endpoint(2, "a")], 0, |_| ());
+        let first = Rc::clone(set.members().next().unwrap());
+        first.judge(false);
+        for random in 0..50_u64 {
+            let picked = set
+                .pick(random.wrapping_mul(0x9e37_79b9_7f4a_7c15), 1, &[])
+                .unwrap();
+            assert_ne!(picked.member().id(), first.id());
+        }
+        assert_eq!(first.health(1), Health::Out);
+        first.judge(true);
+        assert_eq!(first.health(1), Health::Healthy);
+    }
+
+    #[test]
+    fn what_is_attached_to_a_pick_is_freed_with_it() {
+        let mut set = EndpointSet::new(Config::default());
+        set.update(vec![endpoint(1, "a")], 0, |_| ());
+        let breaker = crate::Breaker::new(crate::Limits {
+            max_requests: 1,
+            ..crate::Limits::default()
+        });
+        let mut picked = set.pick_at(endpoint(1, "a").address, 0, 0).unwrap();
+        picked.attach(breaker.try_request().unwrap());
+        assert!(breaker.try_request().is_none());
+        drop(picked);
+        assert!(breaker.try_request().is_some());
+    }
 }

@@ -32,6 +32,8 @@ pub struct Member<T> {
     place: Cell<Option<Place>>,
     /// Whether it is counted as available where it stands.
     available: Cell<bool>,
+    /// What whoever asks it now and then found last.
+    fit: Cell<bool>,
     standing: Rc<Standing>,
     payload: T,
 }
@@ -56,6 +58,7 @@ impl<T> Member<T> {
             joined: (!first).then_some(now),
             place: Cell::new(None),
             available: Cell::new(true),
+            fit: Cell::new(true),
             standing: Rc::clone(standing),
             payload,
         }
@@ -99,9 +102,23 @@ impl<T> Member<T> {
     #[inline]
     pub fn health(&self, now: u64) -> Health {
         match self.health.at(now) {
-            Health::Healthy | Health::ProbeDue if self.suspect.is_ejected(now) => Health::Out,
+            Health::Healthy | Health::ProbeDue if !self.fit.get() || self.suspect.is_ejected(now) => {
+                Health::Out
+            }
             health => health,
         }
+    }
+
+    /// Learns what an active health check found: false keeps it out until true is told, whatever its requests come to.
+    pub fn judge(&self, fit: bool) {
+        self.fit.set(fit);
+        self.recount();
+    }
+
+    /// What [`Self::judge`] was told last; true before.
+    #[must_use]
+    pub fn is_fit(&self) -> bool {
+        self.fit.get()
     }
 
     /// Whether outlier detection keeps it out at `now`.
@@ -129,7 +146,7 @@ impl<T> Member<T> {
 
     /// When it is to be probed, if it is out and no probe is under way.
     pub(crate) fn probe_at(&self) -> Option<u64> {
-        let due = self.health.probe_at()?;
+        let due = self.health.probe_at().filter(|_| self.fit.get())?;
         Some(due.max(self.suspect.until().unwrap_or(0)))
     }
 
@@ -142,7 +159,7 @@ impl<T> Member<T> {
     }
 
     fn is_available(&self) -> bool {
-        self.health.is_healthy() && self.suspect.until().is_none()
+        self.fit.get() && self.health.is_healthy() && self.suspect.until().is_none()
     }
 
     /// Learns how a request ended.

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::health::{Ended, Health};
 use crate::member::Member;
+use crate::permit::Permit;
 
 /// How a request to an endpoint ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,11 @@ pub struct Picked<T> {
     probe: bool,
     panic: bool,
     settled: bool,
+    permits: [Option<Permit>; MAX_PERMITS],
 }
+
+/// Permits of one request: of its backend's breaker, of the retry budget, of the connection.
+const MAX_PERMITS: usize = 3;
 
 impl<T> Picked<T> {
     pub(crate) fn new(member: &Rc<Member<T>>, picked_at: u64, random: u64, panic: bool) -> Self {
@@ -50,6 +55,7 @@ impl<T> Picked<T> {
             probe,
             panic,
             settled: false,
+            permits: [const { None }; MAX_PERMITS],
         }
     }
 
@@ -69,6 +75,13 @@ impl<T> Picked<T> {
     #[inline]
     pub const fn probe(&self) -> bool {
         self.probe
+    }
+
+    /// Keeps a permit for as long as the request is in flight; one more than there is room for is given up.
+    pub fn attach(&mut self, permit: Permit) {
+        if let Some(free) = self.permits.iter_mut().find(|held| held.is_none()) {
+            *free = Some(permit);
+        }
     }
 
     /// Records how the request ended and how long its answer took to begin; only the first outcome counts.

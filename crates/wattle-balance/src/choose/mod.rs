@@ -13,6 +13,7 @@ mod ring;
 mod round_robin;
 mod view;
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use crate::config::Balance;
@@ -69,6 +70,13 @@ impl<T> EndpointSet<T> {
         self.in_order(&mut draws, out(fit))
             .or_else(|| self.in_order(&mut draws, out(unavoided)))
             .map(|member| Picked::new(member, now, draws.next(), true))
+    }
+
+    /// Picks the endpoint at this address, fit or not; `None` when the set has none there. Looks at every endpoint.
+    #[must_use]
+    pub fn pick_at(&self, address: SocketAddr, random: u64, now: u64) -> Option<Picked<T>> {
+        let there = self.members().find(|member| member.address() == address)?;
+        Some(Picked::new(there, now, random, false))
     }
 
     fn choose(&self, draws: &mut Draws, wanted: Wanted<'_>) -> Option<Found<'_, T>> {

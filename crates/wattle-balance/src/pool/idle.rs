@@ -63,6 +63,12 @@ impl<C> IdlePool<C> {
         }
     }
 
+    /// Changes how long a connection may be idle, for those that wait too.
+    pub fn set_idle_timeout(&mut self, timeout: Duration) {
+        self.limits.idle_timeout = timeout;
+        self.timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+    }
+
     /// Permits one more connection to be opened; `None` when as many as allowed are in use.
     #[must_use]
     pub fn permit(&self) -> Option<Permit> {

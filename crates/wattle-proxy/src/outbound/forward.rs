@@ -30,6 +30,8 @@ pub(super) struct Forward<'a> {
     /// The service that was dialled.
     pub(super) frontend: Option<&'a ServicePort>,
     pub(super) wanted: Wanted,
+    /// Hash of the request, where the backend's policy goes by one.
+    pub(super) hash: Option<u64>,
     /// Longest time for one try.
     pub(super) try_limit: Option<Duration>,
 }
@@ -60,18 +62,18 @@ impl Forward<'_> {
         let mut tries = pin!(self.tries(request, record.is_grpc()));
         let ended = poll_fn(|cx| {
             if let Poll::Ready(ended) = tries.as_mut().poll(cx) {
-                return Poll::Ready(Some(ended));
+                return Poll::Ready(Ok(ended));
             }
-            record.poll_deadline(cx).map(|()| None)
+            record.poll_over(cx).map(Err)
         })
         .await;
         match ended {
-            None => Err((Reason::RequestTimeout, record)),
-            Some((Err(reason), picked)) => {
+            Err(reason) => Err((reason, record)),
+            Ok((Err(reason), picked)) => {
                 self.place(&mut record, picked.as_ref());
                 Err((reason, record))
             }
-            Some((Ok(response), picked)) => {
+            Ok((Ok(response), picked)) => {
                 self.place(&mut record, picked.as_ref());
                 if let Some(picked) = &picked {
                     record.answered(picked.member().address(), &response.head);
@@ -107,9 +109,17 @@ impl Forward<'_> {
         let mut tried: Vec<EndpointId> = Vec::new();
         let mut stale = 0;
         let mut last: Option<(Reason, Picked<Upstream>)> = None;
+        let mut repetition = None;
         loop {
-            let mut picked = match pick::pick(self.worker, self.cluster, &tried) {
+            if last.is_some() {
+                repetition = match self.cluster.bounds.retry(self.worker.clock.now_ns()) {
+                    Ok(allowed) => Some(allowed),
+                    Err(_) => return ended(last),
+                };
+            }
+            let mut picked = match pick::pick(self.worker, self.cluster, self.hash, &tried) {
                 Ok(picked) if last.is_none() || !tried.contains(&picked.member().id()) => picked,
+                Err(reason) if last.is_none() => return (Err(reason), None),
                 Ok(_) | Err(_) => return ended(last),
             };
             let started = self.worker.clock.now_ns();
@@ -129,6 +139,7 @@ impl Forward<'_> {
             };
             match self.send(connection, request).await {
                 Tried::Response(response) => {
+                    drop(repetition);
                     picked.outcome(elapsed(), verdict(&response, grpc));
                     return (Ok(response), Some(picked));
                 }
@@ -214,7 +225,7 @@ fn ended(last: Option<(Reason, Picked<Upstream>)>) -> (Result<Answer, Reason>, O
 /// Is the endpoint to blame for a connection that did not come about, or a limit or lack on this side?
 fn blame(reason: Reason, cause: &str) -> Outcome {
     match (reason, cause) {
-        (Reason::Overload, _) | (_, "no_own_certificate") => Outcome::Cancelled,
+        (Reason::Overload | Reason::UpstreamOverflow, _) | (_, "no_own_certificate") => Outcome::Cancelled,
         _ => Outcome::ConnectFailure,
     }
 }
