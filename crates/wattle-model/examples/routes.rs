@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use wattle_model::{
-    Action, Backend, Destination, HeaderMatch, HostMatch, NoTrace, ObjectRef, PathMatch, RequestFacts, RequestMatch,
-    RouteRule, RouteTable, RuleRef, TextMatch, Timeouts, WeightedBackend,
+    Action, Backend, Destination, HeaderMatch, HostMatch, NoTrace, ObjectRef, PathMatch, RequestFacts,
+    RequestMatch, RouteRule, RouteTable, RuleRef, TextMatch, Timeouts, WeightedBackend,
 };
 
 /// What tells the rules of a table apart.
@@ -98,7 +98,10 @@ fn main() {
     headers.insert("accept", HeaderValue::from_static("*/*"));
     let tenant = HeaderValue::from_str(&format!("tenant-{wanted}")).expect("ascii");
     headers.insert("x-tenant", tenant);
-    let (authority, path) = (format!("service-{wanted}.example.com:80"), format!("/service-{wanted}/item"));
+    let (authority, path) = (
+        format!("service-{wanted}.example.com:80"),
+        format!("/service-{wanted}/item"),
+    );
     let request = RequestFacts {
         method: "GET",
         scheme: "http",
@@ -113,5 +116,8 @@ fn main() {
         let decision = destination.route(black_box(&request), random, &mut NoTrace);
         assert!(black_box(decision).rule.is_some(), "no rule matched");
     }
-    println!("{:.1}", begun.elapsed().as_nanos() as f64 / f64::from(decisions.max(1)));
+    println!(
+        "{:.1}",
+        begun.elapsed().as_nanos() as f64 / f64::from(decisions.max(1))
+    );
 }

@@ -84,9 +84,9 @@ impl Frontend<'_> {
         Some(FrontendPort { number, protocol })
     }
 
-    /// Its only TCP port.
-    pub(crate) fn only_port(&self) -> Option<FrontendPort> {
-        let numbers: Vec<u16> = match self.of {
+    /// Numbers of its TCP ports.
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        match self.of {
             Of::Service(service) => {
                 let tcp = service
                     .ports
@@ -95,8 +95,12 @@ impl Frontend<'_> {
                 tcp.map(|port| port.port.number()).collect()
             }
             Of::Entry(entry) => entry.ports.iter().map(|port| port.number.number()).collect(),
-        };
-        match numbers[..] {
+        }
+    }
+
+    /// Its only TCP port.
+    pub(crate) fn only_port(&self) -> Option<FrontendPort> {
+        match self.ports()[..] {
             [number] => self.port(number),
             _ => None,
         }

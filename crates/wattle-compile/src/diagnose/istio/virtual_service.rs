@@ -180,12 +180,13 @@ fn destination(
     findings: &mut Findings<'_>,
 ) {
     let namespace = &found.meta.namespace;
-    // Which port was dialled is not known; the rule's own is, or the service has one.
-    let dialled = 0;
+    let host = host::qualified(&written.host, namespace, view.settings);
+    // Which port was dialled is not known; any will do to see the rest.
+    let ports = frontend::find(&host, namespace, view).map(|frontend| frontend.ports());
+    let dialled = ports.and_then(|ports| ports.first().copied()).unwrap_or(0);
     let Err(fault) = policy::resolve(written, namespace, namespace, dialled, view) else {
         return;
     };
-    let host = host::qualified(&written.host, namespace, view.settings);
     match fault {
         Unresolved::Host => {
             let reason = format!(
@@ -194,8 +195,6 @@ fn destination(
             let hint = "name a Service or a host of a ServiceEntry";
             findings.error("unknown-host", &format!("{field}.host"), reason, hint);
         }
-        // Without a port it is the dialled one, which every port of several may be.
-        Unresolved::Port if written.port.is_none() => {}
         Unresolved::Port => {
             let reason = format!("{host} has no such port; its share is refused");
             findings.error(
