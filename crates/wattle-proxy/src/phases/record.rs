@@ -176,6 +176,8 @@ impl Record {
     /// Why it is not the application that answers.
     pub(crate) fn because(&mut self, reason: Reason) {
         self.refused = true;
+        // What ended the exchange does not end the answer that says so.
+        (self.deadline, self.idle) = (None, None);
         self.status.flags |= reply::flags(reason);
         if let Some(line) = &mut self.line {
             line.reason = reason.id();
