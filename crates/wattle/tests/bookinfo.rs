@@ -302,3 +302,29 @@ fn egress_reaches_what_is_registered_and_nothing_else() {
     );
     shop.mesh.stop();
 }
+#[test]
+fn mirroring_copies_every_request_and_answers_none_of_the_copies() {
+    let Some(shop) = tools_shop(&["client", "httpbin-v1", "httpbin-v2"]) else {
+        return;
+    };
+    shop.begin("mirroring");
+    let answered = |path: &str| shop.get("client", ("httpbin", 8000, path), &[]).1["version"].clone();
+    let copied = |path: &str| {
+        let log = shop.mesh.log("default.httpbin-v2.log");
+        log.lines()
+            .any(|line| line.contains(path) && line.contains("-shadow"))
+    };
+    eventually("a copy arrives", PATIENCE, || {
+        answered("/first");
+        copied("/first").then_some(())
+    });
+    for number in 0..20 {
+        assert_eq!(answered(&format!("/copy-{number}")), "v1");
+    }
+    eventually("every copy arrives", PATIENCE, || {
+        (0..20)
+            .all(|number| copied(&format!("/copy-{number} ")))
+            .then_some(())
+    });
+    shop.mesh.stop();
+}

@@ -8,10 +8,10 @@ use wattle_http::{Handler, ParseError, Request, Response, ResponseHead};
 use wattle_model::{NoTrace, Outcome, Reason, RouteDecision, RouteRule};
 
 use super::forward::{Forward, Forwarded};
-use super::metrics;
+use super::{metrics, mirror};
 use crate::phases::connect::Wanted;
 use crate::phases::record::Record;
-use crate::phases::{delay, exchange, pick, reply, route, transform};
+use crate::phases::{deadline, delay, exchange, pick, reply, route, transform};
 use crate::worker::{Service, Worker};
 
 /// One connection of the workload to one destination.
@@ -50,7 +50,7 @@ impl Handler for Outbound {
             delay::wait(delay, &mut record).await;
         }
         let cors = std::mem::take(&mut decision.cors);
-        let mut response = self.follow(request, record, &service, decision).await;
+        let mut response = self.follow(request, record, &service, (decision, random)).await;
         transform::cors(&mut response.head, cors);
         response
     }
@@ -74,11 +74,13 @@ impl Outbound {
         request: Request,
         mut record: Record,
         service: &Rc<Service>,
-        decision: RouteDecision<'_>,
+        (decision, random): (RouteDecision<'_>, u64),
     ) -> Response {
         let grpc = record.is_grpc();
         let mut response = match decision.outcome {
-            Outcome::Forward { .. } => return self.forward(request, record, service, decision).await,
+            Outcome::Forward { .. } => {
+                return self.forward(request, record, service, (decision, random)).await;
+            }
             Outcome::Refuse(reason) => return self.refuse_with(record, service, reason),
             Outcome::Preflight(permission) => {
                 return self.answer(record, service, reply::preflight(permission));
@@ -117,7 +119,7 @@ impl Outbound {
         mut request: Request,
         mut record: Record,
         service: &Rc<Service>,
-        decision: RouteDecision<'_>,
+        (decision, random): (RouteDecision<'_>, u64),
     ) -> Response {
         let RouteDecision {
             rule,
@@ -128,11 +130,11 @@ impl Outbound {
                     filters,
                 },
             ..
-        } = decision
+        } = &decision
         else {
             return self.refuse_with(record, service, Reason::Internal);
         };
-        let Some(cluster) = service.cluster(index).cloned() else {
+        let Some(cluster) = service.cluster(*index).cloned() else {
             return self.refuse_with(record, service, Reason::NoBackend);
         };
         if let Err(reason) = exchange::keep_small_body(&mut request).await {
@@ -147,9 +149,13 @@ impl Outbound {
             transform::request(&mut request.head, filters, matched);
         }
         let timeouts = rule.map(|rule| rule.timeouts).unwrap_or_default();
-        if let Some(limit) = timeouts.request {
+        if let Some(limit) = deadline::limit(&mut request.head, record.is_grpc(), timeouts.request) {
             record.until(tokio::time::Instant::now() + limit);
         }
+        if let Some(limit) = timeouts.idle {
+            record.idle_after(limit, &mut request.body);
+        }
+        mirror::send(&self.worker, service, &decision, random, &mut request);
         let connect = request.head.method == Method::CONNECT;
         let forward = Forward {
             worker: &self.worker,
@@ -159,6 +165,7 @@ impl Outbound {
             wanted: Wanted::by(&request.head),
             hash: pick::hash(&cluster, &request.head, self.downstream.ip()),
             try_limit: timeouts.backend_request,
+            retry: rule.and_then(|rule| rule.retry.as_deref()),
         };
         let Forwarded {
             mut response,

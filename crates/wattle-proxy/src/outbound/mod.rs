@@ -3,6 +3,8 @@
 mod forward;
 mod http;
 mod metrics;
+mod mirror;
+mod retries;
 mod tcp;
 
 use std::io;
@@ -18,6 +20,8 @@ use crate::phases::detect::{self, Spoken};
 use crate::phases::relay::Opaque;
 use crate::phases::{reply, route};
 use crate::worker::{Service, Worker};
+pub(crate) use mirror::Mirrors;
+
 use http::Outbound;
 
 /// Serves one connection of the workload.

@@ -6,6 +6,7 @@
 pub(crate) mod accept;
 pub(crate) mod authorize;
 pub(crate) mod connect;
+pub(crate) mod deadline;
 pub(crate) mod delay;
 pub(crate) mod detect;
 pub(crate) mod exchange;

@@ -283,6 +283,6 @@ impl Watch for Counter {
     fn end(&mut self, _error: Option<&BodyError>) {}
 }
 
-fn grpc_status(headers: &HeaderMap) -> Option<u32> {
+pub(crate) fn grpc_status(headers: &HeaderMap) -> Option<u32> {
     headers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }

@@ -1,6 +1,6 @@
 //! What a backend's policy bounds, and what is under way towards it: shared by its endpoints and their connections.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::sync::Notify;
-use wattle_balance::{Breaker, BreakerCounts, Permit, Picked, RetryBudget, SharedLimits};
+use wattle_balance::{Breaker, BreakerCounts, Permit, Picked, RetryBudget, RetryBudgetConfig, SharedLimits};
 use wattle_model::traffic::{Balance, HttpVersion, ProxyProtocol, Tunnel, UpstreamTls};
 use wattle_model::{BackendPolicy, Reason};
 
@@ -23,6 +23,8 @@ pub(crate) struct Bounds {
     by_hash: Cell<bool>,
     breaker: Breaker,
     budget: RefCell<Option<Rc<RetryBudget>>>,
+    /// Of routes that repeat requests, where the policy says nothing.
+    default_budget: OnceCell<Rc<RetryBudget>>,
     uses: Cell<Uses>,
     hop: Cell<Hopping>,
     /// The backend's service, whose name a server outside the mesh is asked for.
@@ -93,6 +95,7 @@ impl Bounds {
             by_hash: Cell::new(false),
             breaker: Breaker::default(),
             budget: RefCell::default(),
+            default_budget: OnceCell::new(),
             uses: Cell::default(),
             hop: Cell::default(),
             host: RefCell::default(),
@@ -226,6 +229,15 @@ impl Bounds {
         Ok(Repetition {
             _permits: (Some(retry), budget),
         })
+    }
+
+    /// The budget of repetitions where the policy names none: 20 % of the requests under way, and 3 always (Envoy's).
+    pub(crate) fn default_budget(&self) -> Option<Rc<RetryBudget>> {
+        if self.budget.borrow().is_some() {
+            return None;
+        }
+        let budget = || Rc::new(RetryBudget::new(RetryBudgetConfig::concurrent()));
+        Some(self.default_budget.get_or_init(budget).clone())
     }
 
     /// Counts a request that waits for a connection, one that is dialled for it included.

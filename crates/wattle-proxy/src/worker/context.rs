@@ -18,6 +18,7 @@ use super::{Bounds, Clock, Destinations};
 use crate::config::{Ask, Materials, News, Post};
 use crate::identity::{Credentials, Outside};
 use crate::inbound::Apps;
+use crate::outbound::Mirrors;
 use crate::settings::Settings;
 
 /// Most peers remembered; when more come, all are forgotten and asked for anew.
@@ -34,6 +35,8 @@ pub(crate) struct Worker {
     pub(crate) http_drain: DrainSignal,
     pub(crate) limits: Rc<Limits>,
     pub(crate) shard: Shard,
+    /// Copies of requests that are under way.
+    pub(crate) mirrors: Mirrors,
     pub(crate) access: Option<RefCell<AccessWriter>>,
     pub(crate) destinations: Destinations,
     /// The application's ports, as upstreams of inbound requests.
@@ -62,6 +65,7 @@ impl Worker {
             draining,
             http_drain: DrainSignal::new(),
             limits: Rc::new(Limits::default()),
+            mirrors: Mirrors::new(&shard),
             shard,
             access: access.map(RefCell::new),
             destinations: Destinations::default(),
