@@ -6,10 +6,11 @@ use std::sync::Arc;
 use wattle_api::Exposure;
 use wattle_model::{Backend, Destination, Protocol};
 
-use crate::backend::{self, Backends};
+use crate::backend;
+use crate::frontend::Frontend;
 use crate::host::{self, Target};
 use crate::view::View;
-use crate::{Name, inbound, route};
+use crate::{Name, inbound};
 
 /// The destination that `name` is for callers in `from`; `None` when `name` is neither `ip:port` nor `host:port`.
 pub(crate) fn destination(name: &Arc<str>, from: &Arc<str>, view: &View<'_>) -> Option<Destination> {
@@ -44,17 +45,17 @@ fn of_service(
         .service(service)
         .filter(|found| found.spec.exposure != Exposure::ExternalName)?;
     let port = backend::port(&found.spec, number)?;
-    let mut backends = Backends::default();
-    let own = backends.index(service, port, view.settings);
-    let routes = route::table(service, port, from, &mut backends, view);
+    let frontend = Frontend {
+        name: service,
+        service: found,
+        port,
+        from,
+        view,
+    };
     Some(Destination {
         name: Arc::clone(name),
         service: Some(backend::frontend(service, number, view.settings)),
-        protocol: backend::protocol_of(port),
-        routes,
-        backends: backends.0,
-        default_backend: Some(own),
-        ..Destination::default()
+        ..frontend.compile()
     })
 }
 

@@ -1,11 +1,13 @@
 //! What is wrong, or does not do what its writer may expect, object by object. Nothing here changes what is compiled.
 
-use wattle_api::{Diagnostic, Finding, Kind, LinkerdAnnotations, Meta, Object, Origin, ProxyKind, Severity};
+use wattle_api::{Diagnostic, Finding, Kind, Meta, Object, Origin, ProxyKind, Severity};
 
 use crate::Settings;
+use crate::any_route::AnyRoute;
 use crate::store::Store;
 use crate::view::View;
 
+mod linkerd;
 mod policy;
 mod route;
 mod service;
@@ -69,10 +71,14 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
         origin: object.origin(),
         found: Vec::new(),
     };
+    linkerd::check_annotations(object, &mut findings);
+    if let Some(route) = AnyRoute::of(object) {
+        route::check(&route, &view, &mut findings);
+        return findings.found;
+    }
     match object {
         Object::Service(service) => service::check(service, &view, &mut findings),
         Object::WorkloadEntry(entry) => service::check_entry(entry, &mut findings),
-        Object::HttpRoute(route) => route::check(route, &view, &mut findings),
         Object::PeerAuthentication(policy) => policy::check_peer(policy, &view, &mut findings),
         Object::AuthorizationPolicy(policy) => policy::check_authorization(policy, &view, &mut findings),
         Object::Process(process) if process.spec.proxy.kind == ProxyKind::Envoy => {
@@ -84,12 +90,6 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
             let what = format!("the kind {} is read but not applied yet", other.kind());
             findings.no_effect("", &what);
         }
-    }
-    if LinkerdAnnotations::of(object.meta()) != LinkerdAnnotations::default() {
-        findings.no_effect(
-            "metadata.annotations",
-            "some of Linkerd's annotations are not applied yet",
-        );
     }
     findings.found
 }

@@ -60,7 +60,7 @@ pub(crate) fn ports(instance: &Instance, view: &View<'_>) -> Vec<InboundPort> {
             let port = ports.entry(number).or_insert_with(|| undeclared(number));
             port.service
                 .get_or_insert_with(|| backend::frontend(&name, exposed.port.number(), view.settings));
-            declare(port, backend::protocol_of(exposed));
+            declare(port, backend::protocol_on(service, exposed));
         }
     }
     // A WorkloadEntry knows the numbers of its ports; what they speak, its Process says.
@@ -74,6 +74,12 @@ pub(crate) fn ports(instance: &Instance, view: &View<'_>) -> Vec<InboundPort> {
             port,
             protocol::declared(own.app_protocol.as_deref(), own.name.as_deref()),
         );
+    }
+    let process = view.process_of(instance).map(|process| &process.opaque_ports);
+    let opaque =
+        |port: u16| instance.opaque_ports.contains(port) || process.is_some_and(|ports| ports.contains(port));
+    for port in ports.values_mut().filter(|declared| opaque(declared.port)) {
+        port.protocol = Protocol::Tcp;
     }
     ports.into_values().collect()
 }

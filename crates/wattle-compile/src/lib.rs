@@ -11,16 +11,20 @@
 //! Start reading at [`Mesh`], then `view` (all reading goes through it) and one query each in `destination`,
 //! `endpoints` and `inbound`; `diagnose` says what is wrong with an object.
 
+mod any_route;
 mod authorization;
 mod backend;
+mod backend_policy;
 mod cache;
 mod destination;
 mod diagnose;
 mod endpoints;
 mod filter;
+mod frontend;
 mod host;
 mod inbound;
 mod instance;
+mod linkerd;
 mod matches;
 mod mesh;
 mod peer_authentication;
