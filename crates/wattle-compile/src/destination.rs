@@ -7,30 +7,52 @@ use wattle_api::Exposure;
 use wattle_model::{Backend, Destination, Protocol};
 
 use crate::backend;
+use crate::egress::Outside;
 use crate::frontend::Frontend;
 use crate::host::{self, Target};
 use crate::view::View;
-use crate::{Name, inbound};
+use crate::{Name, egress, inbound};
 
 /// The destination that `name` is for callers in `from`; `None` when `name` is neither `ip:port` nor `host:port`.
 pub(crate) fn destination(name: &Arc<str>, from: &Arc<str>, view: &View<'_>) -> Option<Destination> {
-    Some(match host::target(name, from, view.settings)? {
-        Target::Service(service, port) => {
-            of_service(name, &service, port, from, view).unwrap_or_else(|| pass_through(name))
-        }
-        Target::Address(address, port) => of_address(name, address, port, from, view),
-        Target::Foreign => pass_through(name),
-    })
+    let target = host::target(name, from, view.settings)?;
+    let within = match &target {
+        Target::Service(service, port) => of_service(name, service, *port, from, view),
+        Target::Address(address, port) => of_address(name, *address, *port, from, view),
+        Target::Foreign => None,
+    };
+    Some(within.unwrap_or_else(|| outside(name, &target, from, view)))
 }
 
-/// A virtual address is a Service, a workload's address is that workload alone, any other is passed through.
-fn of_address(name: &Arc<str>, address: IpAddr, port: u16, from: &Arc<str>, view: &View<'_>) -> Destination {
+/// What is neither a Service nor a workload, such as an ExternalName.
+fn outside(name: &Arc<str>, target: &Target, from: &Arc<str>, view: &View<'_>) -> Destination {
+    let (host, written) = name.rsplit_once(':').unwrap_or((name, ""));
+    let (host, address, port) = match target {
+        Target::Address(address, port) => (None, Some(*address), *port),
+        Target::Service(_, port) => (Some(host), None, *port),
+        Target::Foreign => (Some(host), None, written.parse().unwrap_or(0)),
+    };
+    let outside = Outside {
+        name,
+        host,
+        address,
+        port,
+    };
+    egress::destination(outside, from, view)
+}
+
+/// A virtual address is a Service, a workload's address is that workload alone.
+fn of_address(
+    name: &Arc<str>,
+    address: IpAddr,
+    port: u16,
+    from: &Arc<str>,
+    view: &View<'_>,
+) -> Option<Destination> {
     let service = view
         .service_at(address)
         .and_then(|service| of_service(name, &service, port, from, view));
-    service
-        .or_else(|| of_workload(name, address, port, view))
-        .unwrap_or_else(|| pass_through(name))
+    service.or_else(|| of_workload(name, address, port, view))
 }
 
 fn of_service(
@@ -78,18 +100,6 @@ fn of_workload(name: &Arc<str>, address: IpAddr, port: u16, view: &View<'_>) -> 
             ..Backend::default()
         },
     ))
-}
-
-fn pass_through(name: &Arc<str>) -> Destination {
-    one_backend(
-        name,
-        Backend {
-            id: "".into(),
-            service: None,
-            protocol: Protocol::Detect,
-            ..Backend::default()
-        },
-    )
 }
 
 fn one_backend(name: &Arc<str>, backend: Backend) -> Destination {

@@ -7,6 +7,8 @@ use crate::any_route::AnyRoute;
 use crate::store::Store;
 use crate::view::View;
 
+mod attached;
+mod limit;
 mod linkerd;
 mod policy;
 mod route;
@@ -86,6 +88,15 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
         }
         Object::Namespace(_) | Object::ServiceAccount(_) | Object::ReferenceGrant(_) | Object::Process(_) => {
         }
+        Object::BackendTlsPolicy(policy) => attached::check_tls(policy, &view, &mut findings),
+        Object::BackendTrafficPolicy(policy) => attached::check_traffic(policy, &view, &mut findings),
+        Object::EndpointSlice(slice) => attached::check_slice(slice, &view, &mut findings),
+        Object::RateLimit(policy) => limit::check_rate(policy, &view, &mut findings),
+        Object::LocalRateLimit(policy) => limit::check_local(policy, &view, &mut findings),
+        Object::Server(server) => limit::check_server(server, &view, &mut findings),
+        Object::ServiceProfile(profile) => limit::check_profile(profile, &view, &mut findings),
+        Object::EgressPolicy(policy) => limit::check_egress(policy, &view, &mut findings),
+        Object::EgressNetwork(_) => {}
         other => {
             let what = format!("the kind {} is read but not applied yet", other.kind());
             findings.no_effect("", &what);

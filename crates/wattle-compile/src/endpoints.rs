@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use wattle_api::TargetPort;
-use wattle_model::{BackendId, Endpoint, Endpoints, Hop, MtlsMode};
+use wattle_model::{BackendId, Endpoint, EndpointHealth, Endpoints, Hop, MtlsMode};
 
 use crate::view::View;
 use crate::{Instance, Name, backend, peer_authentication};
+
+pub(crate) mod slice;
 
 /// The endpoints of `namespace/service:port`, or of a workload's own `ip:port`; `None` when there is no such backend.
 pub(crate) fn endpoints(id: &BackendId, view: &View<'_>) -> Option<Endpoints> {
@@ -15,9 +17,7 @@ pub(crate) fn endpoints(id: &BackendId, view: &View<'_>) -> Option<Endpoints> {
         Ok(address) => vec![endpoint(view.workload_at(address.ip())?, address.port(), view)?],
         Err(_) => {
             let (name, port) = backend::of_id(id)?;
-            behind(&name, port, view)?
-                .filter_map(|(instance, port)| endpoint(instance, port, view))
-                .collect()
+            of_service(&name, port, view)?
         }
     };
     endpoints.sort_by(|a, b| (a.address, &a.workload.instance).cmp(&(b.address, &b.workload.instance)));
@@ -28,6 +28,24 @@ pub(crate) fn endpoints(id: &BackendId, view: &View<'_>) -> Option<Endpoints> {
         endpoints,
         names: Vec::new(),
     })
+}
+
+fn of_service(name: &Name, number: u16, view: &View<'_>) -> Option<Vec<Endpoint>> {
+    let service = view.service(name)?;
+    let port = backend::port(&service.spec, number)?;
+    let mut found: Vec<_> = if service.spec.selector.is_empty() {
+        slice::endpoints(service, port, view)
+    } else {
+        behind(name, number, view)?
+            .filter_map(|(instance, port)| endpoint(instance, port, view))
+            .collect()
+    };
+    if service.spec.traffic.publish_not_ready_addresses {
+        found
+            .iter_mut()
+            .for_each(|endpoint| endpoint.health = EndpointHealth::Healthy);
+    }
+    Some(found)
 }
 
 /// The workloads behind a port of a Service, each with the port it listens on.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use wattle_api::Protocol as Transport;
 use wattle_model::{Inbound, InboundPort, MtlsMode, Protocol};
 
+use crate::linkerd::server;
 use crate::view::View;
-use crate::{Instance, authorization, backend, endpoints, peer_authentication, protocol};
+use crate::{Instance, authorization, backend, endpoints, peer_authentication, protocol, rate_limit};
 
 /// The inbound side of `namespace/instance`; `None` when there is no such workload.
 pub(crate) fn inbound(name: &Arc<str>, view: &View<'_>) -> Option<Inbound> {
@@ -34,6 +35,7 @@ pub(crate) fn inbound(name: &Arc<str>, view: &View<'_>) -> Option<Inbound> {
         mtls_origin: modes.origin,
         authorization: authorization::of(instance, view),
         locality: instance.locality.clone(),
+        rate_limits: rate_limit::of(instance, view),
         ..Inbound::default()
     })
 }
@@ -62,6 +64,11 @@ pub(crate) fn ports(instance: &Instance, view: &View<'_>) -> Vec<InboundPort> {
                 .get_or_insert_with(|| backend::frontend(&name, exposed.port.number(), view.settings));
             declare(port, backend::protocol_on(service, exposed));
         }
+    }
+    for (server, number) in server::of(instance, view) {
+        let port = ports.entry(number).or_insert_with(|| undeclared(number));
+        // A Server is about the workload itself, and so wins over Services.
+        port.protocol = server::protocol(&server.spec).unwrap_or(port.protocol);
     }
     // A WorkloadEntry knows the numbers of its ports; what they speak, its Process says.
     let process = view

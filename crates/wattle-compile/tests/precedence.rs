@@ -257,16 +257,8 @@ fn found(mesh: &mut Mesh, asked: &Asked) -> Option<(String, u32, u32)> {
     ))
 }
 
-/// Tables that are tried: all of them where time does not matter.
-fn cases() -> u32 {
-    match std::env::var_os("WATTLE_TEST_ALL") {
-        Some(_) => 100_000,
-        None => 20_000,
-    }
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100_000, ..ProptestConfig::default() })]
 
     #[test]
     fn the_table_takes_the_rule_that_the_specification_takes(

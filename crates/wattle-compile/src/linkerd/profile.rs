@@ -13,6 +13,7 @@ use wattle_model::{
 };
 
 use crate::backend::{self, Backends};
+use crate::backend_policy::{self, Tls};
 use crate::route::object_ref;
 use crate::view::View;
 use crate::{Name, Read, host};
@@ -97,6 +98,9 @@ fn split(
         let found = name.and_then(|name| {
             let service = view.service(&name)?;
             let port = backend::port(&service.spec, number)?;
+            if matches!(backend_policy::tls(&name, port, view), Tls::Broken(_)) {
+                return None;
+            }
             Some(backends.index(&name, port, view.settings))
         });
         WeightedBackend {
