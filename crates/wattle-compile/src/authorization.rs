@@ -10,6 +10,7 @@ use wattle_model::{
     Authorization, Condition, IpBlock, Operation, Pattern, Policy, PolicyRule, Source, TextMatch,
 };
 
+use crate::linkerd::server;
 use crate::route::{object_ref, unread};
 use crate::view::{View, selects};
 use crate::{Instance, Settings};
@@ -27,6 +28,7 @@ pub(crate) fn of(instance: &Instance, view: &View<'_>) -> Authorization {
         deny: unreadable(instance, view),
         allow: Vec::new(),
     };
+    authorization.deny.extend(server::refusals(instance, view));
     for policy in policies.filter(|policy| selected(policy, instance, view)) {
         let compiled = compile(policy, view.settings);
         match policy.spec.action {
@@ -39,7 +41,7 @@ pub(crate) fn of(instance: &Instance, view: &View<'_>) -> Authorization {
     authorization
 }
 
-/// A policy that nobody can read might refuse anything, so that it refuses everything.
+/// A policy that nobody can read might refuse anything, so that it refuses everything; a limit of rate too.
 fn unreadable(instance: &Instance, view: &View<'_>) -> Vec<Policy> {
     let own = &instance.key.namespace;
     let root = Some(&view.settings.root_namespace).filter(|root| *root != own);
@@ -47,6 +49,8 @@ fn unreadable(instance: &Instance, view: &View<'_>) -> Vec<Policy> {
         .into_iter()
         .chain([own])
         .flat_map(|namespace| view.unreadable_authorization(namespace));
+    let limits = [Kind::RateLimit, Kind::LocalRateLimit, Kind::Server];
+    let keys = keys.chain(limits.into_iter().filter_map(|kind| view.unreadable(kind, own)));
     let refusing = |key: &wattle_api::ObjectKey| Policy {
         origin: unread(key),
         rules: vec![PolicyRule {
@@ -207,7 +211,7 @@ fn condition(written: &When, namespace: &str, settings: &Settings, lost: &mut Lo
 }
 
 /// `cluster.local` in a policy is the mesh's own trust domain, whatever that is called (Istio).
-fn principal(written: &Text, settings: &Settings) -> TextMatch {
+pub(crate) fn principal(written: &Text, settings: &Settings) -> TextMatch {
     let own = |text: &str| {
         let text = text.strip_prefix("spiffe://").unwrap_or(text);
         match text.strip_prefix("cluster.local/") {

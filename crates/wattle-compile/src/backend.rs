@@ -1,12 +1,15 @@
 //! Ports of Services as backends, and whether a route may refer to them.
 
+use std::fmt;
 use std::sync::Arc;
 
-use wattle_api::{BackendRef, Exposure, HttpRoute, Kind, Protocol as Transport, Resource, Service};
+use wattle_api::{BackendObject, BackendRef, Exposure, Protocol as Transport, Resource, Service};
 use wattle_model::{Backend, BackendId, ServicePort};
 
+use crate::any_route::AnyRoute;
+use crate::backend_policy::{self, Tls};
 use crate::view::View;
-use crate::{Name, Settings, host, istio, protocol};
+use crate::{Name, Settings, host, istio, linkerd, protocol};
 
 /// Why a reference to a backend cannot be followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +24,10 @@ pub(crate) enum Fault {
     PortNotFound,
     /// In a namespace that neither is the route's or its parent's nor grants it.
     NotPermitted,
+    /// The port is declared to speak something that requests cannot be sent to.
+    Protocol,
+    /// A BackendTLSPolicy asks for TLS that cannot be had.
+    Tls,
 }
 
 /// The id of a backend's Endpoints.
@@ -58,6 +65,17 @@ pub(crate) fn protocol_of(port: &wattle_api::ServicePort) -> wattle_model::Proto
     protocol::declared(port.app_protocol.as_deref(), port.name.as_deref())
 }
 
+/// The protocol of a port, which annotations of its Service may have made opaque.
+pub(crate) fn protocol_on(
+    service: &Resource<Service>,
+    port: &wattle_api::ServicePort,
+) -> wattle_model::Protocol {
+    if linkerd::is_opaque(&service.meta, port.port.number()) {
+        return wattle_model::Protocol::Tcp;
+    }
+    protocol_of(port)
+}
+
 /// The backends of one destination, each once.
 #[derive(Default)]
 pub(crate) struct Backends(pub(crate) Vec<Backend>);
@@ -72,7 +90,6 @@ impl Backends {
         view: &View<'_>,
     ) -> u32 {
         let number = port.port.number();
-        let host = host::qualified(name, view.settings);
         let found = view.service(name).and_then(|service| {
             let frontend = istio::frontend::of_service(name, service, view);
             let port = frontend.port(number)?;
@@ -80,12 +97,7 @@ impl Backends {
         });
         let backend = found.unwrap_or_else(|| Backend {
             id: id(name, number),
-            service: Some(ServicePort {
-                namespace: Arc::clone(&name.0),
-                name: Arc::clone(&name.1),
-                host,
-                port: number,
-            }),
+            service: Some(frontend(name, number, view.settings)),
             protocol: protocol_of(port),
             ..Backend::default()
         });
@@ -106,54 +118,93 @@ impl Backends {
     }
 }
 
+/// A reference to a backend, as written.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    is_service: bool,
+    namespace: Option<&'a str>,
+    name: &'a str,
+    port: Option<u16>,
+}
+
+impl<'a> From<&'a BackendRef> for Target<'a> {
+    fn from(written: &'a BackendRef) -> Self {
+        Self {
+            is_service: written.is_service(),
+            namespace: written.namespace.as_deref(),
+            name: &written.name,
+            port: written.port.map(wattle_api::Port::number),
+        }
+    }
+}
+
+impl<'a> From<&'a BackendObject> for Target<'a> {
+    fn from(written: &'a BackendObject) -> Self {
+        Self {
+            is_service: written.is_service(),
+            namespace: written.namespace.as_deref(),
+            name: &written.name,
+            port: written.port.map(wattle_api::Port::number),
+        }
+    }
+}
+
+/// `reviews-v2:9080`, with the namespace in front when it was written.
+impl fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(namespace) = self.namespace {
+            write!(f, "{namespace}/")?;
+        }
+        f.write_str(self.name)?;
+        match self.port {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The Service and port that a route attached to `parent` refers to.
 pub(crate) fn resolve<'a>(
-    written: &BackendRef,
-    route: &Resource<HttpRoute>,
+    written: &Target<'_>,
+    route: &AnyRoute<'_>,
     parent: &Name,
     view: &View<'a>,
 ) -> Result<(Name, &'a wattle_api::ServicePort), Fault> {
-    if !written.is_service() {
+    if !written.is_service {
         return Err(Fault::Kind);
     }
-    let name = name_of(written, route);
-    if name.0 != route.meta.namespace && name.0 != parent.0 && !granted(&name, route, view) {
+    let own = &route.meta.namespace;
+    let namespace = written.namespace.map_or_else(|| Arc::clone(own), Arc::from);
+    let name: Name = (namespace, written.name.into());
+    if name.0 != *own && name.0 != parent.0 && !granted(&name, route, view) {
         return Err(Fault::NotPermitted);
     }
     let service = view.service(&name).ok_or(Fault::NotFound)?;
     if service.spec.exposure == Exposure::ExternalName {
         return Err(Fault::External);
     }
-    let number = written.port.ok_or(Fault::PortNotFound)?.number();
+    let number = written.port.ok_or(Fault::PortNotFound)?;
     let port = port(&service.spec, number).ok_or(Fault::PortNotFound)?;
-    Ok((name, port))
+    if route.is_for_requests() && is_declared_opaque(port) {
+        return Err(Fault::Protocol);
+    }
+    match backend_policy::tls(&name, port, view) {
+        Tls::Broken => Err(Fault::Tls),
+        Tls::None | Tls::Origination(..) => Ok((name, port)),
+    }
 }
 
-/// Namespace and name of the Service that is referred to.
-pub(crate) fn name_of(written: &BackendRef, route: &Resource<HttpRoute>) -> Name {
-    let namespace = written
-        .namespace
-        .as_deref()
-        .map_or_else(|| Arc::clone(&route.meta.namespace), Arc::from);
-    (namespace, written.name.as_str().into())
+/// True when `appProtocol` says that the port speaks something that requests cannot be sent to.
+fn is_declared_opaque(port: &wattle_api::ServicePort) -> bool {
+    let declared = port.app_protocol.as_deref().and_then(protocol::of_app_protocol);
+    declared == Some(wattle_model::Protocol::Tcp)
 }
 
-/// `reviews-v2:9080`, with the namespace in front when it was written.
-pub(crate) fn as_written(written: &BackendRef) -> Box<str> {
-    let namespace = written
-        .namespace
-        .as_ref()
-        .map(|namespace| format!("{namespace}/"))
-        .unwrap_or_default();
-    let port = written.port.map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{namespace}{}{port}", written.name).into()
-}
-
-fn granted(backend: &Name, route: &Resource<HttpRoute>, view: &View<'_>) -> bool {
+fn granted(backend: &Name, route: &AnyRoute<'_>, view: &View<'_>) -> bool {
     view.grants_in(&backend.0).any(|grant| {
         let from = grant.spec.from.iter().any(|from| {
-            from.group == Kind::HttpRoute.group()
-                && from.kind == "HTTPRoute"
+            from.group == route.kind.group()
+                && from.kind == route.kind.as_str()
                 && *from.namespace == *route.meta.namespace
         });
         let named = |name: &String| **name == *backend.1;

@@ -1,12 +1,16 @@
 //! What is wrong, or does not do what its writer may expect, object by object. Nothing here changes what is compiled.
 
-use wattle_api::{Diagnostic, Finding, Kind, LinkerdAnnotations, Meta, Object, Origin, ProxyKind, Severity};
+use wattle_api::{Diagnostic, Finding, Kind, Meta, Object, Origin, ProxyKind, Severity};
 
 use crate::Settings;
+use crate::any_route::AnyRoute;
 use crate::store::Store;
 use crate::view::View;
 
+mod attached;
 mod istio;
+mod limit;
+mod linkerd;
 mod policy;
 mod route;
 mod service;
@@ -87,10 +91,14 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
         origin: object.origin(),
         found: Vec::new(),
     };
+    linkerd::check_annotations(object, &mut findings);
+    if let Some(route) = AnyRoute::of(object) {
+        route::check(&route, &view, &mut findings);
+        return findings.found;
+    }
     match object {
         Object::Service(service) => service::check(service, &view, &mut findings),
         Object::WorkloadEntry(entry) => service::check_entry(entry, &mut findings),
-        Object::HttpRoute(route) => route::check(route, &view, &mut findings),
         Object::PeerAuthentication(policy) => policy::check_peer(policy, &view, &mut findings),
         Object::AuthorizationPolicy(policy) => policy::check_authorization(policy, &view, &mut findings),
         Object::VirtualService(found) => istio::check_virtual_service(found, &view, &mut findings),
@@ -102,16 +110,19 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
         }
         Object::Namespace(_) | Object::ServiceAccount(_) | Object::ReferenceGrant(_) | Object::Process(_) => {
         }
+        Object::BackendTlsPolicy(policy) => attached::check_tls(policy, &view, &mut findings),
+        Object::BackendTrafficPolicy(policy) => attached::check_traffic(policy, &view, &mut findings),
+        Object::EndpointSlice(slice) => attached::check_slice(slice, &view, &mut findings),
+        Object::RateLimit(policy) => limit::check_rate(policy, &view, &mut findings),
+        Object::LocalRateLimit(policy) => limit::check_local(policy, &view, &mut findings),
+        Object::Server(server) => limit::check_server(server, &view, &mut findings),
+        Object::ServiceProfile(profile) => limit::check_profile(profile, &view, &mut findings),
+        Object::EgressPolicy(policy) => limit::check_egress(policy, &view, &mut findings),
+        Object::EgressNetwork(_) => {}
         other => {
             let what = format!("the kind {} is read but not applied yet", other.kind());
             findings.no_effect("", &what);
         }
-    }
-    if LinkerdAnnotations::of(object.meta()) != LinkerdAnnotations::default() {
-        findings.no_effect(
-            "metadata.annotations",
-            "some of Linkerd's annotations are not applied yet",
-        );
     }
     findings.found
 }

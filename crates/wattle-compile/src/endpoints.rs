@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use wattle_api::TargetPort;
-use wattle_model::{BackendId, Endpoint, Endpoints, Hop, MtlsMode};
+use wattle_api::{Labels, TargetPort};
+use wattle_model::{BackendId, Endpoint, EndpointHealth, Endpoints, Hop, MtlsMode};
 
 use crate::istio::{entry, subset};
 use crate::view::{View, selects};
 use crate::{Instance, Name, backend, peer_authentication};
+
+pub(crate) mod slice;
 
 /// The endpoints of `namespace/service:port`, or of a workload's own `ip:port`; `None` when there is no such backend.
 pub(crate) fn endpoints(id: &BackendId, view: &View<'_>) -> Option<Endpoints> {
@@ -20,10 +22,7 @@ pub(crate) fn endpoints(id: &BackendId, view: &View<'_>) -> Option<Endpoints> {
         Ok(address) => vec![endpoint(view.workload_at(address.ip())?, address.port(), view)?],
         Err(_) => {
             let (name, port) = backend::of_id(whole)?;
-            behind(&name, port, view)?
-                .filter(|(instance, _)| selects(&labels, &instance.labels))
-                .filter_map(|(instance, port)| endpoint(instance, port, view))
-                .collect()
+            of_service(&name, port, &labels, view)?
         }
     };
     Some(sorted(Endpoints {
@@ -42,6 +41,26 @@ fn sorted(mut found: Endpoints) -> Endpoints {
         .names
         .sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
     found
+}
+
+/// Those behind a port of a Service that have all of `labels`.
+fn of_service(name: &Name, number: u16, labels: &Labels, view: &View<'_>) -> Option<Vec<Endpoint>> {
+    let service = view.service(name)?;
+    let port = backend::port(&service.spec, number)?;
+    let mut found: Vec<_> = if service.spec.selector.is_empty() {
+        slice::endpoints(service, port, view)
+    } else {
+        behind(name, number, view)?
+            .filter(|(instance, _)| selects(labels, &instance.labels))
+            .filter_map(|(instance, port)| endpoint(instance, port, view))
+            .collect()
+    };
+    if service.spec.traffic.publish_not_ready_addresses {
+        found
+            .iter_mut()
+            .for_each(|endpoint| endpoint.health = EndpointHealth::Healthy);
+    }
+    Some(found)
 }
 
 /// The workloads behind a port of a Service, each with the port it listens on.

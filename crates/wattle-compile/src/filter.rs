@@ -1,8 +1,15 @@
-//! Filters of an HTTPRoute. What cannot be done here makes the rule or backend refuse its requests.
+//! Filters of a route. What cannot be done here makes the rule or backend refuse its requests.
 
 use http::{HeaderName, HeaderValue};
 use wattle_api::{Filter, HeaderModifier as Written, PathModifier};
-use wattle_model::{Filters, HeaderModifier, PathRewrite, Redirect, RedirectPort, UrlRewrite};
+use wattle_model::{
+    Chance, Filters, HeaderModifier, Mirror, PathRewrite, Redirect, RedirectPort, UrlRewrite,
+};
+
+use crate::backend::Target;
+use crate::route::Compiler;
+
+mod cors;
 
 /// What the filters of a rule or backend come to.
 #[derive(Default)]
@@ -13,16 +20,17 @@ pub(crate) struct Effect {
     pub(crate) unsupported: bool,
 }
 
-/// Whether a filter cannot be done yet, so that its requests must be refused.
+/// Whether a filter cannot be done, so that its requests must be refused.
 pub(crate) fn is_unsupported(filter: &Filter) -> bool {
-    matches!(
-        filter,
-        Filter::RequestMirror(_) | Filter::Cors(_) | Filter::Unsupported(_)
-    )
+    match filter {
+        Filter::Unsupported(_) => true,
+        Filter::Cors(written) => cors::cors(written).is_none(),
+        _ => false,
+    }
 }
 
 /// The effect of all filters together.
-pub(crate) fn effect(written: &[Filter]) -> Effect {
+pub(crate) fn effect(written: &[Filter], compiler: &mut Compiler<'_, '_>) -> Effect {
     let mut effect = Effect::default();
     for filter in written {
         match filter {
@@ -39,10 +47,24 @@ pub(crate) fn effect(written: &[Filter]) -> Effect {
                     path: rewrite.path.as_ref().map(path),
                 };
             }
-            Filter::RequestMirror(_) | Filter::Cors(_) | Filter::Unsupported(_) => effect.unsupported = true,
+            Filter::RequestMirror(mirror) => effect.filters.mirrors.push(copy(mirror, compiler)),
+            Filter::Cors(written) => match cors::cors(written) {
+                Some(cors) => effect.filters.cors = Some(Box::new(cors)),
+                None => effect.unsupported = true,
+            },
+            Filter::Unsupported(_) => effect.unsupported = true,
         }
     }
     effect
+}
+
+fn copy(written: &wattle_api::Mirror, compiler: &mut Compiler<'_, '_>) -> Mirror {
+    let target = Target::from(&written.backend_ref);
+    Mirror {
+        backend: compiler.index(&target),
+        written: target.to_string().into(),
+        chance: Chance::of(written.fraction.numerator, written.fraction.denominator),
+    }
 }
 
 fn to(written: &wattle_api::Redirect) -> Redirect {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use wattle_api::Protocol as Transport;
 use wattle_model::{Inbound, InboundPort, MtlsMode, Protocol};
 
+use crate::linkerd::server;
 use crate::view::View;
-use crate::{Instance, authorization, backend, endpoints, istio, peer_authentication, protocol};
+use crate::{Instance, authorization, backend, endpoints, istio, peer_authentication, protocol, rate_limit};
 
 /// The inbound side of `namespace/instance`; `None` when there is no such workload.
 pub(crate) fn inbound(name: &Arc<str>, view: &View<'_>) -> Option<Inbound> {
@@ -47,7 +48,7 @@ pub(crate) fn inbound(name: &Arc<str>, view: &View<'_>) -> Option<Inbound> {
             .and_then(|sidecar| sidecar.spec.inbound_connection_pool.as_ref())
             .map(istio::policy::limits)
             .unwrap_or_default(),
-        ..Inbound::default()
+        rate_limits: rate_limit::of(instance, view),
     })
 }
 
@@ -73,8 +74,13 @@ pub(crate) fn ports(instance: &Instance, view: &View<'_>) -> Vec<InboundPort> {
             let port = ports.entry(number).or_insert_with(|| undeclared(number));
             port.service
                 .get_or_insert_with(|| backend::frontend(&name, exposed.port.number(), view.settings));
-            declare(port, backend::protocol_of(exposed));
+            declare(port, backend::protocol_on(service, exposed));
         }
+    }
+    for (server, number) in server::of(instance, view) {
+        let port = ports.entry(number).or_insert_with(|| undeclared(number));
+        // A Server is about the workload itself, and so wins over Services.
+        port.protocol = server::protocol(&server.spec).unwrap_or(port.protocol);
     }
     // A WorkloadEntry knows the numbers of its ports; what they speak, its Process says.
     let process = view
@@ -87,6 +93,12 @@ pub(crate) fn ports(instance: &Instance, view: &View<'_>) -> Vec<InboundPort> {
             port,
             protocol::declared(own.app_protocol.as_deref(), own.name.as_deref()),
         );
+    }
+    let process = view.process_of(instance).map(|process| &process.opaque_ports);
+    let opaque =
+        |port: u16| instance.opaque_ports.contains(port) || process.is_some_and(|ports| ports.contains(port));
+    for port in ports.values_mut().filter(|declared| opaque(declared.port)) {
+        port.protocol = Protocol::Tcp;
     }
     ports.into_values().collect()
 }

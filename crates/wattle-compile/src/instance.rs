@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use wattle_api::{Address, Labels, Meta, ObjectKey, Process, Protocol, Resource, WorkloadEntry};
+use wattle_api::{
+    Address, Labels, LinkerdAnnotations, Meta, ObjectKey, PortRanges, Process, Protocol, Resource,
+    WorkloadEntry,
+};
 use wattle_model::{EndpointHealth, Locality, Workload};
 
 use crate::{Name, Settings};
@@ -33,6 +36,8 @@ pub struct Instance {
     pub weight: u32,
     /// Where it runs.
     pub locality: Locality,
+    /// Ports whose bytes are not looked at (`config.linkerd.io/opaque-ports`).
+    pub opaque_ports: PortRanges,
 }
 
 /// A port of a workload.
@@ -87,6 +92,7 @@ impl Instance {
             health,
             weight: entry.spec.weight.unwrap_or(1),
             locality: entry.spec.locality.as_deref().map(locality).unwrap_or_default(),
+            opaque_ports: opaque_ports(&entry.meta),
             labels,
         }
     }
@@ -120,6 +126,7 @@ impl Instance {
             health: EndpointHealth::Healthy,
             weight: 1,
             locality: Locality::default(),
+            opaque_ports: opaque_ports(&process.meta),
             labels,
         }
     }
@@ -130,6 +137,10 @@ fn says<'a>(meta: &'a Meta, labels: &'a Labels, key: &str) -> Option<&'a str> {
         .get(key)
         .or_else(|| meta.annotations.get(key))
         .map(String::as_str)
+}
+
+fn opaque_ports(meta: &Meta) -> PortRanges {
+    LinkerdAnnotations::of(meta).opaque_ports.unwrap_or_default()
 }
 
 /// `reviews-v1-0` is copy 0 of `reviews-v1`.

@@ -11,22 +11,28 @@
 //! Start reading at [`Mesh`], then `view` (all reading goes through it) and one query each in `destination`,
 //! `endpoints` and `inbound`; `diagnose` says what is wrong with an object.
 
+mod any_route;
 mod authorization;
 mod backend;
+mod backend_policy;
 mod cache;
 mod destination;
 mod diagnose;
+mod egress;
 mod endpoints;
 mod filter;
 mod host;
 mod inbound;
 mod instance;
 mod istio;
+mod linkerd;
 mod matches;
 mod mesh;
 mod peer_authentication;
+mod port;
 mod precedence;
 mod protocol;
+mod rate_limit;
 mod read;
 mod route;
 mod settings;

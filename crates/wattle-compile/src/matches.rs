@@ -1,4 +1,4 @@
-//! Matches of an HTTPRoute, as the model's predicates.
+//! Matches of a route, as the model's predicates.
 
 use http::HeaderName;
 use wattle_api::{Match, PathMatch as Path, ValueMatch};
@@ -6,14 +6,6 @@ use wattle_model::{HeaderMatch, PathMatch, Pattern, QueryMatch, RequestMatch, Te
 
 /// The predicate of `matched`; `None` when a part of it cannot be had, so that it must match nothing.
 pub(crate) fn request(matched: &Match) -> Option<RequestMatch> {
-    let header = |header: &wattle_api::HeaderMatch| {
-        let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
-        Some(HeaderMatch {
-            name,
-            value: value(&header.value)?,
-            inverted: false,
-        })
-    };
     let query = |query: &wattle_api::QueryMatch| {
         Some(QueryMatch {
             name: query.name.as_str().into(),
@@ -23,10 +15,22 @@ pub(crate) fn request(matched: &Match) -> Option<RequestMatch> {
     Some(RequestMatch {
         path: path(&matched.path)?,
         method: matched.method.map(|method| TextMatch::Exact(method.into())),
-        headers: matched.headers.iter().map(header).collect::<Option<_>>()?,
+        headers: headers(&matched.headers)?,
         query: matched.query_params.iter().map(query).collect::<Option<_>>()?,
         ..RequestMatch::default()
     })
+}
+
+/// Conditions on headers; `None` when one of them cannot be had.
+pub(crate) fn headers(written: &[wattle_api::HeaderMatch]) -> Option<Vec<HeaderMatch>> {
+    let header = |header: &wattle_api::HeaderMatch| {
+        Some(HeaderMatch {
+            name: HeaderName::from_bytes(header.name.as_bytes()).ok()?,
+            value: value(&header.value)?,
+            inverted: false,
+        })
+    };
+    written.iter().map(header).collect()
 }
 
 fn path(path: &Path) -> Option<Option<PathMatch>> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use wattle_api::{Diagnostic, Object, ObjectKey};
 use wattle_model::{Destination, Endpoints, Inbound, Workload};
 
+use crate::any_route::AnyRoute;
 use crate::cache::{Cache, Compiled};
 use crate::store::Store;
 use crate::view::View;
@@ -262,13 +263,14 @@ impl Mesh {
         diagnose::all(&self.store, &self.settings)
     }
 
-    /// The status of every HTTPRoute, by name.
+    /// The status of every route, by kind and name.
     pub fn route_statuses(&self) -> Vec<RouteStatus> {
         let view = self.view();
         self.store
-            .routes
+            .objects
             .values()
-            .map(|route| status::of(route, &view))
+            .filter_map(|object| AnyRoute::of(object))
+            .map(|route| status::of(&route, &view))
             .collect()
     }
 

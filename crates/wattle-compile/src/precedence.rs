@@ -1,56 +1,80 @@
-//! Which rule comes first: Gateway API `HTTPRouteRule` precedence, as an order on values.
+//! Which rule comes first: the precedence of Gateway API rules, as an order on values.
 
 use std::cmp::Reverse;
-use std::sync::Arc;
 
-use wattle_api::{HttpRoute, Match, PathMatch, Resource};
+use wattle_api::{GrpcMatch, Match, Meta, MethodMatch, PathMatch, ValueMatch};
 
-/// Sorts before what it wins over.
-///
-/// Exact paths, then expressions (which the specification leaves open), then prefixes, longer ones first; then a
-/// method, more headers, more query parameters; then the older route, namespace, name, and the order in the route.
+use crate::any_route::Age;
+
+/// Sorts before what it wins over: first by how specific the match is, then the older route, namespace, name, and the
+/// order in the route. Ranks of one kind of route only are compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank {
-    path: (u8, Reverse<usize>),
-    without_method: bool,
-    headers: Reverse<usize>,
-    query: Reverse<usize>,
+    /// The most important measure first; more is more specific.
+    specificity: Reverse<[usize; 5]>,
     age: Age,
     position: (usize, usize),
 }
 
-/// The older route first; one without a timestamp counts as the youngest.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Age {
-    unknown: bool,
-    created: Option<i128>,
-    namespace: Arc<str>,
-    name: Arc<str>,
-}
+/// Where in its route a match stands: index of the rule, and of the match in it.
+pub(crate) type Position = (usize, usize);
 
 impl Rank {
-    pub(crate) fn new(route: &Resource<HttpRoute>, rule: usize, index: usize, matched: &Match) -> Self {
-        let created = route.meta.creation_timestamp.map(|at| at.as_nanosecond());
+    /// Exact paths, then expressions (which the specification leaves open), then prefixes, longer ones first; then a
+    /// method, more headers, more query parameters.
+    pub(crate) fn http(route: &Meta, position: Position, matched: &Match) -> Self {
+        let (class, length) = path(&matched.path);
+        let method = usize::from(matched.method.is_some());
+        Self::new(
+            [
+                class,
+                length,
+                method,
+                matched.headers.len(),
+                matched.query_params.len(),
+            ],
+            route,
+            position,
+        )
+    }
+
+    /// More characters of the service, then of the method, then more headers.
+    pub(crate) fn grpc(route: &Meta, position: Position, matched: &GrpcMatch) -> Self {
+        let length = |part: fn(&MethodMatch) -> &Option<ValueMatch>| {
+            let value = matched.method.as_ref().and_then(|method| part(method).as_ref());
+            value.map_or(0, |value| text(value).chars().count())
+        };
+        let service = length(|method| &method.service);
+        let method = length(|method| &method.method);
+        Self::new([service, method, matched.headers.len(), 0, 0], route, position)
+    }
+
+    /// Server names: exact ones first, then longer ones.
+    pub(crate) fn server_name(route: &Meta, index: usize, name: &str) -> Self {
+        let exact = usize::from(!name.starts_with('*'));
+        Self::new([exact, name.len(), 0, 0, 0], route, (0, index))
+    }
+
+    fn new(specificity: [usize; 5], route: &Meta, position: Position) -> Self {
         Self {
-            path: path(&matched.path),
-            without_method: matched.method.is_none(),
-            headers: Reverse(matched.headers.len()),
-            query: Reverse(matched.query_params.len()),
-            age: Age {
-                unknown: created.is_none(),
-                created,
-                namespace: Arc::clone(&route.meta.namespace),
-                name: Arc::clone(&route.meta.name),
-            },
-            position: (rule, index),
+            specificity: Reverse(specificity),
+            age: Age::of(route),
+            position,
         }
     }
 }
 
-fn path(path: &PathMatch) -> (u8, Reverse<usize>) {
+fn path(path: &PathMatch) -> (usize, usize) {
     match path {
-        PathMatch::Exact(_) => (0, Reverse(0)),
-        PathMatch::RegularExpression(pattern) => (1, Reverse(pattern.as_str().len())),
-        PathMatch::PathPrefix(prefix) => (2, Reverse(prefix.strip_suffix('/').unwrap_or(prefix).len())),
+        PathMatch::Exact(_) => (2, 0),
+        PathMatch::RegularExpression(pattern) => (1, pattern.as_str().len()),
+        PathMatch::PathPrefix(prefix) => (0, prefix.strip_suffix('/').unwrap_or(prefix).len()),
+    }
+}
+
+fn text(value: &ValueMatch) -> &str {
+    match value {
+        ValueMatch::Exact(text) => text,
+        ValueMatch::RegularExpression(pattern) => pattern.as_str(),
     }
 }

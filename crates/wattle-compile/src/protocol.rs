@@ -16,6 +16,7 @@ pub(crate) fn of_app_protocol(text: &str) -> Option<Protocol> {
         "kubernetes.io/h2c" | "h2c" => Some(Protocol::Http2),
         "kubernetes.io/ws" | "ws" => Some(Protocol::Http1),
         "kubernetes.io/wss" | "wss" => Some(Protocol::Tls),
+        "linkerd.io/opaque" | "linkerd.io/tcp" => Some(Protocol::Tcp),
         other => word(other),
     }
 }
@@ -50,6 +51,7 @@ mod tests {
             (Some("kubernetes.io/h2c"), None, Protocol::Http2),
             (Some("kubernetes.io/ws"), None, Protocol::Http1),
             (Some("HTTPS"), None, Protocol::Tls),
+            (Some("linkerd.io/opaque"), Some("http"), Protocol::Tcp),
             (Some("made.up/thing"), Some("grpc-api"), Protocol::Grpc),
             (None, Some("http"), Protocol::Http1),
             (None, Some("http-metrics"), Protocol::Http1),

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use wattle_api::Kind;
+
 use crate::Name;
 
 /// One thing a query read, whether it was there or not.
@@ -14,7 +16,7 @@ pub enum Read {
     Selector(Arc<str>, Box<str>, Box<str>),
     /// Which Service or workload has an address.
     Address(IpAddr),
-    /// Routes that name this Service as their parent.
+    /// Routes of any kind that name this Service as their parent.
     RoutesOf(Name),
     /// The workload of this name.
     Workload(Name),
@@ -42,4 +44,14 @@ pub enum Read {
     ComparedLabels,
     /// Sidecars of a namespace.
     Sidecars(Arc<str>),
+    /// Policies and profiles for this Service.
+    PoliciesOf(Name),
+    /// EndpointSlices of this Service.
+    SlicesOf(Name),
+    /// Limits of rate, and Servers, of a namespace.
+    RateLimits(Arc<str>),
+    /// Policies of a namespace about what lies outside the mesh.
+    EgressPolicies(Arc<str>),
+    /// Objects of a kind and namespace that are there and cannot be read.
+    Unreadable(Kind, Arc<str>),
 }

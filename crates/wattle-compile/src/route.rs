@@ -1,146 +1,177 @@
-//! HTTPRoutes that a caller of a Service sees, as one table in order of precedence (GAMMA, GEP-1426).
+//! Routes that a caller of a Service sees, compiled in order of precedence (GAMMA, GEP-1426).
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use wattle_api::{BackendRef, HttpRoute, HttpRule, ParentRef, Resource};
-use wattle_model::{Action, ObjectRef, RouteRule, RouteTable, RuleRef, Timeouts, WeightedBackend};
+use wattle_api::{BackendRef, Filter, LinkerdAnnotations, Meta};
+use wattle_model::{
+    Action, Filters, ObjectRef, Protocol, Reason, RequestMatch, RouteRule, RouteTable, RuleRef, Timeouts,
+    WeightedBackend,
+};
 
-use crate::backend::{self, Backends};
-use crate::precedence::Rank;
+use crate::any_route::{AnyRoute, Spec};
+use crate::backend::{self, Backends, Target};
+use crate::port::SeenPort;
+use crate::precedence::{Position, Rank};
 use crate::view::View;
-use crate::{Name, filter, matches};
+use crate::{Name, filter};
 
-/// The table of a Service port for callers in namespace `from`.
+mod grpc;
+mod http;
+pub(crate) mod retry;
+pub(crate) mod session;
+pub(crate) mod stream;
+
+/// The routes of a Service port that callers in namespace `from` see, all of one namespace and of one kind.
 ///
 /// Routes of the caller's own namespace (consumer routes) replace those of the Service's (producer routes); routes
-/// elsewhere are none of its business.
-pub(crate) fn table(
+/// elsewhere are none of its business. Of several kinds only the most specific applies.
+pub(crate) fn chosen<'a>(
     parent: &Name,
     port: &wattle_api::ServicePort,
     from: &Arc<str>,
-    backends: &mut Backends,
-    view: &View<'_>,
-) -> RouteTable {
-    let routes = view.routes_of(parent);
-    let of = |namespace: &Arc<str>| {
-        let there = routes
-            .iter()
-            .copied()
-            .filter(|route| route.meta.namespace == *namespace);
-        there
-            .filter(|route| attaches(route, parent, port))
-            .collect::<Vec<_>>()
-    };
-    let consumer = if *from == parent.0 { Vec::new() } else { of(from) };
-    let chosen = if consumer.is_empty() {
-        of(&parent.0)
+    view: &View<'a>,
+) -> Vec<AnyRoute<'a>> {
+    let consumer = attached(from, parent, port, view);
+    let group = if consumer.is_empty() {
+        attached(&parent.0, parent, port, view)
     } else {
         consumer
     };
-    let mut ranked: Vec<(Rank, RouteRule)> = chosen
+    let best = group.iter().map(AnyRoute::rank).min();
+    group
         .into_iter()
-        .flat_map(|route| rules(route, parent, from, backends, view))
-        .collect();
-    ranked.sort_by(|(a, _), (b, _)| a.cmp(b));
-    RouteTable::new(ranked.into_iter().map(|(_, rule)| rule).collect())
+        .filter(|route| Some(route.rank()) == best)
+        .collect()
 }
 
-/// True when one of the route's parents is this port of this Service.
-fn attaches(route: &Resource<HttpRoute>, parent: &Name, port: &wattle_api::ServicePort) -> bool {
-    route
-        .spec
-        .parent_refs
-        .iter()
-        .any(|written| is_parent(written, route, parent) && has_port(written, port))
-}
-
-/// True when `written` is the Service `parent`.
-pub(crate) fn is_parent(written: &ParentRef, route: &Resource<HttpRoute>, parent: &Name) -> bool {
-    let namespace = written.namespace.as_deref().unwrap_or(&route.meta.namespace);
-    written.is_service() && *namespace == *parent.0 && *written.name == *parent.1
-}
-
-/// True when `written` is for this port, by number, by name, or because it names none.
-pub(crate) fn has_port(written: &ParentRef, port: &wattle_api::ServicePort) -> bool {
-    written.port.is_none_or(|number| number == port.port)
-        && written
-            .section_name
-            .as_ref()
-            .is_none_or(|name| port.name.as_ref() == Some(name))
-}
-
-fn rules(
-    route: &Resource<HttpRoute>,
+/// The routes of a namespace that are attached to a Service port, of whatever kind. Routes for requests are attached to
+/// no port whose bytes are not looked at.
+pub(crate) fn attached<'a>(
+    namespace: &str,
     parent: &Name,
-    from: &Arc<str>,
-    backends: &mut Backends,
-    view: &View<'_>,
-) -> Vec<(Rank, RouteRule)> {
-    let mut compiled = Vec::new();
-    let object = object_ref(&route.meta, wattle_api::Kind::HttpRoute, &route.origin);
-    for (index, rule) in route.spec.rules.iter().enumerate() {
-        let effect = filter::effect(&rule.filters);
+    port: &wattle_api::ServicePort,
+    view: &View<'a>,
+) -> Vec<AnyRoute<'a>> {
+    let opaque = is_opaque(parent, port, view);
+    let routes = view.routes_of(parent);
+    routes
+        .filter(|route| *route.meta.namespace == *namespace && route.attaches(parent, port))
+        .filter(|route| !(opaque && route.is_for_requests()))
+        .collect()
+}
+
+/// Whether the port is declared to carry bytes that are not looked at.
+pub(crate) fn is_opaque(parent: &Name, port: &wattle_api::ServicePort, view: &View<'_>) -> bool {
+    let protocol = view
+        .service(parent)
+        .map(|service| backend::protocol_on(service, port));
+    matches!(protocol, Some(Protocol::Tcp | Protocol::Tls))
+}
+
+/// What the rules of one route are compiled with.
+pub(crate) struct Compiler<'c, 'a> {
+    pub(crate) route: AnyRoute<'a>,
+    /// The Service it is attached to.
+    pub(crate) parent: &'c Name,
+    /// Namespace of the callers.
+    pub(crate) from: &'c Arc<str>,
+    pub(crate) view: &'c View<'a>,
+    pub(crate) backends: &'c mut Backends,
+    /// Linkerd's annotations: the route's, which replace the Service's.
+    pub(crate) said: LinkerdAnnotations,
+}
+
+/// What a rule does, whatever its match.
+struct Effect {
+    filters: Arc<Filters>,
+    action: Arc<Action>,
+}
+
+/// The table of `routes`, which are for requests. Once there is a route, what matches none of its rules is refused,
+/// even when it has no rule that can match.
+pub(crate) fn table(routes: &[AnyRoute<'_>], seen: &SeenPort<'_, '_>, backends: &mut Backends) -> RouteTable {
+    let mut ranked: Vec<(Rank, RouteRule)> = Vec::new();
+    for route in routes {
+        let mut compiler = Compiler {
+            route: *route,
+            parent: seen.name,
+            from: seen.from,
+            view: seen.view,
+            backends: &mut *backends,
+            said: crate::linkerd::said(route.meta, seen.name, seen.view),
+        };
+        match route.spec {
+            Spec::Http(spec) => ranked.extend(http::rules(spec, &mut compiler)),
+            Spec::Grpc(spec) => ranked.extend(grpc::rules(spec, &mut compiler)),
+            Spec::Tls(_) | Spec::Tcp(_) => {}
+        }
+    }
+    ranked.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut rules: Vec<_> = ranked.into_iter().map(|(_, rule)| rule).collect();
+    if let (true, Some(route)) = (rules.is_empty(), routes.first()) {
+        let origin = rule_ref(route, (0, 0), None);
+        rules.push(catch_all(origin, Action::Refuse(Reason::NoRoute)));
+    }
+    RouteTable::new(rules)
+}
+
+/// A rule that matches every request.
+pub(crate) fn catch_all(origin: RuleRef, action: Action) -> RouteRule {
+    RouteRule {
+        origin,
+        matches: RequestMatch::default(),
+        filters: Arc::default(),
+        action: Arc::new(action),
+        timeouts: Timeouts::default(),
+        retry: None,
+        session: None,
+    }
+}
+
+impl Compiler<'_, '_> {
+    fn effect(&mut self, filters: &[Filter], written: &[BackendRef]) -> Effect {
+        let effect = filter::effect(filters, self);
         let action = match effect.redirect {
             _ if effect.unsupported => Action::Forward(Vec::new()),
             Some(redirect) => Action::Redirect(redirect),
-            None => Action::Forward(forward(rule, (route, parent), from, backends, view)),
+            None => Action::Forward(self.forward(written)),
         };
-        let (filters, action) = (Arc::new(effect.filters), Arc::new(action));
-        for (position, matched) in rule.matches.iter().enumerate() {
-            let Some(predicate) = matches::request(matched) else {
-                continue;
-            };
-            let origin = RuleRef {
-                object: object.clone(),
-                rule: u32::try_from(index).unwrap_or(u32::MAX),
-                matched: u32::try_from(position).unwrap_or(u32::MAX),
-                name: rule.name.as_deref().unwrap_or("").into(),
-            };
-            let compiled_rule = RouteRule {
-                origin,
-                matches: predicate,
-                filters: Arc::clone(&filters),
-                action: Arc::clone(&action),
-                timeouts: timeouts(&rule.timeouts),
-                retry: None,
-                session: None,
-            };
-            compiled.push((Rank::new(route, index, position, matched), compiled_rule));
+        Effect {
+            filters: Arc::new(effect.filters),
+            action: Arc::new(action),
         }
     }
-    compiled
-}
 
-fn forward(
-    rule: &HttpRule,
-    (route, parent): (&Resource<HttpRoute>, &Name),
-    from: &Arc<str>,
-    backends: &mut Backends,
-    view: &View<'_>,
-) -> Vec<WeightedBackend> {
-    let mut weighted = |written: &BackendRef| {
-        let effect = filter::effect(&written.filters);
+    /// The parts of what a rule forwards.
+    pub(crate) fn forward(&mut self, written: &[BackendRef]) -> Vec<WeightedBackend> {
+        written.iter().map(|written| self.weighted(written)).collect()
+    }
+
+    fn weighted(&mut self, written: &BackendRef) -> WeightedBackend {
+        let effect = filter::effect(&written.filters, self);
         let usable = !effect.unsupported && effect.redirect.is_none();
-        let found = backend::resolve(written, route, parent, view)
-            .ok()
-            .filter(|_| usable);
         WeightedBackend {
-            backend: found.map(|(name, port)| backends.index(&name, port, from, view)),
-            written: backend::as_written(written),
+            backend: self.index(&Target::from(written)).filter(|_| usable),
+            written: Target::from(written).to_string().into(),
             weight: written.weight,
             filters: (!effect.filters.is_empty()).then(|| Arc::new(effect.filters)),
         }
-    };
-    rule.backend_refs.iter().map(&mut weighted).collect()
+    }
+
+    /// The index of a backend; `None` when the reference cannot be followed.
+    pub(crate) fn index(&mut self, target: &Target<'_>) -> Option<u32> {
+        let (name, port) = backend::resolve(target, &self.route, self.parent, self.view).ok()?;
+        Some(self.backends.index(&name, port, self.from, self.view))
+    }
 }
 
-fn timeouts(written: &wattle_api::Timeouts) -> Timeouts {
-    let limit = |limit: Option<Duration>| limit.filter(|limit| !limit.is_zero());
-    Timeouts {
-        request: limit(written.request),
-        backend_request: limit(written.backend_request),
-        ..Timeouts::default()
+/// Where a match of a route was written.
+pub(crate) fn rule_ref(route: &AnyRoute<'_>, position: Position, name: Option<&str>) -> RuleRef {
+    RuleRef {
+        object: object_ref(route.meta, route.kind, route.origin),
+        rule: u32::try_from(position.0).unwrap_or(u32::MAX),
+        matched: u32::try_from(position.1).unwrap_or(u32::MAX),
+        name: name.unwrap_or("").into(),
     }
 }
 
@@ -156,11 +187,7 @@ pub(crate) fn unread(key: &wattle_api::ObjectKey) -> ObjectRef {
 }
 
 /// Where an object was written, for traces.
-pub(crate) fn object_ref(
-    meta: &wattle_api::Meta,
-    kind: wattle_api::Kind,
-    origin: &wattle_api::Origin,
-) -> ObjectRef {
+pub(crate) fn object_ref(meta: &Meta, kind: wattle_api::Kind, origin: &wattle_api::Origin) -> ObjectRef {
     ObjectRef {
         kind: kind.unique_name().into(),
         namespace: Arc::clone(&meta.namespace),

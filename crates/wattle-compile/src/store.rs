@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use wattle_api::istio::{Host, ServiceEntry};
 use wattle_api::{
-    AuthorizationPolicy, ClusterIp, Exposure, HttpRoute, Kind, Object, ObjectKey, PeerAuthentication,
-    ReferenceGrant, Resource, Service,
+    AuthorizationPolicy, ClusterIp, Exposure, Kind, Object, ObjectKey, PeerAuthentication, ReferenceGrant,
+    Resource, Service,
 };
 
 use crate::istio::shelf::IstioShelves;
 use crate::{Instance, Read, Settings};
 
+mod attached;
 mod index;
 
+pub(crate) use attached::profiled;
 pub(crate) use index::slots;
 
 /// Namespace and name.
@@ -30,7 +32,6 @@ pub(crate) type Shelf<T> = BTreeMap<Name, Arc<T>>;
 pub(crate) struct Store {
     pub(crate) objects: BTreeMap<ObjectKey, Arc<Object>>,
     pub(crate) services: Shelf<Resource<Service>>,
-    pub(crate) routes: Shelf<Resource<HttpRoute>>,
     pub(crate) grants: Shelf<Resource<ReferenceGrant>>,
     pub(crate) peer_authentications: Shelf<Resource<PeerAuthentication>>,
     pub(crate) authorization_policies: Shelf<Resource<AuthorizationPolicy>>,
@@ -39,13 +40,14 @@ pub(crate) struct Store {
     pub(crate) virtual_ips: BTreeMap<Name, IpAddr>,
     /// The same by address.
     pub(crate) assigned_at: HashMap<IpAddr, Name>,
-    pub(crate) routes_of: HashMap<Name, BTreeSet<Name>>,
     pub(crate) services_at: HashMap<IpAddr, BTreeSet<Name>>,
     pub(crate) entries_at: HashMap<IpAddr, BTreeSet<Name>>,
     pub(crate) labelled: HashMap<Label, BTreeSet<ObjectKey>>,
     pub(crate) istio: IstioShelves,
     /// Services by the first label of their selector.
     pub(crate) selecting: HashMap<Label, BTreeSet<Name>>,
+    /// Routes, policies and slices by what finds them.
+    found: HashMap<Read, BTreeSet<ObjectKey>>,
     unreadable: BTreeSet<ObjectKey>,
     touched: BTreeSet<Read>,
 }
@@ -82,15 +84,15 @@ impl Store {
     /// Removes an object; nothing happens when there is none.
     pub(crate) fn delete(&mut self, key: &ObjectKey) {
         if self.unreadable.remove(key) {
-            self.touch_policy(key);
+            self.touch_unreadable(key);
         }
-        if self.objects.remove(key).is_none() {
+        let Some(removed) = self.objects.remove(key) else {
             return;
-        }
+        };
+        self.detach(&removed);
         let name = (Arc::clone(&key.namespace), Arc::clone(&key.name));
         match key.kind {
             Kind::Service => self.remove_service(&name),
-            Kind::HttpRoute => self.remove_route(&name),
             Kind::WorkloadEntry => {
                 let removed = self.entries.remove(&name);
                 self.unindex_instance(removed);
@@ -113,7 +115,7 @@ impl Store {
     /// Notes that an object is there and cannot be read; nothing happens when an older version of it is in force.
     pub(crate) fn refuse(&mut self, key: ObjectKey) {
         if !self.objects.contains_key(&key) {
-            self.touch_policy(&key);
+            self.touch_unreadable(&key);
             self.unreadable.insert(key);
         }
     }
@@ -121,7 +123,7 @@ impl Store {
     /// Forgets which objects cannot be read.
     pub(crate) fn readable(&mut self) {
         for key in std::mem::take(&mut self.unreadable) {
-            self.touch_policy(&key);
+            self.touch_unreadable(&key);
         }
     }
 
@@ -199,9 +201,9 @@ impl Store {
     fn index(&mut self, object: &Object, settings: &Settings) {
         let meta = object.meta();
         let name = (Arc::clone(&meta.namespace), Arc::clone(&meta.name));
+        self.attach(object);
         match object {
             Object::Service(service) => self.insert_service(name, Arc::new(service.clone())),
-            Object::HttpRoute(route) => self.insert_route(name, Arc::new(route.clone())),
             Object::WorkloadEntry(entry) => {
                 let instance = Arc::new(Instance::of_entry(entry, settings));
                 self.index_instance(&instance);
@@ -225,6 +227,12 @@ impl Store {
             }
         }
         self.touch_policy(&object.key());
+    }
+
+    fn touch_unreadable(&mut self, key: &ObjectKey) {
+        self.touched
+            .insert(Read::Unreadable(key.kind, Arc::clone(&key.namespace)));
+        self.touch_policy(key);
     }
 
     fn touch_policy(&mut self, key: &ObjectKey) {

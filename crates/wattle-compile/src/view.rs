@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use wattle_api::istio::{DestinationRule, ServiceEntry, Sidecar, VirtualService};
 use wattle_api::{
-    AuthorizationPolicy, HttpRoute, Kind, Labels, ObjectKey, PeerAuthentication, ReferenceGrant, Resource,
+    AuthorizationPolicy, Kind, Labels, Object, ObjectKey, PeerAuthentication, ReferenceGrant, Resource,
     Service,
 };
 
+use crate::any_route::AnyRoute;
 use crate::instance::without_number;
 use crate::store::{Label, Store, in_namespace, slots};
 use crate::{Instance, Name, Read, Settings};
@@ -70,10 +71,23 @@ impl<'a> View<'a> {
             .filter(move |service| selects(&service.spec.selector, &labels))
     }
 
-    pub(crate) fn routes_of(&self, parent: &Name) -> Vec<&'a Arc<Resource<HttpRoute>>> {
-        self.read(Read::RoutesOf(parent.clone()));
-        let names = self.store.routes_of.get(parent).into_iter().flatten();
-        names.filter_map(|name| self.store.routes.get(name)).collect()
+    /// Routes of any kind that name this Service as a parent, by kind and name.
+    pub(crate) fn routes_of(&self, parent: &Name) -> impl Iterator<Item = AnyRoute<'a>> {
+        self.found(Read::RoutesOf(parent.clone()))
+            .filter_map(AnyRoute::of)
+    }
+
+    /// What is found under `read`, by kind and name.
+    pub(crate) fn found(&self, read: Read) -> impl Iterator<Item = &'a Object> + use<'a> {
+        let found = self.store.found_under(&read);
+        self.read(read);
+        found
+    }
+
+    /// The first object of a kind and namespace that is there and cannot be read.
+    pub(crate) fn unreadable(&self, kind: Kind, namespace: &Arc<str>) -> Option<&'a ObjectKey> {
+        self.read(Read::Unreadable(kind, Arc::clone(namespace)));
+        self.store.unreadable(kind, namespace).next()
     }
 
     pub(crate) fn grants_in(

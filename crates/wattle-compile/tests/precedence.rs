@@ -258,7 +258,7 @@ fn found(mesh: &mut Mesh, asked: &Asked) -> Option<(String, u32, u32)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100_000, ..ProptestConfig::default() })]
 
     #[test]
     fn the_table_takes_the_rule_that_the_specification_takes(

@@ -1,29 +1,35 @@
-//! HTTPRoutes: parents, backends and filters.
+//! Routes of all kinds: parents, backends and filters.
 
-use wattle_api::{Filter, HttpRoute, HttpRule, Resource};
+use wattle_api::{Filter, HttpRule};
 
 use super::Findings;
+use crate::any_route::{AnyRoute, Spec};
 use crate::backend::{self, Fault};
 use crate::filter;
-use crate::route::has_port;
-use crate::status::{parent_name, sentence};
+use crate::status::{Reference, beaten_by, ports, references, sentence};
 use crate::view::View;
 
-pub(super) fn check(route: &Resource<HttpRoute>, view: &View<'_>, findings: &mut Findings<'_>) {
-    if !route.spec.hostnames.is_empty() && route.spec.parent_refs.iter().any(|parent| parent.is_service()) {
+pub(super) fn check(route: &AnyRoute<'_>, view: &View<'_>, findings: &mut Findings<'_>) {
+    let (hostnames, rules): (&[String], &[HttpRule]) = match route.spec {
+        Spec::Http(spec) => (&spec.hostnames, &spec.rules),
+        Spec::Grpc(spec) => (&spec.hostnames, &[]),
+        Spec::Tls(_) | Spec::Tcp(_) => (&[], &[]),
+    };
+    if !hostnames.is_empty() && route.services().next().is_some() {
         let reason = "host names mean nothing on a Service parent and are ignored".to_owned();
         findings.warn("hostnames-ignored", "spec.hostnames", reason, "remove them");
     }
     parents(route, view, findings);
-    for (index, rule) in route.spec.rules.iter().enumerate() {
-        filters(&rule.filters, &format!("spec.rules[{index}].filters"), findings);
-        without_effect(rule, index, findings);
-        backends(rule, index, route, view, findings);
+    filters(route, findings);
+    backends(route, view, findings);
+    for (index, rule) in rules.iter().enumerate() {
+        retries(rule, index, findings);
     }
+    sessions(route, findings);
 }
 
-fn parents(route: &Resource<HttpRoute>, view: &View<'_>, findings: &mut Findings<'_>) {
-    for (index, parent) in route.spec.parent_refs.iter().enumerate() {
+fn parents(route: &AnyRoute<'_>, view: &View<'_>, findings: &mut Findings<'_>) {
+    for (index, parent) in route.parents.iter().enumerate() {
         let field = format!("spec.parentRefs[{index}]");
         if !parent.is_service() {
             let reason = format!("a parent of kind {} is not served yet", parent.kind);
@@ -35,13 +41,13 @@ fn parents(route: &Resource<HttpRoute>, view: &View<'_>, findings: &mut Findings
             );
             continue;
         }
-        let name = parent_name(parent, route);
+        let name = route.parent_name(parent);
         let Some(service) = view.service(&name) else {
             let reason = format!("there is no Service {}/{}", name.0, name.1);
             findings.error("parent-not-found", &field, reason, "check name and namespace");
             continue;
         };
-        if !service.spec.ports.iter().any(|port| has_port(parent, port)) {
+        if ports(&service.spec, parent).next().is_none() {
             let known: Vec<_> = service
                 .spec
                 .ports
@@ -61,76 +67,151 @@ fn parents(route: &Resource<HttpRoute>, view: &View<'_>, findings: &mut Findings
                 "name one of its ports or none",
             );
         }
+        for port in ports(&service.spec, parent) {
+            if route.is_for_requests() && crate::route::is_opaque(&name, port, view) {
+                unseen(parent, &field, port, findings);
+            } else {
+                rivals(route, &field, (&name, port), view, findings);
+            }
+        }
     }
 }
 
-fn backends(
-    rule: &HttpRule,
-    index: usize,
-    route: &Resource<HttpRoute>,
+/// A port whose traffic the route cannot see, though its writer may have meant it.
+fn unseen(
+    parent: &wattle_api::ParentRef,
+    field: &str,
+    port: &wattle_api::ServicePort,
+    findings: &mut Findings<'_>,
+) {
+    if parent.port.is_some() || parent.section_name.is_some() {
+        let reason = format!(
+            "the bytes of port {} are not looked at: the route sees no requests there",
+            port.port
+        );
+        findings.warn("route-sees-nothing", field, reason, "declare http or grpc");
+    }
+}
+
+/// Routes that take a port from this one.
+fn rivals(
+    route: &AnyRoute<'_>,
+    field: &str,
+    (name, port): (&crate::Name, &wattle_api::ServicePort),
     view: &View<'_>,
     findings: &mut Findings<'_>,
 ) {
-    let Some(parent) = route.spec.parent_refs.iter().find(|parent| parent.is_service()) else {
+    if let Some(winner) = beaten_by(route, name, port, view) {
+        let reason = format!(
+            "on port {} only {} {} counts: of several kinds of routes the most specific one is taken",
+            port.port, winner.kind, winner.meta.name
+        );
+        findings.warn("route-conflict", field, reason, "attach them to different ports");
+        return;
+    }
+    let rivals = crate::route::attached(&route.meta.namespace, name, port, view);
+    if matches!(route.spec, Spec::Tcp(_)) && !crate::route::stream::is_oldest(route, &rivals) {
+        let reason = format!(
+            "an older TCPRoute takes every connection of port {}, this one none",
+            port.port
+        );
+        findings.warn("route-conflict", field, reason, "keep one of them");
+    }
+}
+
+fn backends(route: &AnyRoute<'_>, view: &View<'_>, findings: &mut Findings<'_>) {
+    let Some(parent) = route.services().next() else {
         return;
     };
-    let parent = parent_name(parent, route);
-    for (position, written) in rule.backend_refs.iter().enumerate() {
-        let field = format!("spec.rules[{index}].backendRefs[{position}]");
-        filters(&written.filters, &format!("{field}.filters"), findings);
-        if let Err(fault) = backend::resolve(written, route, &parent, view) {
-            let share = if written.weight == 0 {
-                "it has weight 0"
-            } else {
-                "its share is answered with 500"
-            };
-            let reason = format!(
-                "backend {}: {}; {share}",
-                backend::as_written(written),
-                sentence(fault)
+    for Reference {
+        field,
+        target,
+        weight,
+    } in references(route)
+    {
+        let Err(fault) = backend::resolve(&target, route, &parent, view) else {
+            continue;
+        };
+        let effect = match weight {
+            None => "nothing is copied to it",
+            Some(0) => "it has weight 0",
+            Some(_) if route.is_for_requests() => "its share is answered with 500",
+            Some(_) => "its share of the connections is refused",
+        };
+        let reason = format!("backend {target}: {}; {effect}", sentence(fault));
+        findings.error(code(fault), &field, reason, hint(fault));
+    }
+    for (index, rule) in route.rules().iter().enumerate() {
+        let redirects = |filter: &Filter| matches!(filter, Filter::RequestRedirect(_));
+        if rule.filters.iter().any(redirects) || rule.backends.iter().any(|written| written.weight > 0) {
+            continue;
+        }
+        let reason = match route.is_for_requests() {
+            true => "no backend has a weight, so that every request is answered with 500",
+            false => "no backend has a weight, so that every connection is refused",
+        };
+        let field = format!("spec.rules[{index}]");
+        findings.warn("no-backend", &field, reason.to_owned(), "add a backend");
+    }
+}
+
+fn retries(rule: &HttpRule, index: usize, findings: &mut Findings<'_>) {
+    let any_method = |matched: &wattle_api::Match| {
+        matched
+            .method
+            .is_some_and(|method| matches!(method, "POST" | "PATCH" | "CONNECT"))
+    };
+    if rule.retry.is_some() && rule.matches.iter().all(any_method) {
+        let reason = "its methods are not idempotent: only what no backend has seen is sent again".to_owned();
+        findings.warn(
+            "retry-not-idempotent",
+            &format!("spec.rules[{index}].retry"),
+            reason,
+            "remove it",
+        );
+    }
+}
+
+fn sessions(route: &AnyRoute<'_>, findings: &mut Findings<'_>) {
+    let sessions: Vec<_> = match route.spec {
+        Spec::Http(spec) => spec.rules.iter().map(|rule| &rule.session_persistence).collect(),
+        Spec::Grpc(spec) => spec.rules.iter().map(|rule| &rule.session_persistence).collect(),
+        Spec::Tls(_) | Spec::Tcp(_) => Vec::new(),
+    };
+    for (index, session) in sessions.into_iter().enumerate() {
+        if session
+            .as_ref()
+            .is_some_and(|session| session.idle_timeout.is_some())
+        {
+            findings.no_effect(
+                &format!("spec.rules[{index}].sessionPersistence.idleTimeout"),
+                "idle sessions are not told from others yet, the field is not applied",
             );
-            findings.error(code(fault), &field, reason, hint(fault));
         }
     }
-    let redirects = rule
-        .filters
-        .iter()
-        .any(|filter| matches!(filter, Filter::RequestRedirect(_)));
-    if !redirects && rule.backend_refs.iter().all(|written| written.weight == 0) {
-        let reason = "no backend has a weight, so that every request is answered with 500".to_owned();
-        findings.warn(
-            "no-backend",
-            &format!("spec.rules[{index}]"),
-            reason,
-            "add a backend",
-        );
+}
+
+fn filters(route: &AnyRoute<'_>, findings: &mut Findings<'_>) {
+    for (index, rule) in route.rules().iter().enumerate() {
+        let field = format!("spec.rules[{index}]");
+        unsupported(rule.filters, &field, findings);
+        for (position, written) in rule.backends.iter().enumerate() {
+            unsupported(
+                &written.filters,
+                &format!("{field}.backendRefs[{position}]"),
+                findings,
+            );
+        }
     }
 }
 
-fn without_effect(rule: &HttpRule, index: usize, findings: &mut Findings<'_>) {
-    let written = [
-        ("retry", rule.retry.is_some()),
-        ("sessionPersistence", rule.session_persistence.is_some()),
-    ];
-    for (field, _) in written.iter().filter(|(_, written)| *written) {
-        findings.no_effect(
-            &format!("spec.rules[{index}].{field}"),
-            "the field is not applied yet",
-        );
-    }
-}
-
-fn filters(written: &[Filter], field: &str, findings: &mut Findings<'_>) {
+fn unsupported(written: &[Filter], field: &str, findings: &mut Findings<'_>) {
     for (index, filter) in written.iter().enumerate() {
         if filter::is_unsupported(filter) {
             let name = filter.type_name();
             let reason = format!("filter {name} is not supported yet; its requests are answered with 500");
-            findings.error(
-                "filter-not-supported",
-                &format!("{field}[{index}]"),
-                reason,
-                "remove it",
-            );
+            let field = format!("{field}.filters[{index}]");
+            findings.error("filter-not-supported", &field, reason, "remove it");
         }
     }
 }
@@ -141,6 +222,8 @@ fn code(fault: Fault) -> &'static str {
         Fault::NotFound => "backend-not-found",
         Fault::PortNotFound => "backend-port-not-found",
         Fault::NotPermitted => "ref-not-permitted",
+        Fault::Protocol => "backend-protocol",
+        Fault::Tls => "backend-tls",
     }
 }
 
@@ -150,5 +233,7 @@ fn hint(fault: Fault) -> &'static str {
         Fault::NotFound => "check name and namespace",
         Fault::PortNotFound => "name one of its ports",
         Fault::NotPermitted => "add a ReferenceGrant to the backend's namespace",
+        Fault::Protocol => "correct the appProtocol of the port",
+        Fault::Tls => "correct the policy",
     }
 }

@@ -1,6 +1,9 @@
 //! Services and the workloads they select.
 
-use wattle_api::{Address, Exposure, Protocol, Resource, Service, ServiceTraffic, TargetPort, WorkloadEntry};
+use wattle_api::{
+    Address, Exposure, Protocol, Resource, Service, ServiceTraffic, TargetPort, TrafficDistribution,
+    WorkloadEntry,
+};
 
 use super::Findings;
 use crate::view::View;
@@ -61,14 +64,15 @@ pub(super) fn check(service: &Resource<Service>, view: &View<'_>, findings: &mut
 }
 
 fn without_effect(traffic: &ServiceTraffic, findings: &mut Findings<'_>) {
-    let written = [
-        ("internalTrafficPolicy", traffic.only_same_node),
-        ("publishNotReadyAddresses", traffic.publish_not_ready_addresses),
-        ("sessionAffinity", traffic.client_affinity_secs.is_some()),
-        ("trafficDistribution", traffic.distribution.is_some()),
-    ];
-    for (field, _) in written.iter().filter(|(_, written)| *written) {
-        findings.no_effect(&format!("spec.{field}"), "the field is not applied yet");
+    if traffic.only_same_node {
+        findings.no_effect(
+            "spec.internalTrafficPolicy",
+            "which endpoints are on the caller's node is not known, the field is not applied",
+        );
+    }
+    if traffic.distribution == Some(TrafficDistribution::PreferSameNode) {
+        let reason = "nodes are not known: endpoints of the caller's zone are preferred".to_owned();
+        findings.warn("node-not-known", "spec.trafficDistribution", reason, "");
     }
 }
 

@@ -8,7 +8,7 @@ use wattle_api::{Address, Labels, Meta, Resource, WorkloadEntry};
 use wattle_model::{
     Access, Action, BackendId, ConnectionMatch, ConnectionRoute, Destination, Endpoint, EndpointHealth,
     Endpoints, Hop, HostMatch, NamedEndpoint, Protocol, RequestMatch, RouteRule, RouteTable, RuleRef,
-    Timeouts, WeightedBackend, Workload,
+    WeightedBackend, Workload,
 };
 
 use super::frontend::{self, Frontend};
@@ -16,21 +16,15 @@ use super::frontend::{self, Frontend};
 use crate::instance;
 use crate::route::object_ref;
 use crate::view::{View, selects};
-use crate::{Name, destination, endpoints};
+use crate::{Name, endpoints};
 
-/// What the host of a ServiceEntry is to callers in `from`, on a port; `None` when there is none they may see.
-pub(crate) fn of_host(
-    name: &Arc<str>,
-    host: &Arc<str>,
-    port: u16,
-    from: &Arc<str>,
-    view: &View<'_>,
-) -> Option<Destination> {
+/// A host of a ServiceEntry that callers in `from` may see.
+pub(crate) fn of_host<'a>(host: &Arc<str>, from: &str, view: &View<'a>) -> Option<Frontend<'a>> {
     let entry = view
         .entries_of(host)
         .into_iter()
         .find(|entry| frontend::is_visible(entry, from))?;
-    destination::of_frontend(name, &frontend::of_entry(entry, host), port, from, view)
+    Some(frontend::of_entry(entry, host))
 }
 
 /// The host of a ServiceEntry that has this virtual address, its own or an assigned one.
@@ -56,31 +50,32 @@ pub(crate) fn at_address<'a>(
     })
 }
 
-/// Rules for what goes to an address that nothing names: hosts that any address may have, because they are patterns or
-/// resolve to whatever is dialled.
-pub(crate) fn open_rules(destination: &mut Destination, port: u16, from: &Arc<str>, view: &View<'_>) {
-    let mut rules = Vec::new();
-    for entry in view
-        .open_entries()
-        .into_iter()
-        .filter(|entry| frontend::is_visible(entry, from))
-    {
-        let Some(written) = entry
-            .spec
-            .ports
-            .iter()
-            .find(|written| written.number.number() == port)
-        else {
+/// What may be sent to any address on a port: to hosts that any address may have, because they are patterns or resolve
+/// to whatever is dialled.
+#[derive(Default)]
+pub(crate) struct Open {
+    pub(crate) rules: Vec<RouteRule>,
+    pub(crate) connections: Vec<ConnectionRoute>,
+}
+
+impl Open {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.connections.is_empty()
+    }
+}
+
+/// The open hosts of `port` that callers in `from` may see; what is for them goes where it was dialled.
+pub(crate) fn open(port: u16, from: &Arc<str>, view: &View<'_>) -> Open {
+    let mut open = Open::default();
+    let entries = view.open_entries().into_iter();
+    for entry in entries.filter(|entry| frontend::is_visible(entry, from)) {
+        let mut ports = entry.spec.ports.iter();
+        let Some(written) = ports.find(|written| written.number.number() == port) else {
             continue;
         };
-        let hosts: Vec<_> = entry
-            .spec
-            .hosts
-            .iter()
-            .filter(|host| is_open(entry, host.is_pattern()))
-            .collect();
+        let hosts = entry.spec.hosts.iter();
         let hosts: Vec<_> = hosts
-            .iter()
+            .filter(|host| is_open(entry, host.is_pattern()))
             .map(|host| HostMatch::parse(&host.to_string()))
             .collect();
         if hosts.is_empty() {
@@ -93,14 +88,23 @@ pub(crate) fn open_rules(destination: &mut Destination, port: u16, from: &Arc<st
             name: "".into(),
         };
         match frontend::protocol(written) {
-            Some(Protocol::Tls) => destination.connections.push(connection(origin, hosts)),
-            Some(protocol) if protocol.is_http() => rules.push(request(origin, hosts)),
+            Some(Protocol::Tls) => open.connections.push(connection(origin, hosts)),
+            Some(protocol) if protocol.is_http() => open.rules.push(request(origin, hosts)),
             _ => {}
         }
     }
-    if destination.connections.is_empty() && rules.is_empty() {
+    open
+}
+
+/// Gives an unknown destination the rules of open hosts.
+pub(crate) fn follow(open: Open, destination: &mut Destination) {
+    if open.is_empty() {
         return;
     }
+    let Open {
+        mut rules,
+        mut connections,
+    } = open;
     // Where nothing else may be reached, what is open is not refused with the rest: its rules are all there are.
     let closed = matches!(&destination.scopes[..], [scope]
         if scope.labels.is_empty() && matches!(scope.access, Access::Refused(_)));
@@ -108,10 +112,11 @@ pub(crate) fn open_rules(destination: &mut Destination, port: u16, from: &Arc<st
         destination.scopes.clear();
         destination.default_backend = None;
     } else {
-        destination.connections.push(connection(anywhere(), Vec::new()));
+        connections.push(connection(anywhere(), Vec::new()));
         rules.push(request(anywhere(), Vec::new()));
     }
     destination.routes = RouteTable::new(rules);
+    destination.connections = connections;
 }
 
 /// May any address have the host?
@@ -157,16 +162,11 @@ fn connection(origin: RuleRef, server_names: Vec<HostMatch>) -> ConnectionRoute 
 
 fn request(origin: RuleRef, hosts: Vec<HostMatch>) -> RouteRule {
     RouteRule {
-        origin,
         matches: RequestMatch {
             hosts,
             ..RequestMatch::default()
         },
-        filters: Arc::default(),
-        action: Arc::new(Action::Forward(as_dialled())),
-        timeouts: Timeouts::default(),
-        retry: None,
-        session: None,
+        ..crate::route::catch_all(origin, Action::Forward(as_dialled()))
     }
 }
 

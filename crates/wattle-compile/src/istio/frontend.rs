@@ -7,6 +7,7 @@ use wattle_api::{Exposure, Resource, Service};
 use wattle_model::{BackendId, Protocol, ServicePort};
 
 use super::host;
+use crate::backend_policy::{self, Tls};
 use crate::view::View;
 use crate::{Name, backend};
 
@@ -82,6 +83,15 @@ impl Frontend<'_> {
             Of::Entry(entry) => protocol(entry.ports.iter().find(|port| port.number.number() == number)?)?,
         };
         Some(FrontendPort { number, protocol })
+    }
+
+    /// Is TLS asked for on a port, by a BackendTLSPolicy, that cannot be had?
+    pub(crate) fn lacks_tls(&self, number: u16, view: &View<'_>) -> bool {
+        let Of::Service(service) = self.of else {
+            return false;
+        };
+        backend::port(service, number)
+            .is_some_and(|port| matches!(backend_policy::tls(&self.name, port, view), Tls::Broken))
     }
 
     /// Numbers of its TCP ports.

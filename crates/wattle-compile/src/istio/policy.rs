@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use wattle_api::istio::{Destination, DestinationRule, Settings, Subset, TrafficPolicy};
 use wattle_api::{Kind, Resource};
+use wattle_model::traffic::UpstreamTls;
 use wattle_model::{Backend, BackendPolicy};
 
 use super::frontend::{self, Frontend, FrontendPort};
@@ -26,6 +27,8 @@ pub(crate) enum Unresolved {
     Port,
     /// No DestinationRule of the host names the subset.
     Subset,
+    /// A BackendTLSPolicy asks for TLS that cannot be had.
+    Tls,
 }
 
 /// The backend that `written`, in an object of `namespace`, names for callers in `from` that dialled `dialled`.
@@ -43,7 +46,11 @@ pub(crate) fn resolve(
         None => frontend.only_port().or_else(|| frontend.port(dialled)),
     };
     let port = port.ok_or(Unresolved::Port)?;
-    backend(&frontend, port, written.subset.as_deref(), from, view)
+    let found = backend(&frontend, port, written.subset.as_deref(), from, view)?;
+    if found.policy.tls == UpstreamTls::default() && frontend.lacks_tls(port.number, view) {
+        return Err(Unresolved::Tls);
+    }
+    Ok(found)
 }
 
 /// A port of a frontend, or a subset of it, as a backend.

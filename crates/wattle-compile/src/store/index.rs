@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use wattle_api::{HttpRoute, Resource, Service};
+use wattle_api::{Resource, Service};
 
 use super::{Label, Name, Store};
 use crate::{Instance, Read};
@@ -41,24 +41,6 @@ impl Store {
         }
         if let Some(label) = first_label(name, &service.spec) {
             take_out(&mut self.selecting, &label, name);
-        }
-    }
-
-    pub(super) fn insert_route(&mut self, name: Name, route: Arc<Resource<HttpRoute>>) {
-        for parent in parents(&route) {
-            self.touched.insert(Read::RoutesOf(parent.clone()));
-            self.routes_of.entry(parent).or_default().insert(name.clone());
-        }
-        self.routes.insert(name, route);
-    }
-
-    pub(super) fn remove_route(&mut self, name: &Name) {
-        let Some(route) = self.routes.remove(name) else {
-            return;
-        };
-        for parent in parents(&route) {
-            take_out(&mut self.routes_of, &parent, name);
-            self.touched.insert(Read::RoutesOf(parent));
         }
     }
 
@@ -99,19 +81,6 @@ impl Store {
     }
 }
 
-/// The Services a route names as parents.
-fn parents(route: &Resource<HttpRoute>) -> BTreeSet<Name> {
-    let services = route.spec.parent_refs.iter().filter(|parent| parent.is_service());
-    let name = |parent: &wattle_api::ParentRef| {
-        let namespace = parent
-            .namespace
-            .as_deref()
-            .map_or_else(|| Arc::clone(&route.meta.namespace), Arc::from);
-        (namespace, Arc::from(&*parent.name))
-    };
-    services.map(name).collect()
-}
-
 fn first_label(name: &Name, service: &Service) -> Option<Label> {
     let (key, value) = service.selector.iter().next()?;
     Some((Arc::clone(&name.0), key.as_str().into(), value.as_str().into()))
@@ -129,7 +98,11 @@ pub(crate) fn slots(instance: &Instance) -> impl Iterator<Item = Label> {
     instance.labels.iter().map(slot)
 }
 
-fn take_out<K: std::hash::Hash + Eq, V: Ord>(index: &mut HashMap<K, BTreeSet<V>>, key: &K, value: &V) {
+pub(super) fn take_out<K: std::hash::Hash + Eq, V: Ord>(
+    index: &mut HashMap<K, BTreeSet<V>>,
+    key: &K,
+    value: &V,
+) {
     if let Some(values) = index.get_mut(key) {
         values.remove(value);
         if values.is_empty() {

@@ -302,6 +302,14 @@ pub(crate) fn inbound(found: &Inbound) -> String {
             port.protocol.as_str()
         );
     }
+    for limit in &found.rate_limits {
+        line!(out, 1, "limit {} on ports {:?}", limit.origin, limit.ports);
+        for matched in &limit.matches {
+            line!(out, 2, "for {matched}");
+        }
+        let clients = [texts("of", &limit.clients), texts("but", &limit.except)].concat();
+        line!(out, 2, "{clients}{:?}", limit.allowance);
+    }
     for (verb, policies) in [
         ("DENY", &found.authorization.deny),
         ("ALLOW", &found.authorization.allow),

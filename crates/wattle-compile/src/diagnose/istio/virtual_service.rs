@@ -88,7 +88,7 @@ fn hosts(found: &Resource<VirtualService>, view: &View<'_>, findings: &mut Findi
                 let hint = "name a Service or a host of a ServiceEntry";
                 findings.warn("unknown-host", &field, reason, hint);
             }
-            Some(frontend) if !view.routes_of(&frontend.name).is_empty() => {
+            Some(frontend) if view.routes_of(&frontend.name).next().is_some() => {
                 let reason = format!(
                     "it hides the HTTPRoutes of Service {}/{}",
                     frontend.name.0, frontend.name.1
@@ -210,6 +210,11 @@ fn destination(
                 format!("no DestinationRule of {host} names the subset {subset}; its share is refused");
             let hint = "add the subset to the host's DestinationRule";
             findings.error("unknown-subset", &format!("{field}.subset"), reason, hint);
+        }
+        Unresolved::Tls => {
+            let reason = format!("a BackendTLSPolicy of {host} cannot be followed; its share is refused");
+            let hint = "mend the BackendTLSPolicy, or state tls in the host's DestinationRule";
+            findings.error("backend-tls", &format!("{field}.host"), reason, hint);
         }
     }
 }
