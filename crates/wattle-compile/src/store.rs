@@ -39,7 +39,7 @@ pub(crate) struct Store {
     pub(crate) processes: Shelf<Instance>,
     pub(crate) virtual_ips: BTreeMap<Name, IpAddr>,
     /// The same by address.
-    pub(crate) assigned_at: HashMap<IpAddr, Name>,
+    pub(crate) assigned_at: HashMap<IpAddr, BTreeSet<Name>>,
     pub(crate) services_at: HashMap<IpAddr, BTreeSet<Name>>,
     pub(crate) entries_at: HashMap<IpAddr, BTreeSet<Name>>,
     pub(crate) labelled: HashMap<Label, BTreeSet<ObjectKey>>,
@@ -154,11 +154,11 @@ impl Store {
             self.remove_service(name);
         }
         if let Some(old) = old {
-            self.assigned_at.remove(&old);
+            index::take_out(&mut self.assigned_at, &old, name);
         }
         match address {
             Some(address) => {
-                self.assigned_at.insert(address, name.clone());
+                self.assigned_at.entry(address).or_default().insert(name.clone());
                 self.virtual_ips.insert(name.clone(), address)
             }
             None => self.virtual_ips.remove(name),

@@ -228,7 +228,7 @@ impl<'a> View<'a> {
         let mut found: Vec<_> = written
             .filter_map(|(name, host)| Some((istio.service_entries.get(name)?, Arc::clone(host))))
             .collect();
-        if let Some((namespace, host)) = self.store.assigned_at.get(&address) {
+        for (namespace, host) in self.store.assigned_at.get(&address).into_iter().flatten() {
             let own = self
                 .entries_of(host)
                 .into_iter()

@@ -1,5 +1,7 @@
 //! DestinationRules.
 
+use std::sync::Arc;
+
 use wattle_api::Resource;
 use wattle_api::istio::{Algorithm, DestinationRule, HashKey, Settings, TrafficPolicy};
 
@@ -15,23 +17,7 @@ pub(in super::super) fn check(
 ) {
     let namespace = &rule.meta.namespace;
     let pattern = host::pattern(&rule.spec.host, namespace, view.settings);
-    let rules = view.destination_rules_of(&pattern);
-    let same = rules
-        .into_iter()
-        .filter(|other| other.meta.namespace == *namespace);
-    let first = same.min_by_key(|other| routes::age(&other.meta));
-    if let Some(first) = first.filter(|first| first.meta.name != rule.meta.name) {
-        let reason = format!(
-            "DestinationRule {namespace}/{} is older and is for the same host; this one has no effect",
-            first.meta.name
-        );
-        findings.warn(
-            "conflicting-rules",
-            "spec.host",
-            reason,
-            "write one DestinationRule for a host",
-        );
-    }
+    overlapping(rule, &pattern, view, findings);
     if !rule.spec.host.is_pattern() {
         match frontend::find(&pattern, namespace, view) {
             None => {
@@ -92,6 +78,42 @@ fn subsets(
                 reason,
                 hint,
             );
+        }
+    }
+}
+
+/// Several rules of a namespace for one host add up; what is written twice counts once.
+fn overlapping(
+    rule: &Resource<DestinationRule>,
+    pattern: &Arc<str>,
+    view: &View<'_>,
+    findings: &mut Findings<'_>,
+) {
+    let namespace = &rule.meta.namespace;
+    let age = routes::age(&rule.meta);
+    let rules = view.destination_rules_of(pattern).into_iter();
+    let older: Vec<_> = rules
+        .filter(|other| other.meta.namespace == *namespace && routes::age(&other.meta) < age)
+        .collect();
+    let hint = "write each of them once";
+    let mut conflict = |field: &str, what: &str, first: &Resource<DestinationRule>| {
+        let name = &first.meta.name;
+        let reason = format!(
+            "DestinationRule {namespace}/{name} is older, is for the same host and has {what}; this one has no effect"
+        );
+        findings.warn("conflicting-rules", field, reason, hint);
+    };
+    let mut deciding = older.iter().filter(|older| older.spec.traffic_policy.is_some());
+    if let (Some(first), true) = (deciding.next(), rule.spec.traffic_policy.is_some()) {
+        conflict("spec.trafficPolicy", "a trafficPolicy", first);
+    }
+    for (index, subset) in rule.spec.subsets.iter().enumerate() {
+        let named = |older: &&&Arc<Resource<DestinationRule>>| {
+            older.spec.subsets.iter().any(|other| other.name == subset.name)
+        };
+        if let Some(first) = older.iter().find(named) {
+            let what = format!("a subset {}", subset.name);
+            conflict(&format!("spec.subsets[{index}].name"), &what, first);
         }
     }
 }
