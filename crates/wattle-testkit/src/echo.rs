@@ -1,11 +1,13 @@
 //! A plain HTTP/1.1 server on blocking sockets that tells who it is and what it was asked.
 
+mod script;
+
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Spot;
 
@@ -29,7 +31,11 @@ enum Manner {
 
 impl Echo {
     /// Starts one at a workload's place, on all of its addresses. It answers with JSON: `name`, `method`, `target`,
-    /// `headers` (list of pairs as they came).
+    /// `headers` (list of pairs as they came). A request may say how it is to be answered:
+    ///
+    /// - `x-echo-key: K`: it counts under `K`, see [`Echo::asked`];
+    /// - `x-echo-status: 503,503,200`: the status of this server's first, second … answer to the key, the last one for the rest;
+    /// - `x-echo-delay: 400`: milliseconds before the answer.
     pub fn start(spot: &Spot, port: u16, name: &str) -> io::Result<Self> {
         Self::with(spot, port, name, Manner::Patient)
     }
@@ -60,6 +66,12 @@ impl Echo {
         Ok(echo)
     }
 
+    /// What the servers of this process were asked with a key, in order, each as it was or would have been answered.
+    #[must_use]
+    pub fn asked(key: &str) -> Vec<Value> {
+        script::asked(key)
+    }
+
     /// Connections accepted so far.
     #[must_use]
     pub fn connections(&self) -> u64 {
@@ -81,13 +93,14 @@ fn converse(stream: TcpStream, name: &str, requests: &AtomicU64, manner: Manner)
         let answered = requests.fetch_add(1, Ordering::Relaxed);
         let body =
             json!({ "name": name, "method": asked.method, "target": asked.target, "headers": asked.headers });
+        let status = script::follow(&asked.headers, &body);
         let body = if asked.method == "HEAD" {
             String::new()
         } else {
             body.to_string()
         };
         let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Served-By: {name}\r\nContent-Length: {}\r\n\r\n",
+            "HTTP/1.1 {status} Echo\r\nContent-Type: application/json\r\nX-Served-By: {name}\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         writer.write_all(format!("{head}{body}").as_bytes())?;

@@ -17,6 +17,8 @@ pub enum Need {
     Program(&'static str),
     /// PostgreSQL's server, which hides below a directory of its version.
     Postgres,
+    /// Envoy, in ENVOY_BIN or on the path.
+    Envoy,
     /// The Python of the tests with this module.
     Python(&'static str),
 }
@@ -39,6 +41,10 @@ impl Need {
             Self::Root => rustix::process::geteuid().is_root(),
             Self::Program(name) => find_program(name).is_some(),
             Self::Postgres => postgres().is_some(),
+            Self::Envoy => {
+                std::env::var_os("ENVOY_BIN").is_some_and(|path| Path::new(&path).is_file())
+                    || find_program("envoy").is_some()
+            }
             Self::Python(module) => {
                 let python = std::env::var_os("WATTLE_PYTHON").unwrap_or_else(|| "python3".into());
                 let found = Command::new(python)
@@ -54,6 +60,7 @@ impl Need {
             Self::Root => "root".to_owned(),
             Self::Program(name) => name.to_owned(),
             Self::Postgres => "postgres".to_owned(),
+            Self::Envoy => "envoy (in ENVOY_BIN, or on the path)".to_owned(),
             Self::Python(module) => format!("Python with {module} (in WATTLE_PYTHON)"),
         }
     }

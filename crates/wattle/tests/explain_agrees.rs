@@ -1,13 +1,15 @@
 //! What is explained is what happens: for generated configs and requests, real proxies do what `explain` says.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/dice.rs"]
+mod dice;
 #[path = "support/generate.rs"]
 mod generate;
 mod support;
 
 use std::net::{SocketAddr, TcpStream};
 
-use generate::Dice;
+use dice::Dice;
 use serde_json::Value;
 use support::Manifests;
 use wattle_testkit::{Answer, Conversation, Echo, Mesh, Need, Request, Spot, lacks};

@@ -1,0 +1,184 @@
+//! HTTPRoutes of the Gateway API.
+
+use super::{BACKENDS, MARKER, METHODS, VALUES, shown, some};
+use crate::dice::Dice;
+
+pub(super) fn config(dice: &mut Dice, number: usize) -> String {
+    let marker = format!(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: marker}}\nspec:\n  \
+         parentRefs: [{{group: '', kind: Service, name: shop}}]\n  rules:\n  - matches: [{{path: {{type: Exact, value: {MARKER}}}}}]\n    \
+         filters: [{{type: RequestRedirect, requestRedirect: {{path: {{type: ReplaceFullPath, replaceFullPath: {}}}}}}}]\n",
+        shown(number)
+    );
+    let routes = (0..=dice.below(2)).map(|route| {
+        let rules: Vec<String> = (0..=dice.below(3)).map(|_| rule(dice)).collect();
+        format!(
+            "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: route-{route}}}\nspec:\n  \
+             parentRefs: [{{group: '', kind: Service, name: shop}}]\n  rules:\n{}",
+            rules.concat()
+        )
+    });
+    let routes: String = routes.collect();
+    marker + &routes
+}
+
+fn rule(dice: &mut Dice) -> String {
+    let mut fields = Vec::new();
+    if dice.chance(85) {
+        let matches: Vec<String> = (0..=dice.below(2)).map(|_| matching(dice)).collect();
+        fields.push(format!("matches: [{}]", matches.join(", ")));
+    }
+    if dice.chance(15) {
+        fields.push(format!("filters: [{}]", redirect(dice)));
+        return format!("  - {{{}}}\n", fields.join(", "));
+    }
+    let filters = some(
+        dice,
+        &[
+            (30, &|dice| {
+                modifier(dice, "RequestHeaderModifier", "requestHeaderModifier")
+            }),
+            (25, &|dice| {
+                modifier(dice, "ResponseHeaderModifier", "responseHeaderModifier")
+            }),
+            (25, &rewrite),
+            (15, &cors),
+            (10, &|dice| {
+                format!(
+                    "{{type: RequestMirror, requestMirror: {{backendRef: {{name: {}, port: 80}}}}}}",
+                    dice.one(&BACKENDS)
+                )
+            }),
+        ],
+    );
+    if !filters.is_empty() {
+        fields.push(format!("filters: [{filters}]"));
+    }
+    let own = if dice.chance(15) {
+        format!(
+            ", filters: [{}]",
+            modifier(dice, "RequestHeaderModifier", "requestHeaderModifier")
+        )
+    } else {
+        String::new()
+    };
+    fields.push(match dice.below(20) {
+        0 => "backendRefs: [{name: missing, port: 80}]".to_owned(),
+        1 => "backendRefs: []".to_owned(),
+        _ => format!("backendRefs: [{{name: {}, port: 80{own}}}]", dice.one(&BACKENDS)),
+    });
+    if dice.chance(12) {
+        fields.push(
+            dice.one(&[
+                "timeouts: {request: 300ms}",
+                "timeouts: {request: 2s, backendRequest: 300ms}",
+            ])
+            .to_owned(),
+        );
+    }
+    if dice.chance(20) {
+        fields.push(format!(
+            "retry: {{attempts: {}, codes: [{}], backoff: 1ms}}",
+            dice.one(&["1", "3"]),
+            dice.one(&["503", "500, 503", "502"])
+        ));
+    }
+    format!("  - {{{}}}\n", fields.join(", "))
+}
+
+fn matching(dice: &mut Dice) -> String {
+    let path = |dice: &mut Dice| {
+        let path = dice.one(&["/", "/a", "/a/", "/a/b", "/b", "/v1", "/c/d"]);
+        match dice.below(3) {
+            0 => format!("path: {{type: Exact, value: {path}}}"),
+            1 => format!("path: {{type: PathPrefix, value: {path}}}"),
+            _ => format!("path: {{type: RegularExpression, value: '{path}[a-z0-9/]*'}}"),
+        }
+    };
+    let fields = some(
+        dice,
+        &[
+            (80, &path),
+            (25, &|dice| format!("method: {}", dice.one(&METHODS))),
+            (30, &|dice| {
+                let kind = dice.one(&["Exact", "RegularExpression"]);
+                format!(
+                    "headers: [{{name: x-one, type: {kind}, value: {}}}]",
+                    dice.one(&VALUES)
+                )
+            }),
+            (15, &|dice| {
+                dice.one(&[
+                    "queryParams: [{name: q, value: '1'}]",
+                    "queryParams: [{name: q, type: RegularExpression, value: '[0-9]+'}]",
+                ])
+                .to_owned()
+            }),
+        ],
+    );
+    format!("{{{fields}}}")
+}
+
+fn modifier(dice: &mut Dice, kind: &str, field: &str) -> String {
+    let fields = some(
+        dice,
+        &[
+            (60, &|dice| {
+                format!("set: [{{name: x-two, value: {}}}]", dice.one(&VALUES))
+            }),
+            (40, &|dice| {
+                format!("add: [{{name: x-new, value: {}}}]", dice.one(&VALUES))
+            }),
+            (40, &|dice| {
+                format!("remove: [{}]", dice.one(&["x-one", "x-served-by"]))
+            }),
+        ],
+    );
+    let fields = if fields.is_empty() {
+        "remove: [x-one]".to_owned()
+    } else {
+        fields
+    };
+    format!("{{type: {kind}, {field}: {{{fields}}}}}")
+}
+
+fn redirect(dice: &mut Dice) -> String {
+    let parts = dice.one(&[
+        "hostname: elsewhere.example",
+        "path: {type: ReplaceFullPath, replaceFullPath: /moved}",
+        "path: {type: ReplacePrefixMatch, replacePrefixMatch: /moved}",
+        "scheme: https, port: 8443",
+        "scheme: https",
+    ]);
+    let status = dice.one(&["301", "302", "303", "307", "308"]);
+    format!("{{type: RequestRedirect, requestRedirect: {{statusCode: {status}, {parts}}}}}")
+}
+
+fn rewrite(dice: &mut Dice) -> String {
+    let parts = dice.one(&[
+        "hostname: renamed.example",
+        "path: {type: ReplaceFullPath, replaceFullPath: /rewritten}",
+        "path: {type: ReplacePrefixMatch, replacePrefixMatch: /}",
+        "path: {type: ReplacePrefixMatch, replacePrefixMatch: /new}",
+    ]);
+    format!("{{type: URLRewrite, urlRewrite: {{{parts}}}}}")
+}
+
+fn cors(dice: &mut Dice) -> String {
+    let origins = dice.one(&["['https://shop.example']", "['https://*.example']", "['*']"]);
+    let more = some(
+        dice,
+        &[
+            (50, &|_| "allowMethods: [GET, POST]".to_owned()),
+            (30, &|_| "allowHeaders: [x-one]".to_owned()),
+            (30, &|_| "exposeHeaders: [x-served-by]".to_owned()),
+            (30, &|_| "maxAge: 60".to_owned()),
+        ],
+    );
+    let more = if more.is_empty() {
+        more
+    } else {
+        format!(", {more}")
+    };
+    format!("{{type: CORS, cors: {{allowOrigins: {origins}{more}}}}}")
+}
