@@ -75,7 +75,9 @@ pub(crate) fn backend(
         policy: if rules.is_empty() {
             BackendPolicy::none()
         } else {
-            Arc::new(compiled(&rules, subset, port.number, view))
+            let mut policy = compiled(&rules, subset, port.number, view);
+            tls::expect(&mut policy.tls, frontend.subject_alt_names());
+            Arc::new(policy)
         },
     })
 }
