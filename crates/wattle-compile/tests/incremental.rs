@@ -56,7 +56,8 @@ fn object(kind: u8, which: u8, variant: u8) -> Object {
                     which + variant % 2
                 )
         }
-        7.. => traffic(kind, &app, &label, variant, &head),
+        7..13 => traffic(kind, &app, &label, variant, &head),
+        13.. => defaults(which, variant),
         _ => policy(kind, &app, &label, variant, &head),
     };
     one(&yaml)
@@ -107,6 +108,15 @@ fn policy(
                 + "  command: [x]\n  ports: [{name: http, port: 8080}]\n"
         }
     }
+}
+
+/// A Namespace that says which defaults it wants.
+fn defaults(which: u8, variant: u8) -> String {
+    let said = ["enabled", "disabled"][usize::from(variant % 2)];
+    let name = ["n0", "n1", "wattle-system", "n2"][usize::from(which)];
+    format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{wattle.io/istio-defaults: {said}}}}}\n"
+    )
 }
 
 fn traffic(
@@ -180,8 +190,8 @@ enum Edit {
 
 fn edits() -> impl Strategy<Value = Vec<Edit>> {
     let edit = prop_oneof![
-        6 => (0u8..13, 0u8..4, 0u8..8).prop_map(|(kind, which, variant)| Edit::Apply(kind, which, variant)),
-        3 => (0u8..13, 0u8..4).prop_map(|(kind, which)| Edit::Delete(kind, which)),
+        6 => (0u8..14, 0u8..4, 0u8..8).prop_map(|(kind, which, variant)| Edit::Apply(kind, which, variant)),
+        3 => (0u8..14, 0u8..4).prop_map(|(kind, which)| Edit::Delete(kind, which)),
         1 => (0u8..4, any::<bool>()).prop_map(|(which, some)| Edit::Assign(which, some)),
         1 => Just(Edit::Reset),
     ];

@@ -75,7 +75,9 @@ pub(crate) fn backend(
         policy: if rules.is_empty() {
             BackendPolicy::none()
         } else {
-            Arc::new(compiled(&rules, subset, port.number, view))
+            let mut policy = compiled(&rules, subset, port.number, view);
+            tls::expect(&mut policy.tls, frontend.subject_alt_names());
+            Arc::new(policy)
         },
     })
 }
@@ -161,7 +163,11 @@ fn compiled(rules: &[&Rule], subset: Option<(&Rule, &Subset)>, port: u16, view: 
         warmup: balancer
             .and_then(|balancer| balancer.warmup.as_ref())
             .map(balance::warmup),
-        locality: balance::locality(balancer, outliers.is_some(), view.settings),
+        locality: balance::locality(
+            balancer,
+            outliers.is_some(),
+            deciding.is_some_and(|rule| view.has_istio_defaults(&rule.meta.namespace)),
+        ),
         limits: settings
             .connection_pool
             .as_ref()

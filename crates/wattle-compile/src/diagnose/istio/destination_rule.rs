@@ -18,6 +18,7 @@ pub(in super::super) fn check(
     let namespace = &rule.meta.namespace;
     let pattern = host::pattern(&rule.spec.host, namespace, view.settings);
     overlapping(rule, &pattern, view, findings);
+    failover_not_implied(rule, view, findings);
     if !rule.spec.host.is_pattern() {
         match frontend::find(&pattern, namespace, view) {
             None => {
@@ -118,6 +119,25 @@ fn overlapping(
     }
 }
 
+/// Istio prefers near endpoints once outlier detection is written; here that has to be asked for.
+fn failover_not_implied(rule: &Resource<DestinationRule>, view: &View<'_>, findings: &mut Findings<'_>) {
+    let settings = rule.spec.traffic_policy.as_deref().map(|policy| &policy.settings);
+    let Some(settings) = settings.filter(|settings| settings.outlier_detection.is_some()) else {
+        return;
+    };
+    let balancer = settings.load_balancer.as_ref();
+    let locality = balancer.and_then(|balancer| balancer.locality_lb_setting.as_ref());
+    if locality.is_none() && !view.has_istio_defaults(&rule.meta.namespace) {
+        let reason = "endpoints of other localities are used as before; Istio prefers near ones once outlierDetection is \
+                      written. Write loadBalancer.localityLbSetting to have it so";
+        findings.info(
+            "outlier-detection-without-failover",
+            "spec.trafficPolicy.outlierDetection",
+            reason.to_owned(),
+        );
+    }
+}
+
 fn traffic_policy(policy: &TrafficPolicy, field: &str, findings: &mut Findings<'_>) {
     settings(&policy.settings, field, findings);
     for (index, port) in policy.port_level_settings.iter().enumerate() {
@@ -157,24 +177,11 @@ fn settings(settings: &Settings, field: &str, findings: &mut Findings<'_>) {
         let field = format!("{field}.connectionPool.http.http2KeepAlive");
         findings.ignored(&field, "dead connections are found by TCP's keep-alive only");
     }
-    if let Some(outliers) = &settings.outlier_detection {
-        if !outliers.outlier_detection_http_error_codes.is_empty() {
-            let field = format!("{field}.outlierDetection.outlierDetectionHttpErrorCodes");
-            findings.ignored(&field, "failures are statuses from 500");
-        }
-        let locality = settings
-            .load_balancer
-            .as_ref()
-            .and_then(|balancer| balancer.locality_lb_setting.as_ref());
-        if locality.is_none() {
-            let reason = "endpoints of other localities are used as before; Istio prefers near ones once outlierDetection is \
-                          written. Write loadBalancer.localityLbSetting to have it so";
-            findings.info(
-                "outlier-detection-without-failover",
-                &format!("{field}.outlierDetection"),
-                reason.to_owned(),
-            );
-        }
+    if let Some(outliers) = &settings.outlier_detection
+        && !outliers.outlier_detection_http_error_codes.is_empty()
+    {
+        let field = format!("{field}.outlierDetection.outlierDetectionHttpErrorCodes");
+        findings.ignored(&field, "failures are statuses from 500");
     }
     if let Some(Algorithm::ConsistentHash(hash)) = settings
         .load_balancer
