@@ -2,7 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use wattle_model::{
-    AuthorizationDecision, ConnectionFacts, Destination, Inbound, NoTrace, PeerFacts, RequestFacts, Step,
+    AuthorizationDecision, CallerFacts, ConnectionFacts, Destination, Inbound, NoTrace, PeerFacts,
+    RequestFacts, Step,
 };
 
 /// What a client sent; every part may be anything.
@@ -98,6 +99,7 @@ impl<'a> Facts<'a> {
             path: self.path,
             query: self.query,
             headers,
+            caller: CallerFacts::default(),
         }
     }
 

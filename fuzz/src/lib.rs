@@ -8,6 +8,7 @@
 
 pub mod decide;
 pub mod detect;
+pub mod dns;
 mod facts;
 pub mod http;
 pub mod identity;

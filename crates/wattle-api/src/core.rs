@@ -11,6 +11,10 @@ use crate::meta::Labels;
 use crate::scalar::{self, Port};
 use crate::tree::{Value, quote};
 
+mod traffic;
+
+pub use traffic::{ServiceTraffic, TrafficDistribution};
+
 /// Most ports of a Service.
 const MAX_PORTS: usize = 100;
 
@@ -33,6 +37,9 @@ pub struct Service {
     /// The name an ExternalName Service stands for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_name: Option<String>,
+    /// Which endpoints a client should use.
+    #[serde(flatten)]
+    pub traffic: ServiceTraffic,
 }
 
 /// One port of a Service.
@@ -146,7 +153,6 @@ const SERVICE_FIELDS: &[&str] = &[
     "clusterIPs",
     "ipFamilies",
     "ipFamilyPolicy",
-    "internalTrafficPolicy",
     "externalTrafficPolicy",
     "externalIPs",
     "loadBalancerIP",
@@ -154,36 +160,23 @@ const SERVICE_FIELDS: &[&str] = &[
     "loadBalancerSourceRanges",
     "allocateLoadBalancerNodePorts",
     "healthCheckNodePort",
-    "publishNotReadyAddresses",
-    "sessionAffinity",
-    "sessionAffinityConfig",
-    "trafficDistribution",
 ];
 
 pub(crate) fn service(cursor: &Cursor<'_>) -> Decoded<Service> {
-    let fields = cursor.fields(SERVICE_FIELDS)?;
-    fields.without_effect(&["trafficDistribution", "publishNotReadyAddresses"]);
-    if let Some(affinity) = fields
-        .at("sessionAffinity")
-        .filter(|at| at.node.text() != Some("None"))
-    {
-        affinity.warn(
-            "no-effect",
-            "session affinity is not supported yet and has no effect",
-            "",
-        );
-    }
+    let fields = cursor.fields(&[SERVICE_FIELDS, &traffic::FIELDS].concat())?;
     let exposure = fields.optional("type", exposure);
     let cluster_ip = fields.optional("clusterIP", cluster_ip);
     let selector = fields.optional("selector", scalar::labels);
     let ports = fields.list("ports", MAX_PORTS, service_port);
     let external_name = fields.optional("externalName", |at| scalar::hostname(at, false));
+    let traffic = traffic::traffic(&fields);
     let service = Service {
         exposure: exposure?.unwrap_or_default(),
         cluster_ip: cluster_ip?.unwrap_or_default(),
         selector: selector?.unwrap_or_default(),
         ports: ports?,
         external_name: external_name?,
+        traffic: traffic?,
     };
     check(&service, &fields)?;
     Ok(service)

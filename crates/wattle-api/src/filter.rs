@@ -1,12 +1,16 @@
-//! Gateway API filters of an HTTPRoute rule or backend.
+//! Gateway API filters of an HTTPRoute or GRPCRoute rule or backend.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::scalar::Port;
 
+mod cors;
+mod mirror;
 mod read;
 
+pub use cors::Cors;
+pub use mirror::{Fraction, Mirror};
 pub(crate) use read::filters;
 
 /// What a rule or backend changes on the way.
@@ -20,6 +24,10 @@ pub enum Filter {
     RequestRedirect(Redirect),
     /// Rewrites host or path.
     UrlRewrite(Rewrite),
+    /// Sends a copy elsewhere; the only filter that may be given several times.
+    RequestMirror(Mirror),
+    /// Answers preflight requests and tells browsers what they may do.
+    Cors(Cors),
     /// A filter of this type, which is not supported yet: requests it applies to must not pass as if it were not there.
     Unsupported(&'static str),
 }
@@ -33,6 +41,8 @@ impl Filter {
             Self::ResponseHeaderModifier(_) => "ResponseHeaderModifier",
             Self::RequestRedirect(_) => "RequestRedirect",
             Self::UrlRewrite(_) => "URLRewrite",
+            Self::RequestMirror(_) => "RequestMirror",
+            Self::Cors(_) => "CORS",
             Self::Unsupported(name) => name,
         }
     }
@@ -56,6 +66,8 @@ impl Serialize for Filter {
             Self::ResponseHeaderModifier(change) => map.serialize_entry("responseHeaderModifier", change)?,
             Self::RequestRedirect(redirect) => map.serialize_entry("requestRedirect", redirect)?,
             Self::UrlRewrite(rewrite) => map.serialize_entry("urlRewrite", rewrite)?,
+            Self::RequestMirror(mirror) => map.serialize_entry("requestMirror", mirror)?,
+            Self::Cors(cors) => map.serialize_entry("cors", cors)?,
             Self::Unsupported(name) => map.serialize_entry(content_key(name), &serde_json::json!({}))?,
         }
         map.end()
@@ -138,8 +150,11 @@ impl Serialize for PathModifier {
     }
 }
 
-/// Filter types of the API; the second word is the key of the type's content.
-const FILTERS: &[(&str, &str)] = &[
+/// Filter types a route may have; the second word is the key of the type's content.
+pub(crate) type FilterTypes = &'static [(&'static str, &'static str)];
+
+/// Filter types of an HTTPRoute.
+pub(crate) const HTTP_FILTERS: FilterTypes = &[
     ("RequestHeaderModifier", "requestHeaderModifier"),
     ("ResponseHeaderModifier", "responseHeaderModifier"),
     ("RequestRedirect", "requestRedirect"),
@@ -150,8 +165,16 @@ const FILTERS: &[(&str, &str)] = &[
     ("ExternalAuth", "externalAuth"),
 ];
 
+/// Filter types of a GRPCRoute.
+pub(crate) const GRPC_FILTERS: FilterTypes = &[
+    ("RequestHeaderModifier", "requestHeaderModifier"),
+    ("ResponseHeaderModifier", "responseHeaderModifier"),
+    ("RequestMirror", "requestMirror"),
+    ("ExtensionRef", "extensionRef"),
+];
+
 fn content_key(name: &str) -> &'static str {
-    FILTERS
+    HTTP_FILTERS
         .iter()
         .find(|(known, _)| *known == name)
         .map_or("type", |(_, key)| key)

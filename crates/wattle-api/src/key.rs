@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 /// The kinds that are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Kind {
     /// Core `v1` Namespace; the only kind that is not in a namespace.
@@ -16,35 +16,88 @@ pub enum Kind {
     /// Core `v1` ServiceAccount.
     ServiceAccount,
     /// Gateway API HTTPRoute.
-    #[serde(rename = "HTTPRoute")]
     HttpRoute,
     /// Gateway API ReferenceGrant.
     ReferenceGrant,
+    /// Gateway API GRPCRoute.
+    GrpcRoute,
+    /// Gateway API TLSRoute.
+    TlsRoute,
+    /// Gateway API TCPRoute.
+    TcpRoute,
+    /// Gateway API BackendTLSPolicy.
+    BackendTlsPolicy,
+    /// Gateway API XBackendTrafficPolicy (experimental).
+    BackendTrafficPolicy,
+    /// Kubernetes EndpointSlice.
+    EndpointSlice,
     /// Istio PeerAuthentication.
     PeerAuthentication,
     /// Istio AuthorizationPolicy.
     AuthorizationPolicy,
     /// Istio WorkloadEntry.
     WorkloadEntry,
+    /// Istio VirtualService.
+    VirtualService,
+    /// Istio DestinationRule.
+    DestinationRule,
+    /// Istio ServiceEntry.
+    ServiceEntry,
+    /// Istio WorkloadGroup.
+    WorkloadGroup,
+    /// Istio Sidecar.
+    Sidecar,
     /// Our Process.
     Process,
+    /// Linkerd HTTPRoute, of which the Gateway API's is the successor.
+    LinkerdHttpRoute,
+    /// Linkerd Server.
+    Server,
+    /// Linkerd HTTPLocalRateLimitPolicy.
+    LocalRateLimit,
+    /// Linkerd EgressNetwork.
+    EgressNetwork,
+    /// Linkerd ServiceProfile.
+    ServiceProfile,
+    /// Our RateLimit.
+    RateLimit,
+    /// Our EgressPolicy.
+    EgressPolicy,
 }
 
 impl Kind {
     /// Every kind, in the order a reader meets them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 27] = [
         Self::Namespace,
         Self::Service,
         Self::ServiceAccount,
         Self::HttpRoute,
         Self::ReferenceGrant,
+        Self::GrpcRoute,
+        Self::TlsRoute,
+        Self::TcpRoute,
+        Self::BackendTlsPolicy,
+        Self::BackendTrafficPolicy,
+        Self::EndpointSlice,
         Self::PeerAuthentication,
         Self::AuthorizationPolicy,
         Self::WorkloadEntry,
+        Self::VirtualService,
+        Self::DestinationRule,
+        Self::ServiceEntry,
+        Self::WorkloadGroup,
+        Self::Sidecar,
         Self::Process,
+        Self::LinkerdHttpRoute,
+        Self::Server,
+        Self::LocalRateLimit,
+        Self::EgressNetwork,
+        Self::ServiceProfile,
+        Self::RateLimit,
+        Self::EgressPolicy,
     ];
 
-    /// The kind as written in a manifest.
+    /// The kind as written in a manifest; two kinds of different groups may be written alike.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -53,10 +106,28 @@ impl Kind {
             Self::ServiceAccount => "ServiceAccount",
             Self::HttpRoute => "HTTPRoute",
             Self::ReferenceGrant => "ReferenceGrant",
+            Self::GrpcRoute => "GRPCRoute",
+            Self::TlsRoute => "TLSRoute",
+            Self::TcpRoute => "TCPRoute",
+            Self::BackendTlsPolicy => "BackendTLSPolicy",
+            Self::BackendTrafficPolicy => "XBackendTrafficPolicy",
+            Self::EndpointSlice => "EndpointSlice",
             Self::PeerAuthentication => "PeerAuthentication",
             Self::AuthorizationPolicy => "AuthorizationPolicy",
             Self::WorkloadEntry => "WorkloadEntry",
+            Self::VirtualService => "VirtualService",
+            Self::DestinationRule => "DestinationRule",
+            Self::ServiceEntry => "ServiceEntry",
+            Self::WorkloadGroup => "WorkloadGroup",
+            Self::Sidecar => "Sidecar",
             Self::Process => "Process",
+            Self::LinkerdHttpRoute => "HTTPRoute",
+            Self::Server => "Server",
+            Self::LocalRateLimit => "HTTPLocalRateLimitPolicy",
+            Self::EgressNetwork => "EgressNetwork",
+            Self::ServiceProfile => "ServiceProfile",
+            Self::RateLimit => "RateLimit",
+            Self::EgressPolicy => "EgressPolicy",
         }
     }
 
@@ -66,9 +137,33 @@ impl Kind {
         match self {
             Self::Namespace | Self::Service | Self::ServiceAccount => "",
             Self::HttpRoute | Self::ReferenceGrant => "gateway.networking.k8s.io",
+            Self::GrpcRoute | Self::TlsRoute | Self::TcpRoute | Self::BackendTlsPolicy => {
+                "gateway.networking.k8s.io"
+            }
+            Self::BackendTrafficPolicy => "gateway.networking.x-k8s.io",
+            Self::EndpointSlice => "discovery.k8s.io",
             Self::PeerAuthentication | Self::AuthorizationPolicy => "security.istio.io",
-            Self::WorkloadEntry => "networking.istio.io",
+            Self::WorkloadEntry
+            | Self::VirtualService
+            | Self::DestinationRule
+            | Self::ServiceEntry
+            | Self::WorkloadGroup
+            | Self::Sidecar => "networking.istio.io",
             Self::Process => "wattle.io",
+            Self::LinkerdHttpRoute | Self::Server | Self::LocalRateLimit | Self::EgressNetwork => {
+                "policy.linkerd.io"
+            }
+            Self::ServiceProfile => "linkerd.io",
+            Self::RateLimit | Self::EgressPolicy => "wattle.io",
+        }
+    }
+
+    /// The kind as no other is called: with its group where another kind is written alike, as kubectl takes it.
+    #[must_use]
+    pub fn unique_name(self) -> &'static str {
+        match self {
+            Self::LinkerdHttpRoute => "HTTPRoute.policy.linkerd.io",
+            _ => self.as_str(),
         }
     }
 
@@ -80,8 +175,21 @@ impl Kind {
             Self::HttpRoute | Self::ReferenceGrant | Self::PeerAuthentication | Self::AuthorizationPolicy => {
                 &["v1", "v1beta1"]
             }
-            Self::WorkloadEntry => &["v1", "v1beta1", "v1alpha3"],
+            Self::WorkloadEntry
+            | Self::VirtualService
+            | Self::DestinationRule
+            | Self::ServiceEntry
+            | Self::WorkloadGroup
+            | Self::Sidecar => &["v1", "v1beta1", "v1alpha3"],
             Self::Process => &["v1alpha1"],
+            Self::GrpcRoute | Self::BackendTlsPolicy | Self::EndpointSlice => &["v1"],
+            Self::TlsRoute => &["v1", "v1alpha3", "v1alpha2"],
+            Self::TcpRoute => &["v1", "v1alpha2"],
+            Self::BackendTrafficPolicy | Self::RateLimit | Self::EgressPolicy => &["v1alpha1"],
+            Self::LinkerdHttpRoute => &["v1beta3", "v1beta2", "v1beta1", "v1alpha1"],
+            Self::Server => &["v1beta3", "v1beta2", "v1beta1"],
+            Self::LocalRateLimit | Self::EgressNetwork => &["v1alpha1"],
+            Self::ServiceProfile => &["v1alpha2"],
         }
     }
 
@@ -112,7 +220,13 @@ impl Kind {
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(self.unique_name())
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.unique_name())
     }
 }
 

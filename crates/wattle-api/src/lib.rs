@@ -1,4 +1,4 @@
-//! What people write: core Kubernetes, Gateway API, Istio and Wattle kinds; parsed, defaulted and validated.
+//! What people write: core Kubernetes, Gateway API, Istio, Linkerd and Wattle kinds; parsed, defaulted and validated.
 //!
 //! This crate owns the shape of every kind that is read, and says with file, line and field path what is
 //! wrong with an object. It is pure: text in, values and diagnostics out; no file, clock or network.
@@ -10,20 +10,29 @@
 //!
 //! 1. A module with its `spec` as plain types that cannot be wrong, a `Serialize` that writes what was read,
 //!    and a decoder `fn(&Cursor) -> Decoded<Spec>`; take the limits from the API's own schema.
-//! 2. A variant in [`Kind`] with group and versions, one in [`Object`], and a line in `spec` of `parse.rs`;
+//! 2. A variant in [`Kind`] with group and versions, one in [`Object`], and a line in `spec` of `parse/kinds.rs`;
 //!    the compiler names the places. Remove the kind from `NOT_YET` in `registry.rs`.
 //! 3. A row in `tests/kinds.rs` (it comes back as it was written) and rows in `tests/refused.rs`.
 
 mod authorization;
+mod backend_tls;
+mod backend_traffic;
 mod condition;
 mod core;
 mod decode;
 mod diagnostic;
 mod document;
+mod duration;
+mod egress_policy;
+mod endpoint_slice;
 mod filter;
 mod grant;
+mod grpc;
 mod header;
+pub mod istio;
 mod key;
+mod linkerd;
+mod linkerd_annotations;
 mod matcher;
 mod matching;
 mod meta;
@@ -33,29 +42,61 @@ mod object;
 mod parse;
 mod peer;
 mod process;
+mod rate_limit;
+mod reference;
 mod registry;
 mod report;
+mod retry;
 mod route;
 mod scalar;
+mod session;
+mod stream_route;
 mod tree;
 mod workload;
 
 pub use authorization::{Account, Action, AuthorizationPolicy, Operation, Provider, Source, TargetRef};
+pub use backend_tls::{BackendTlsPolicy, CaCertificateRef, CaCertificates, SubjectAltName, TlsValidation};
+pub use backend_traffic::{BackendTrafficPolicy, RequestRate, RetryBudget, RetryConstraint};
 pub use condition::{Condition, ConditionKey};
-pub use core::{ClusterIp, Exposure, Namespace, Protocol, Service, ServiceAccount, ServicePort, TargetPort};
+pub use core::{
+    ClusterIp, Exposure, Namespace, Protocol, Service, ServiceAccount, ServicePort, ServiceTraffic,
+    TargetPort, TrafficDistribution,
+};
 pub use diagnostic::{Diagnostic, Finding, Place, Severity};
-pub use filter::{Filter, Header, HeaderModifier, PathModifier, Redirect, Rewrite};
+pub use duration::{format_duration, parse_duration};
+pub use egress_policy::{
+    EgressMode, EgressPolicy, EgressPort, EgressProtocol, EgressRule, OriginationMode, TlsOrigination,
+};
+pub use endpoint_slice::{
+    AddressType, EndpointConditions, EndpointHints, EndpointSlice, EndpointTarget, SliceEndpoint, SlicePort,
+};
+pub use filter::{Cors, Filter, Fraction, Header, HeaderModifier, Mirror, PathModifier, Redirect, Rewrite};
 pub use grant::{GrantFrom, GrantTo, ReferenceGrant};
+pub use grpc::{GrpcMatch, GrpcRoute, GrpcRule, MethodMatch};
 pub use key::{Kind, ObjectKey};
+pub use linkerd::{
+    AccessPolicy, ClientRef, EgressNetwork, LabelExpression, LabelOperator, LabelSelector, LocalRateLimit,
+    Network, ProfileRetryBudget, ProfileRoute, ProxyProtocol, RateOverride, RequestCondition, ResponseClass,
+    ResponseCondition, Server, ServiceProfile, TrafficPolicy, WeightedDst,
+};
+pub use linkerd_annotations::{FailureAccrual, GrpcCode, LinkerdAnnotations, LinkerdRetry, PortRanges};
 pub use matcher::{PathPattern, TextMatch, Values};
 pub use matching::{HeaderMatch, PathMatch, QueryMatch, ValueMatch};
 pub use meta::{Labels, Meta, Origin};
 pub use object::{Object, Resource};
 pub use parse::{MAX_FILE_BYTES, Parsed, Refused, parse, parse_bytes, parse_bytes_in, parse_in};
 pub use peer::{Mtls, MtlsMode, PeerAuthentication, Selector};
-pub use process::{Probe, Process, ProcessPort, Proxy, Readiness, RestartPolicy, Variable};
-pub use route::{BackendRef, HttpRoute, Match, ParentRef, Timeouts};
-pub use scalar::{Pattern, Port, format_duration, parse_duration};
+pub use process::{Probe, Process, ProcessPort, Proxy, ProxyKind, Readiness, RestartPolicy, Variable};
+pub use rate_limit::{
+    DescriptorEntry, DescriptorSource, GlobalLimit, Limit, LocalLimit, OnFailure, RateLimit, RateLimitRule,
+    RateLimitService, RateShare, RateUnit,
+};
+pub use reference::{BackendObject, BackendRef, ParentRef, PolicyTarget};
+pub use retry::Retry;
+pub use route::{HttpRoute, Match, Timeouts};
+pub use scalar::{Pattern, Port};
+pub use session::{CookieConfig, CookieLifetime, SessionCarrier, SessionPersistence};
+pub use stream_route::{StreamRule, TcpRoute, TlsRoute};
 pub use workload::{Address, WorkloadEntry};
 
 /// One rule of an HTTPRoute.

@@ -4,13 +4,22 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::authorization::AuthorizationPolicy;
+use crate::backend_tls::BackendTlsPolicy;
+use crate::backend_traffic::BackendTrafficPolicy;
 use crate::core::{Namespace, Service, ServiceAccount};
+use crate::egress_policy::EgressPolicy;
+use crate::endpoint_slice::EndpointSlice;
 use crate::grant::ReferenceGrant;
+use crate::grpc::GrpcRoute;
+use crate::istio::{DestinationRule, ServiceEntry, Sidecar, VirtualService, WorkloadGroup};
 use crate::key::{Kind, ObjectKey};
+use crate::linkerd::{EgressNetwork, LocalRateLimit, Server, ServiceProfile};
 use crate::meta::{Meta, Origin};
 use crate::peer::PeerAuthentication;
 use crate::process::Process;
+use crate::rate_limit::RateLimit;
 use crate::route::HttpRoute;
+use crate::stream_route::{TcpRoute, TlsRoute};
 use crate::workload::WorkloadEntry;
 
 /// An object: what it is called, what it says, and where it was written.
@@ -48,14 +57,50 @@ pub enum Object {
     HttpRoute(Resource<HttpRoute>),
     /// Gateway API ReferenceGrant.
     ReferenceGrant(Resource<ReferenceGrant>),
+    /// Gateway API GRPCRoute.
+    GrpcRoute(Resource<GrpcRoute>),
+    /// Gateway API TLSRoute.
+    TlsRoute(Resource<TlsRoute>),
+    /// Gateway API TCPRoute.
+    TcpRoute(Resource<TcpRoute>),
+    /// Gateway API BackendTLSPolicy.
+    BackendTlsPolicy(Resource<BackendTlsPolicy>),
+    /// Gateway API XBackendTrafficPolicy (experimental).
+    BackendTrafficPolicy(Resource<BackendTrafficPolicy>),
+    /// Kubernetes EndpointSlice.
+    EndpointSlice(Resource<EndpointSlice>),
     /// Istio PeerAuthentication.
     PeerAuthentication(Resource<PeerAuthentication>),
     /// Istio AuthorizationPolicy.
     AuthorizationPolicy(Resource<AuthorizationPolicy>),
     /// Istio WorkloadEntry.
     WorkloadEntry(Resource<WorkloadEntry>),
+    /// Istio VirtualService.
+    VirtualService(Resource<VirtualService>),
+    /// Istio DestinationRule.
+    DestinationRule(Resource<DestinationRule>),
+    /// Istio ServiceEntry.
+    ServiceEntry(Resource<ServiceEntry>),
+    /// Istio WorkloadGroup.
+    WorkloadGroup(Resource<WorkloadGroup>),
+    /// Istio Sidecar.
+    Sidecar(Resource<Sidecar>),
     /// Our Process.
     Process(Resource<Process>),
+    /// Linkerd HTTPRoute, of which the Gateway API's is the successor.
+    LinkerdHttpRoute(Resource<HttpRoute>),
+    /// Linkerd Server.
+    Server(Resource<Server>),
+    /// Linkerd HTTPLocalRateLimitPolicy.
+    LocalRateLimit(Resource<LocalRateLimit>),
+    /// Linkerd EgressNetwork.
+    EgressNetwork(Resource<EgressNetwork>),
+    /// Linkerd ServiceProfile.
+    ServiceProfile(Resource<ServiceProfile>),
+    /// Our RateLimit.
+    RateLimit(Resource<RateLimit>),
+    /// Our EgressPolicy.
+    EgressPolicy(Resource<EgressPolicy>),
 }
 
 /// The same expression for the resource of whatever kind.
@@ -67,10 +112,28 @@ macro_rules! each {
             Object::ServiceAccount($resource) => $then,
             Object::HttpRoute($resource) => $then,
             Object::ReferenceGrant($resource) => $then,
+            Object::GrpcRoute($resource) => $then,
+            Object::TlsRoute($resource) => $then,
+            Object::TcpRoute($resource) => $then,
+            Object::BackendTlsPolicy($resource) => $then,
+            Object::BackendTrafficPolicy($resource) => $then,
+            Object::EndpointSlice($resource) => $then,
             Object::PeerAuthentication($resource) => $then,
             Object::AuthorizationPolicy($resource) => $then,
             Object::WorkloadEntry($resource) => $then,
+            Object::VirtualService($resource) => $then,
+            Object::DestinationRule($resource) => $then,
+            Object::ServiceEntry($resource) => $then,
+            Object::WorkloadGroup($resource) => $then,
+            Object::Sidecar($resource) => $then,
             Object::Process($resource) => $then,
+            Object::LinkerdHttpRoute($resource) => $then,
+            Object::Server($resource) => $then,
+            Object::LocalRateLimit($resource) => $then,
+            Object::EgressNetwork($resource) => $then,
+            Object::ServiceProfile($resource) => $then,
+            Object::RateLimit($resource) => $then,
+            Object::EgressPolicy($resource) => $then,
         }
     };
 }
@@ -85,10 +148,28 @@ impl Object {
             Self::ServiceAccount(_) => Kind::ServiceAccount,
             Self::HttpRoute(_) => Kind::HttpRoute,
             Self::ReferenceGrant(_) => Kind::ReferenceGrant,
+            Self::GrpcRoute(_) => Kind::GrpcRoute,
+            Self::TlsRoute(_) => Kind::TlsRoute,
+            Self::TcpRoute(_) => Kind::TcpRoute,
+            Self::BackendTlsPolicy(_) => Kind::BackendTlsPolicy,
+            Self::BackendTrafficPolicy(_) => Kind::BackendTrafficPolicy,
+            Self::EndpointSlice(_) => Kind::EndpointSlice,
             Self::PeerAuthentication(_) => Kind::PeerAuthentication,
             Self::AuthorizationPolicy(_) => Kind::AuthorizationPolicy,
             Self::WorkloadEntry(_) => Kind::WorkloadEntry,
+            Self::VirtualService(_) => Kind::VirtualService,
+            Self::DestinationRule(_) => Kind::DestinationRule,
+            Self::ServiceEntry(_) => Kind::ServiceEntry,
+            Self::WorkloadGroup(_) => Kind::WorkloadGroup,
+            Self::Sidecar(_) => Kind::Sidecar,
             Self::Process(_) => Kind::Process,
+            Self::LinkerdHttpRoute(_) => Kind::LinkerdHttpRoute,
+            Self::Server(_) => Kind::Server,
+            Self::LocalRateLimit(_) => Kind::LocalRateLimit,
+            Self::EgressNetwork(_) => Kind::EgressNetwork,
+            Self::ServiceProfile(_) => Kind::ServiceProfile,
+            Self::RateLimit(_) => Kind::RateLimit,
+            Self::EgressPolicy(_) => Kind::EgressPolicy,
         }
     }
 
@@ -122,10 +203,28 @@ impl Object {
             (Self::ServiceAccount(a), Self::ServiceAccount(b)) => same(a, b),
             (Self::HttpRoute(a), Self::HttpRoute(b)) => same(a, b),
             (Self::ReferenceGrant(a), Self::ReferenceGrant(b)) => same(a, b),
+            (Self::GrpcRoute(a), Self::GrpcRoute(b)) => same(a, b),
+            (Self::TlsRoute(a), Self::TlsRoute(b)) => same(a, b),
+            (Self::TcpRoute(a), Self::TcpRoute(b)) => same(a, b),
+            (Self::BackendTlsPolicy(a), Self::BackendTlsPolicy(b)) => same(a, b),
+            (Self::BackendTrafficPolicy(a), Self::BackendTrafficPolicy(b)) => same(a, b),
+            (Self::EndpointSlice(a), Self::EndpointSlice(b)) => same(a, b),
             (Self::PeerAuthentication(a), Self::PeerAuthentication(b)) => same(a, b),
             (Self::AuthorizationPolicy(a), Self::AuthorizationPolicy(b)) => same(a, b),
             (Self::WorkloadEntry(a), Self::WorkloadEntry(b)) => same(a, b),
+            (Self::VirtualService(a), Self::VirtualService(b)) => same(a, b),
+            (Self::DestinationRule(a), Self::DestinationRule(b)) => same(a, b),
+            (Self::ServiceEntry(a), Self::ServiceEntry(b)) => same(a, b),
+            (Self::WorkloadGroup(a), Self::WorkloadGroup(b)) => same(a, b),
+            (Self::Sidecar(a), Self::Sidecar(b)) => same(a, b),
             (Self::Process(a), Self::Process(b)) => same(a, b),
+            (Self::LinkerdHttpRoute(a), Self::LinkerdHttpRoute(b)) => same(a, b),
+            (Self::Server(a), Self::Server(b)) => same(a, b),
+            (Self::LocalRateLimit(a), Self::LocalRateLimit(b)) => same(a, b),
+            (Self::EgressNetwork(a), Self::EgressNetwork(b)) => same(a, b),
+            (Self::ServiceProfile(a), Self::ServiceProfile(b)) => same(a, b),
+            (Self::RateLimit(a), Self::RateLimit(b)) => same(a, b),
+            (Self::EgressPolicy(a), Self::EgressPolicy(b)) => same(a, b),
             _ => false,
         }
     }
@@ -141,8 +240,12 @@ impl Object {
             "kind": self.kind().as_str(),
             "metadata": serde_json::to_value(self.meta())?,
         });
-        if !matches!(self.kind(), Kind::Namespace | Kind::ServiceAccount) {
-            manifest["spec"] = spec;
+        match (self.kind(), spec) {
+            (Kind::Namespace | Kind::ServiceAccount, _) => {}
+            (Kind::EndpointSlice, Json::Object(fields)) => {
+                fields.into_iter().for_each(|(key, value)| manifest[key] = value);
+            }
+            (_, spec) => manifest["spec"] = spec,
         }
         if let Self::WorkloadEntry(Resource {
             spec: WorkloadEntry {

@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::decode::{Cursor, Decoded, Fields};
+use crate::decode::{Cursor, Decoded};
 use crate::diagnostic::{Diagnostic, Finding, Place, Severity};
 use crate::document::{self, Document};
 use crate::header::{header, list_items};
 use crate::key::{Kind, ObjectKey};
 use crate::meta::{Meta, Origin};
-use crate::object::{Object, Resource};
+use crate::object::Object;
 use crate::registry::{self, Known};
 use crate::report::Report;
 use crate::tree::{self, Node, Value};
-use crate::{authorization, core, grant, peer, process, route, scalar, workload};
+use crate::{linkerd_annotations, scalar};
+
+mod kinds;
+
+use kinds::spec;
 
 /// Largest file that is read, in bytes.
 pub const MAX_FILE_BYTES: usize = 4 << 20;
@@ -171,7 +175,8 @@ impl Parser {
         let warnings = report.warnings();
         match decoded {
             Ok(object) if !report.failed() => {
-                for warning in warnings {
+                let annotations = linkerd_annotations::findings(object.meta(), object.origin());
+                for warning in warnings.into_iter().chain(annotations) {
                     self.say(warning.about(Severity::Warning, Some(object.key()), Arc::clone(&self.file)));
                 }
                 self.parsed.objects.push(object);
@@ -258,47 +263,4 @@ impl Parser {
             self.parsed.diagnostics.push(diagnostic);
         }
     }
-}
-
-/// Decodes `spec` and makes the object. This is where a new kind gets its decoder.
-fn spec(
-    kind: Kind,
-    fields: &Fields<'_>,
-    meta: Decoded<Meta>,
-    origin: impl Fn() -> Origin,
-) -> Decoded<Object> {
-    macro_rules! object {
-        ($variant:ident, $decode:expr) => {{
-            let spec = fields.required("spec", $decode);
-            Object::$variant(Resource {
-                meta: meta?,
-                spec: spec?,
-                origin: origin(),
-            })
-        }};
-    }
-    Ok(match kind {
-        Kind::Namespace => Object::Namespace(Resource {
-            meta: meta?,
-            spec: core::Namespace {},
-            origin: origin(),
-        }),
-        Kind::ServiceAccount => Object::ServiceAccount(Resource {
-            meta: meta?,
-            spec: core::ServiceAccount {},
-            origin: origin(),
-        }),
-        Kind::Service => object!(Service, core::service),
-        Kind::HttpRoute => object!(HttpRoute, route::http_route),
-        Kind::ReferenceGrant => object!(ReferenceGrant, grant::reference_grant),
-        Kind::PeerAuthentication => object!(PeerAuthentication, peer::peer_authentication),
-        Kind::AuthorizationPolicy => object!(AuthorizationPolicy, authorization::authorization_policy),
-        Kind::WorkloadEntry => {
-            let healthy = fields.at("status").and_then(|at| workload::healthy(&at));
-            object!(WorkloadEntry, |at| {
-                workload::workload_entry(at).map(|entry| workload::WorkloadEntry { healthy, ..entry })
-            })
-        }
-        Kind::Process => object!(Process, process::process),
-    })
 }

@@ -104,6 +104,14 @@ pub(crate) fn selector(cursor: &Cursor<'_>) -> Decoded<Option<Selector>> {
         .map(|match_labels| Selector { match_labels }))
 }
 
+/// A selector that selects everything is written by leaving it out: an empty one is rather a mistake.
+pub(crate) fn some_selector(cursor: &Cursor<'_>) -> Decoded<Selector> {
+    selector(cursor)?.ok_or_else(|| {
+        let reason = "found no label, expected at least one in matchLabels";
+        cursor.refuse_with("empty", reason, "remove selector for the whole namespace")
+    })
+}
+
 fn mtls(cursor: &Cursor<'_>) -> Decoded<Mtls> {
     let fields = cursor.fields(&["mode"])?;
     let modes = [

@@ -130,11 +130,27 @@ pub enum RestartPolicy {
 pub struct Proxy {
     /// Whether it has one; default true. The label `wattle.io/inject: disabled` switches it off too.
     pub enabled: bool,
+    /// Which program it is; default wattle.
+    pub kind: ProxyKind,
+}
+
+/// The program of a proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProxyKind {
+    /// The mesh's own.
+    #[default]
+    Wattle,
+    /// Envoy, configured by the mesh.
+    Envoy,
 }
 
 impl Default for Proxy {
     fn default() -> Self {
-        Self { enabled: true }
+        Self {
+            enabled: true,
+            kind: ProxyKind::Wattle,
+        }
     }
 }
 

@@ -1,4 +1,6 @@
-//! Gateway API HTTPRoute: parents, rules, matches and backends. Matches are in `matching.rs`, filters in `filter.rs`.
+//! HTTPRoute of the Gateway API and of Linkerd: rules and timeouts.
+//!
+//! Parents and backends are in `reference.rs`, matches in `matching.rs`, filters in `filter.rs`.
 
 use std::time::Duration;
 
@@ -6,11 +8,14 @@ use serde::Serialize;
 
 use crate::filter::Filter;
 use crate::matching::{HeaderMatch, PathMatch, QueryMatch};
-use crate::scalar::{Port, write_duration};
+use crate::reference::{BackendRef, ParentRef};
+use crate::retry::Retry;
+use crate::scalar::write_duration;
+use crate::session::SessionPersistence;
 
 mod read;
 
-pub(crate) use read::http_route;
+pub(crate) use read::{check_rules, http_matches, http_route};
 
 /// `spec` of an HTTPRoute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -23,35 +28,6 @@ pub struct HttpRoute {
     pub hostnames: Vec<String>,
     /// The rules; when none were written, one that matches everything.
     pub rules: Vec<Rule>,
-}
-
-/// What a route attaches to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ParentRef {
-    /// API group; default `gateway.networking.k8s.io`, empty for a Service.
-    pub group: String,
-    /// Kind; default Gateway.
-    pub kind: String,
-    /// Namespace; default the route's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-    /// Name.
-    pub name: String,
-    /// Name of a listener or of a Service port.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub section_name: Option<String>,
-    /// Port; none means every port.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub port: Option<Port>,
-}
-
-impl ParentRef {
-    /// Whether the parent is a core Service.
-    #[must_use]
-    pub fn is_service(&self) -> bool {
-        self.group.is_empty() && self.kind == "Service"
-    }
 }
 
 /// One rule of a route.
@@ -71,10 +47,16 @@ pub struct Rule {
     pub backend_refs: Vec<BackendRef>,
     /// How long it may take.
     pub timeouts: Timeouts,
+    /// When and how often it is tried again (GEP-1731); none means never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// Whether requests of one session stay at one endpoint (GEP-1619).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_persistence: Option<SessionPersistence>,
 }
 
-/// Conditions that must all hold for a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// Conditions that must all hold for a request; the default is any request.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Match {
     /// The path; default prefix `/`.
@@ -88,37 +70,6 @@ pub struct Match {
     /// The method; none means any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<&'static str>,
-}
-
-/// Where requests go.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BackendRef {
-    /// API group; default the core group.
-    pub group: String,
-    /// Kind; default Service.
-    pub kind: String,
-    /// Namespace; default the route's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-    /// Name.
-    pub name: String,
-    /// Port; always there for a Service.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub port: Option<Port>,
-    /// Share of the requests relative to the rule's other backends, 0 to 1,000,000; default 1.
-    pub weight: u32,
-    /// What is changed for this backend only.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub filters: Vec<Filter>,
-}
-
-impl BackendRef {
-    /// Whether the backend is a core Service.
-    #[must_use]
-    pub fn is_service(&self) -> bool {
-        self.group.is_empty() && self.kind == "Service"
-    }
 }
 
 /// Timeouts of a rule (GEP-1742); zero means none, absent means the mesh's default.

@@ -2,11 +2,10 @@
 
 use std::fmt;
 use std::num::NonZeroU16;
-use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::decode::{Cursor, Decoded, one_of};
 use crate::meta::Labels;
@@ -70,8 +69,14 @@ impl Pattern {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// How many groups of it capture.
+    pub(crate) fn groups(&self) -> usize {
+        regex::Regex::new(&self.0).map_or(0, |regex| regex.captures_len().saturating_sub(1))
+    }
 }
 
+pub(crate) use crate::duration::{duration, length, write_duration, write_length};
 pub(crate) use crate::name::{hostname, is_label, is_subdomain, label, labels, subdomain};
 
 /// Text of any length.
@@ -121,6 +126,18 @@ pub(crate) fn integer(cursor: &Cursor<'_>, least: i64, most: i64) -> Decoded<i64
 pub(crate) fn count(cursor: &Cursor<'_>, least: u32, most: u32) -> Decoded<u32> {
     let number = integer(cursor, i64::from(least), i64::from(most))?;
     Ok(u32::try_from(number).unwrap_or(most))
+}
+
+/// Refuses a list in which an item is given twice.
+pub(crate) fn distinct<T: PartialEq + fmt::Display>(cursor: &Cursor<'_>, items: &[T]) -> Decoded<()> {
+    let twice = items
+        .iter()
+        .enumerate()
+        .find(|(index, item)| items[..*index].contains(item));
+    match twice {
+        Some((_, item)) => Err(cursor.refuse("duplicate-item", format!("{item} is given twice"))),
+        None => Ok(()),
+    }
 }
 
 /// A port number.
@@ -176,74 +193,6 @@ pub(crate) fn header_name(cursor: &Cursor<'_>) -> Decoded<String> {
         ));
     }
     Ok(text)
-}
-
-/// A Gateway API duration (GEP-2257): up to four numbers of at most 5 digits with units h, m, s, ms.
-pub(crate) fn duration(cursor: &Cursor<'_>) -> Decoded<Duration> {
-    let text = text(cursor)?;
-    parse_duration(&text).ok_or_else(|| {
-        let reason = format!(
-            "found {}, expected a duration such as 1h30m, 10s or 500ms",
-            quote(&text)
-        );
-        cursor.refuse("invalid-duration", reason)
-    })
-}
-
-/// Parses a GEP-2257 duration.
-#[must_use]
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    let mut rest = text;
-    let mut millis: u64 = 0;
-    for _ in 0..4 {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        if digits == 0 || digits > 5 {
-            return None;
-        }
-        let (number, tail) = rest.split_at(digits);
-        let (unit, tail) = tail.split_at(tail.bytes().take_while(u8::is_ascii_lowercase).count());
-        let factor = match unit {
-            "h" => 3_600_000,
-            "m" => 60_000,
-            "s" => 1_000,
-            "ms" => 1,
-            _ => return None,
-        };
-        millis += number.parse::<u64>().ok()? * factor;
-        rest = tail;
-        if rest.is_empty() {
-            return Some(Duration::from_millis(millis));
-        }
-    }
-    None
-}
-
-/// Writes a duration as GEP-2257 does; below a millisecond nothing is kept.
-#[must_use]
-pub fn format_duration(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    let parts = [
-        (millis / 3_600_000, "h"),
-        (millis / 60_000 % 60, "m"),
-        (millis / 1_000 % 60, "s"),
-        (millis % 1_000, "ms"),
-    ];
-    let text: String = parts
-        .iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, unit)| format!("{n}{unit}"))
-        .collect();
-    if text.is_empty() { "0s".to_owned() } else { text }
-}
-
-pub(crate) fn write_duration<S: Serializer>(
-    duration: &Option<Duration>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match duration {
-        Some(duration) => serializer.serialize_str(&format_duration(*duration)),
-        None => serializer.serialize_none(),
-    }
 }
 
 /// A block of addresses; a bare address is a block of one.

@@ -73,6 +73,15 @@ impl Serialize for Address {
 }
 
 pub(crate) fn workload_entry(cursor: &Cursor<'_>) -> Decoded<WorkloadEntry> {
+    let entry = template(cursor)?;
+    if entry.address == Address::Unknown && entry.network.is_none() {
+        return Err(cursor.refuse("missing-field", "an entry needs an address or a network"));
+    }
+    Ok(entry)
+}
+
+/// An entry that may yet lack its address.
+pub(crate) fn template(cursor: &Cursor<'_>) -> Decoded<WorkloadEntry> {
     let fields = cursor.fields(&[
         "address",
         "ports",
@@ -99,8 +108,8 @@ pub(crate) fn workload_entry(cursor: &Cursor<'_>) -> Decoded<WorkloadEntry> {
         service_account: service_account?.unwrap_or_else(|| "default".to_owned()),
         healthy: None,
     };
-    if entry.address == Address::Unknown && entry.network.is_none() {
-        return Err(cursor.refuse("missing-field", "an entry needs an address or a network"));
+    if matches!(entry.address, Address::Unix(_)) && !entry.ports.is_empty() {
+        return Err(cursor.refuse("incompatible-fields", "a Unix socket has no ports"));
     }
     Ok(entry)
 }

@@ -69,13 +69,13 @@ fn an_unsupported_filter_is_kept_and_warned_about() {
         (warning.code, warning.severity),
         ("unsupported-filter", Severity::Warning)
     );
-    assert_eq!(warning.field, "spec.rules[2].filters[1].requestMirror");
+    assert_eq!(warning.field, "spec.rules[2].filters[4].extensionRef");
     let Object::HttpRoute(route) = &parsed.objects[3] else {
         panic!()
     };
     assert_eq!(
-        route.spec.rules[2].filters[1],
-        Filter::Unsupported("RequestMirror")
+        route.spec.rules[2].filters[4],
+        Filter::Unsupported("ExtensionRef")
     );
 }
 

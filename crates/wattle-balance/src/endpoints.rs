@@ -1,14 +1,19 @@
-//! The endpoints of one backend and what a worker remembers about each.
+//! The endpoints of one backend, in groups by priority and locality.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::ewma::{Ewma, EwmaConfig};
-use crate::health::{Health, HealthConfig, Record};
+use crate::choose::pool::Pool;
+use crate::config::Config;
+use crate::groups;
+use crate::member::{EndpointId, Member};
+use crate::outlier::Ejections;
+use crate::priority::Panic;
+use crate::standing::{Shares, Standing};
 
 /// The most endpoints a set holds; what an update brings beyond them is refused and counted in [`Updated`].
 pub const MAX_ENDPOINTS: usize = 65_536;
@@ -21,78 +26,15 @@ pub struct Endpoint {
     /// Whatever else makes it this endpoint and not another at the same address, such as the identity expected there: a change of
     /// it makes a new endpoint, and connections to the old one are not used for it.
     pub instance: Arc<str>,
-    /// Its share of the traffic relative to the others; one of weight zero is never chosen.
+    /// Its share of the traffic relative to the others of its group; one of weight zero is never chosen.
     pub weight: u32,
-    /// Region, zone and subzone, separated by `/`, where known; kept for display, not yet for choosing.
+    /// Which group it is in: 0 is asked first, others as those before them fail; see `priority.rs`.
+    pub priority: u32,
+    /// Region, zone and subzone, separated by `/`, where known.
     pub locality: Option<Arc<str>>,
-}
-
-/// The name of an endpoint within one set, never used again for another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct EndpointId(u64);
-
-/// How a set estimates latency and judges health.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Config {
-    /// How latency is averaged.
-    pub ewma: EwmaConfig,
-    /// When an endpoint is taken out.
-    pub health: HealthConfig,
-}
-
-/// An endpoint with its load, its health and the caller's payload; it outlives its removal while requests to it last.
-#[derive(Debug)]
-pub struct Member<T> {
-    id: EndpointId,
-    address: SocketAddr,
-    instance: Arc<str>,
-    pub(crate) in_flight: Cell<u32>,
-    pub(crate) ewma: Ewma,
-    pub(crate) health: Record,
-    payload: T,
-}
-
-impl<T> Member<T> {
-    /// Its name within the set.
-    #[inline]
-    pub const fn id(&self) -> EndpointId {
-        self.id
-    }
-
-    /// Where to connect.
-    #[inline]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// What else identifies it, see [`Endpoint::instance`].
-    #[inline]
-    pub fn instance(&self) -> &str {
-        &self.instance
-    }
-
-    /// What the caller keeps here, such as pools of connections.
-    #[inline]
-    pub const fn payload(&self) -> &T {
-        &self.payload
-    }
-
-    /// Requests picked for it that have not ended.
-    #[inline]
-    pub fn in_flight(&self) -> u32 {
-        self.in_flight.get()
-    }
-
-    /// What is thought of it at `now`.
-    #[inline]
-    pub fn health(&self, now: u64) -> Health {
-        self.health.at(now)
-    }
-
-    /// The latency it is taken to have at `now`, in nanoseconds, failures weighed in.
-    pub fn estimate_ns(&self, now: u64) -> f64 {
-        self.ewma.estimate(now)
-    }
+    /// The share of its locality in the traffic of its priority (Istio's `distribute`), the same for all endpoints there; where one
+    /// is above zero, localities of weight zero are asked only when the others have none. Zero everywhere means localities do not matter.
+    pub locality_weight: u32,
 }
 
 /// A member with what may change about it while its state stays.
@@ -100,7 +42,22 @@ impl<T> Member<T> {
 pub(crate) struct Entry<T> {
     pub(crate) member: Rc<Member<T>>,
     pub(crate) weight: u32,
-    locality: Option<Arc<str>>,
+    pub(crate) priority: u32,
+    pub(crate) locality: Option<Arc<str>>,
+    pub(crate) locality_weight: u32,
+}
+
+/// An endpoint with what config says of it, for display.
+#[derive(Clone, Copy, Debug)]
+pub struct Described<'a, T> {
+    /// The endpoint.
+    pub member: &'a Member<T>,
+    /// See [`Endpoint::weight`].
+    pub weight: u32,
+    /// See [`Endpoint::priority`].
+    pub priority: u32,
+    /// See [`Endpoint::locality`].
+    pub locality: Option<&'a str>,
 }
 
 /// What an update did.
@@ -114,42 +71,65 @@ pub struct Updated<T> {
     pub refused: usize,
 }
 
+/// The endpoints of one priority.
+#[derive(Debug)]
+pub(crate) struct Tier {
+    pub(crate) entries: Range<usize>,
+    pub(crate) pools: Range<usize>,
+}
+
 /// The endpoints of one backend, as one worker sees them.
 #[derive(Debug)]
 pub struct EndpointSet<T> {
-    /// Only endpoints of positive weight, each once.
+    /// Only endpoints of positive weight, each once; those of one pool stand together.
     pub(crate) entries: Vec<Entry<T>>,
-    /// Running sums of the weights; empty when all weights are equal.
-    pub(crate) cumulative: Vec<u64>,
-    config: Config,
+    /// Most preferred first.
+    pub(crate) tiers: Vec<Tier>,
+    pub(crate) pools: Vec<Pool>,
+    pub(crate) config: Config,
+    /// Whether there is but one pool and nothing to decide before it.
+    pub(crate) flat: bool,
+    /// When the last endpoint has its full weight.
+    pub(crate) warm_at: u64,
+    pub(crate) standing: Rc<Standing>,
+    pub(crate) swept_at: u64,
     next_id: u64,
+    generation: u64,
 }
 
 impl<T> EndpointSet<T> {
     /// An empty set, from which nothing can be picked.
     #[must_use]
-    pub const fn new(config: Config) -> Self {
+    pub fn new(config: Config) -> Self {
         Self {
             entries: Vec::new(),
-            cumulative: Vec::new(),
+            tiers: Vec::new(),
+            pools: Vec::new(),
             config,
+            flat: true,
+            warm_at: 0,
+            standing: Rc::new(Standing::new(config)),
+            swept_at: 0,
             next_id: 0,
+            generation: 0,
         }
     }
 
     /// Replaces the endpoints; those that stay keep load, health and payload, and `payload` makes one for each that is new.
     ///
-    /// An endpoint listed twice counts once with the sum of its weights.
+    /// What makes an endpoint the same is address and instance: weight, priority and locality may change. One listed twice counts
+    /// once with the sum of its weights.
     pub fn update(
         &mut self,
         endpoints: Vec<Endpoint>,
         now: u64,
         mut payload: impl FnMut(&Endpoint) -> T,
     ) -> Updated<T> {
+        let first = self.entries.is_empty();
         let mut known: HashMap<(SocketAddr, Arc<str>), Rc<Member<T>>> = self
             .entries
             .drain(..)
-            .map(|entry| (key(&entry.member), entry.member))
+            .map(|entry| (entry.member.key(), entry.member))
             .collect();
         let (wanted, refused) = merged(endpoints);
         let mut added = 0;
@@ -157,32 +137,56 @@ impl<T> EndpointSet<T> {
             let identity = (endpoint.address, Arc::clone(&endpoint.instance));
             let member = known.remove(&identity).unwrap_or_else(|| {
                 added += 1;
-                self.admit(&endpoint, now, payload(&endpoint))
+                let id = EndpointId(self.next_id);
+                self.next_id += 1;
+                let payload = payload(&endpoint);
+                Rc::new(Member::new(id, &endpoint, &self.standing, (now, first), payload))
             });
             self.entries.push(Entry {
                 member,
                 weight: endpoint.weight,
+                priority: endpoint.priority,
                 locality: endpoint.locality,
+                locality_weight: endpoint.locality_weight,
             });
         }
-        self.cumulative = cumulative(&self.entries);
+        let removed: Vec<_> = known.into_values().collect();
+        for member in &removed {
+            member.put(None);
+        }
+        self.arrange(now);
         Updated {
-            removed: known.into_values().collect(),
+            removed,
             added,
             refused,
         }
     }
 
-    /// The endpoints that can be chosen, in the order in which config lists them.
+    /// Balances differently from now on; endpoints keep their state, and latencies known keep the decay they were recorded with.
+    pub fn configure(&mut self, config: Config, now: u64) {
+        self.config = config;
+        *self.standing.config.borrow_mut() = config;
+        if config.outlier.is_none() {
+            for entry in &self.entries {
+                entry.member.suspect.forgive();
+            }
+        }
+        self.arrange(now);
+    }
+
+    /// The endpoints that can be chosen, by priority, then locality where these have weights, then as config lists them.
     pub fn members(&self) -> impl Iterator<Item = &Rc<Member<T>>> {
         self.entries.iter().map(|entry| &entry.member)
     }
 
-    /// Weight and locality beside each endpoint, for display.
-    pub fn described(&self) -> impl Iterator<Item = (&Member<T>, u32, Option<&str>)> {
-        self.entries
-            .iter()
-            .map(|entry| (&*entry.member, entry.weight, entry.locality.as_deref()))
+    /// The endpoints with what config says of each.
+    pub fn described(&self) -> impl Iterator<Item = Described<'_, T>> {
+        self.entries.iter().map(|entry| Described {
+            member: &entry.member,
+            weight: entry.weight,
+            priority: entry.priority,
+            locality: entry.locality.as_deref(),
+        })
     }
 
     /// How many endpoints can be chosen.
@@ -197,23 +201,36 @@ impl<T> EndpointSet<T> {
         self.entries.is_empty()
     }
 
-    fn admit(&mut self, endpoint: &Endpoint, now: u64, payload: T) -> Rc<Member<T>> {
-        let id = EndpointId(self.next_id);
-        self.next_id += 1;
-        Rc::new(Member {
-            id,
-            address: endpoint.address,
-            instance: Arc::clone(&endpoint.instance),
-            in_flight: Cell::new(0),
-            ewma: Ewma::new(&self.config.ewma, now),
-            health: Record::new(self.config.health),
-            payload,
-        })
+    /// Ejections by outlier detection, for metrics.
+    #[must_use]
+    pub fn ejections(&self) -> Ejections {
+        self.standing.ejections.get()
     }
-}
 
-fn key<T>(member: &Member<T>) -> (SocketAddr, Arc<str>) {
-    (member.address, Arc::clone(&member.instance))
+    /// Groups the endpoints and makes ready whatever choosing needs, so that a pick builds nothing.
+    fn arrange(&mut self, now: u64) {
+        self.generation += 1;
+        let places = groups::sort(&mut self.entries, self.config.balance.is_by_hash());
+        let (tiers, pools) = groups::build(&self.entries, &places, &self.config, (self.generation, now));
+        self.flat = pools.len() <= 1 && !matches!(self.config.panic, Panic::Below(1..));
+        (self.tiers, self.pools) = (tiers, pools);
+        let mut shares = Shares::default();
+        let mut ejected = 0;
+        for (entry, &place) in self.entries.iter().zip(&places) {
+            let member = &entry.member;
+            shares.enter(place, member.put(Some(place)), member.probe_at());
+            ejected += u32::from(member.suspect.until().is_some());
+        }
+        *self.standing.shares.borrow_mut() = shares;
+        self.standing.total.set(self.entries.len() as u32);
+        let mut ejections = self.standing.ejections.get();
+        ejections.active = ejected;
+        self.standing.ejections.set(ejections);
+        self.warm_at = self.config.slow_start.map_or(0, |slow_start| {
+            let warm_at = |entry: &Entry<T>| entry.member.warm_at(&slow_start);
+            self.entries.iter().map(warm_at).max().unwrap_or(0)
+        });
+    }
 }
 
 /// Each endpoint of positive weight once, and how many did not fit.
@@ -235,33 +252,20 @@ fn merged(endpoints: Vec<Endpoint>) -> (Vec<Endpoint>, usize) {
     (kept, refused)
 }
 
-fn cumulative<T>(entries: &[Entry<T>]) -> Vec<u64> {
-    let equal = entries.windows(2).all(|pair| pair[0].weight == pair[1].weight);
-    if equal {
-        return Vec::new();
-    }
-    let mut sum = 0u64;
-    entries
-        .iter()
-        .map(|entry| {
-            sum += u64::from(entry.weight);
-            sum
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::Outcome;
+    use crate::{Health, Outcome};
 
     fn endpoint(last: u8, instance: &str) -> Endpoint {
         Endpoint {
             address: SocketAddr::from(([10, 0, 0, last], 80)),
             instance: Arc::from(instance),
             weight: 1,
+            priority: 0,
             locality: None,
+            locality_weight: 0,
         }
     }
 
@@ -305,10 +309,7 @@ mod tests {
     fn an_endpoint_listed_twice_counts_once_with_both_weights() {
         let mut set = EndpointSet::new(Config::default());
         set.update(vec![endpoint(1, ""), endpoint(1, "")], 0, |_| ());
-        assert_eq!(
-            set.described().map(|(_, weight, _)| weight).collect::<Vec<_>>(),
-            [2]
-        );
+        assert_eq!(set.described().map(|it| it.weight).collect::<Vec<_>>(), [2]);
     }
 
     #[test]
@@ -322,5 +323,37 @@ mod tests {
         let mut set = EndpointSet::new(Config::default());
         assert_eq!(set.update(many, 0, |_| ()).refused, 3);
         assert_eq!(set.len(), MAX_ENDPOINTS);
+    }
+
+    #[test]
+    fn an_endpoint_that_a_health_check_finds_unfit_is_out_until_it_is_found_fit() {
+        let mut set = EndpointSet::new(Config::default());
+        set.update(vec![endpoint(1, "a"), endpoint(2, "a")], 0, |_| ());
+        let first = Rc::clone(set.members().next().unwrap());
+        first.judge(false);
+        for random in 0..50_u64 {
+            let picked = set
+                .pick(random.wrapping_mul(0x9e37_79b9_7f4a_7c15), 1, &[])
+                .unwrap();
+            assert_ne!(picked.member().id(), first.id());
+        }
+        assert_eq!(first.health(1), Health::Out);
+        first.judge(true);
+        assert_eq!(first.health(1), Health::Healthy);
+    }
+
+    #[test]
+    fn what_is_attached_to_a_pick_is_freed_with_it() {
+        let mut set = EndpointSet::new(Config::default());
+        set.update(vec![endpoint(1, "a")], 0, |_| ());
+        let breaker = crate::Breaker::new(crate::Limits {
+            max_requests: 1,
+            ..crate::Limits::default()
+        });
+        let mut picked = set.pick_at(endpoint(1, "a").address, 0, 0).unwrap();
+        picked.attach(breaker.try_request().unwrap());
+        assert!(breaker.try_request().is_none());
+        drop(picked);
+        assert!(breaker.try_request().is_some());
     }
 }

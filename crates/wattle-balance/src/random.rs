@@ -13,10 +13,7 @@ impl Draws {
     #[inline]
     pub(crate) const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        mix(self.0)
     }
 
     /// The next number below `bound`; zero when the bound is zero.
@@ -24,6 +21,21 @@ impl Draws {
     pub(crate) const fn below(&mut self, bound: u64) -> u64 {
         scale(self.next(), bound)
     }
+
+    /// True with that probability.
+    #[inline]
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
+        (self.next() as f64) < probability * u64::MAX as f64
+    }
+}
+
+/// Spreads every bit over all others (the finaliser of SplitMix64).
+#[inline]
+pub(crate) const fn mix(number: u64) -> u64 {
+    let mut mixed = number;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 /// Maps a uniform 64-bit number onto `0..bound`; zero when the bound is zero.

@@ -17,7 +17,9 @@ fn endpoint(index: u8, weight: u32) -> Endpoint {
         address: SocketAddr::from(([10, 0, 0, index], 80)),
         instance: Arc::from(""),
         weight,
+        priority: 0,
         locality: None,
+        locality_weight: 0,
     }
 }
 

@@ -3,6 +3,9 @@
 //! What leaves the workload goes to the outbound listener, what reaches it to the inbound one. Exempt is the
 //! proxy itself, by user id or by mark, with one exception that Istio makes too: when the outbound proxy picks
 //! its own workload as the endpoint, that connection must pass the inbound proxy like any other.
+//!
+//! DNS is redirected if asked for: what goes to port 53, over UDP and TCP, whichever resolver it is meant for. That
+//! includes resolvers on loopback, such as a machine's own stub, which the proxy then asks itself.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -17,6 +20,10 @@ use crate::tool::{self, ToolError};
 pub const OUTBOUND_PORT: u16 = 15001;
 /// Where the proxy hears what reaches the workload, by default (Istio's port).
 pub const INBOUND_PORT: u16 = 15006;
+/// Where the proxy hears DNS queries of the workload when names are captured (Istio's port).
+pub const DNS_PORT: u16 = 15053;
+/// Where resolvers are asked.
+const RESOLVER_PORT: u16 = 53;
 /// Ports of the proxy's own, never redirected: HBONE, status, health, Istio's metrics.
 const PROXY_PORTS: [u16; 4] = [15008, 15020, 15021, 15090];
 
@@ -47,6 +54,10 @@ pub struct Redirect {
     pub outbound_port: u16,
     /// Listener for connections to the workload; default 15006.
     pub inbound_port: u16,
+    /// Listener for DNS queries of the workload, over UDP and TCP on both loopbacks; default none: names are left
+    /// alone. Excluding port 53 on the way out leaves them alone as well, and excluded destinations are asked directly;
+    /// the included ones are about connections, not about queries.
+    pub dns_port: Option<u16>,
     /// User id whose connections are exempt; default 1337.
     pub proxy_uid: u32,
     /// Socket mark whose connections are exempt; default 0x539.
@@ -70,6 +81,7 @@ impl Default for Redirect {
         Self {
             outbound_port: OUTBOUND_PORT,
             inbound_port: INBOUND_PORT,
+            dns_port: None,
             proxy_uid: PROXY_UID,
             mark: PROXY_MARK,
             proxy_ports: PROXY_PORTS.into(),
@@ -97,6 +109,7 @@ impl Redirect {
     pub fn render(&self) -> String {
         let mut out = removal();
         let _ = writeln!(out, "table {TABLE} {{");
+        self.render_dns(&mut out);
         self.render_output(&mut out);
         self.render_prerouting(&mut out);
         self.render_input(&mut out);
@@ -104,10 +117,33 @@ impl Redirect {
         out
     }
 
+    /// The listener that takes queries; none if they are left alone.
+    fn captures_dns(&self) -> Option<u16> {
+        self.dns_port
+            .filter(|_| !self.exclude_outbound_ports.contains(&RESOLVER_PORT))
+    }
+
+    /// A query that leaves the workload; what returns from here goes on like any other connection.
+    fn render_dns(&self, out: &mut String) {
+        let Some(port) = self.captures_dns() else { return };
+        out.push_str("\tchain dns {\n");
+        rule(out, &format!("meta skuid {} return", self.proxy_uid));
+        rule(out, &format!("meta mark {:#x} return", self.mark));
+        cidr_rules(out, &self.exclude_outbound_cidrs, "return");
+        rule(out, &format!("meta l4proto {{ tcp, udp }} redirect to :{port}"));
+        out.push_str("\t}\n");
+    }
+
     /// What leaves the workload.
     fn render_output(&self, out: &mut String) {
         let outbound = format!("meta l4proto tcp redirect to :{}", self.outbound_port);
         out.push_str("\tchain output {\n\t\ttype nat hook output priority -100; policy accept;\n");
+        if self.captures_dns().is_some() {
+            rule(
+                out,
+                &format!("meta l4proto {{ tcp, udp }} th dport {RESOLVER_PORT} jump dns"),
+            );
+        }
         rule(out, "meta l4proto != tcp return");
         rule(out, &format!("oifname \"lo\" ip saddr {PASSTHROUGH_IPV4} return"));
         rule(

@@ -6,7 +6,7 @@ use wattle_api::{BackendRef, Exposure, HttpRoute, Kind, Protocol as Transport, R
 use wattle_model::{Backend, BackendId, ServicePort};
 
 use crate::view::View;
-use crate::{Name, Settings, host, protocol};
+use crate::{Name, Settings, host, istio, protocol};
 
 /// Why a reference to a backend cannot be followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,18 +63,43 @@ pub(crate) fn protocol_of(port: &wattle_api::ServicePort) -> wattle_model::Proto
 pub(crate) struct Backends(pub(crate) Vec<Backend>);
 
 impl Backends {
-    /// The index of a port of a Service.
-    pub(crate) fn index(&mut self, name: &Name, port: &wattle_api::ServicePort, settings: &Settings) -> u32 {
+    /// The index of a port of a Service, with what DestinationRules say of it to callers in `from`.
+    pub(crate) fn index(
+        &mut self,
+        name: &Name,
+        port: &wattle_api::ServicePort,
+        from: &Arc<str>,
+        view: &View<'_>,
+    ) -> u32 {
         let number = port.port.number();
-        let id = id(name, number);
-        let index = self.0.iter().position(|known| known.id == id).unwrap_or_else(|| {
-            let service = Some(frontend(name, number, settings));
-            self.0.push(Backend {
-                id,
-                service,
-                protocol: protocol_of(port),
-                ..Backend::default()
-            });
+        let host = host::qualified(name, view.settings);
+        let found = view.service(name).and_then(|service| {
+            let frontend = istio::frontend::of_service(name, service, view);
+            let port = frontend.port(number)?;
+            istio::policy::backend(&frontend, port, None, from, view).ok()
+        });
+        let backend = found.unwrap_or_else(|| Backend {
+            id: id(name, number),
+            service: Some(ServicePort {
+                namespace: Arc::clone(&name.0),
+                name: Arc::clone(&name.1),
+                host,
+                port: number,
+            }),
+            protocol: protocol_of(port),
+            ..Backend::default()
+        });
+        self.add(backend)
+    }
+
+    /// The index of a backend, which is added unless it is there.
+    pub(crate) fn add(&mut self, backend: Backend) -> u32 {
+        let known = self
+            .0
+            .iter()
+            .position(|known| known.id == backend.id && known.service == backend.service);
+        let index = known.unwrap_or_else(|| {
+            self.0.push(backend);
             self.0.len() - 1
         });
         u32::try_from(index).unwrap_or(u32::MAX)

@@ -8,17 +8,20 @@ use wattle_model::{Backend, Destination, Protocol};
 
 use crate::backend::{self, Backends};
 use crate::host::{self, Target};
+use crate::istio::frontend::Frontend;
+use crate::istio::http::Scene;
+use crate::istio::scope::Dialled;
 use crate::view::View;
-use crate::{Name, inbound, route};
+use crate::{Name, inbound, istio, route};
 
 /// The destination that `name` is for callers in `from`; `None` when `name` is neither `ip:port` nor `host:port`.
 pub(crate) fn destination(name: &Arc<str>, from: &Arc<str>, view: &View<'_>) -> Option<Destination> {
     Some(match host::target(name, from, view.settings)? {
-        Target::Service(service, port) => {
-            of_service(name, &service, port, from, view).unwrap_or_else(|| pass_through(name))
-        }
+        Target::Service(service, port) => of_service(name, &service, port, from, view)
+            .or_else(|| foreign(name, from, view))
+            .unwrap_or_else(|| unknown(name, from, view)),
         Target::Address(address, port) => of_address(name, address, port, from, view),
-        Target::Foreign => pass_through(name),
+        Target::Foreign => foreign(name, from, view).unwrap_or_else(|| unknown(name, from, view)),
     })
 }
 
@@ -27,9 +30,14 @@ fn of_address(name: &Arc<str>, address: IpAddr, port: u16, from: &Arc<str>, view
     let service = view
         .service_at(address)
         .and_then(|service| of_service(name, &service, port, from, view));
+    let entry = || {
+        let frontend = istio::entry::at_address(address, port, from, view)?;
+        of_frontend(name, &frontend, port, from, view)
+    };
     service
+        .or_else(entry)
         .or_else(|| of_workload(name, address, port, view))
-        .unwrap_or_else(|| pass_through(name))
+        .unwrap_or_else(|| unknown(name, from, view))
 }
 
 fn of_service(
@@ -44,18 +52,56 @@ fn of_service(
         .service(service)
         .filter(|found| found.spec.exposure != Exposure::ExternalName)?;
     let port = backend::port(&found.spec, number)?;
+    let frontend = istio::frontend::of_service(service, found, view);
+    let mut found = of_frontend(name, &frontend, number, from, view)?;
+    // A VirtualService hides the HTTPRoutes of its host, as in Istio; `diagnose` says so.
+    if istio::routes::of_host(&frontend.host, from, view).is_none() {
+        let mut backends = Backends(std::mem::take(&mut found.backends));
+        found.routes = route::table(service, port, from, &mut backends, view);
+        found.backends = backends.0;
+    }
+    Some(found)
+}
+
+/// A port of a Service or of a ServiceEntry's host, with the routes of its VirtualService.
+pub(crate) fn of_frontend(
+    name: &Arc<str>,
+    frontend: &Frontend<'_>,
+    number: u16,
+    from: &Arc<str>,
+    view: &View<'_>,
+) -> Option<Destination> {
+    let port = frontend.port(number)?;
     let mut backends = Backends::default();
-    let own = backends.index(service, port, view.settings);
-    let routes = route::table(service, port, from, &mut backends, view);
-    Some(Destination {
+    let own = backends.add(istio::policy::backend(frontend, port, None, from, view).ok()?);
+    let mut found = Destination {
         name: Arc::clone(name),
-        service: Some(backend::frontend(service, number, view.settings)),
-        protocol: backend::protocol_of(port),
-        routes,
-        backends: backends.0,
+        service: Some(frontend.service_port(number)),
+        protocol: port.protocol,
         default_backend: Some(own),
+        scopes: istio::scope::scopes(
+            Dialled::Service {
+                namespace: &frontend.name.0,
+                host: &frontend.host,
+                port: number,
+            },
+            from,
+            view,
+        ),
         ..Destination::default()
-    })
+    };
+    if let Some(applying) = istio::routes::of_host(&frontend.host, from, view) {
+        let scene = Scene {
+            from,
+            port: number,
+            namespace: &applying.meta.namespace,
+            view,
+        };
+        found.routes = istio::http::table(applying, scene, &mut backends);
+        found.connections = istio::connection::table(applying, scene, &mut backends);
+    }
+    found.backends = backends.0;
+    Some(found)
 }
 
 /// Routes do not apply to a workload's own address (a call past the Service).
@@ -77,6 +123,24 @@ fn of_workload(name: &Arc<str>, address: IpAddr, port: u16, view: &View<'_>) -> 
             ..Backend::default()
         },
     ))
+}
+
+/// A host of a ServiceEntry.
+fn foreign(name: &Arc<str>, from: &Arc<str>, view: &View<'_>) -> Option<Destination> {
+    let (host, port) = name.rsplit_once(':')?;
+    let host: Arc<str> = host.to_ascii_lowercase().into();
+    istio::entry::of_host(name, &host, port.parse().ok()?, from, view)
+}
+
+/// What nothing names: as it was dialled, unless the callers may not.
+fn unknown(name: &Arc<str>, from: &Arc<str>, view: &View<'_>) -> Destination {
+    let mut found = pass_through(name);
+    found.scopes = istio::scope::scopes(Dialled::Unknown, from, view);
+    let port = name.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    if let Some(port) = port {
+        istio::entry::open_rules(&mut found, port, from, view);
+    }
+    found
 }
 
 fn pass_through(name: &Arc<str>) -> Destination {

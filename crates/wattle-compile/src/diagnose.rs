@@ -1,11 +1,12 @@
 //! What is wrong, or does not do what its writer may expect, object by object. Nothing here changes what is compiled.
 
-use wattle_api::{Diagnostic, Finding, Kind, Meta, Object, Origin, Severity};
+use wattle_api::{Diagnostic, Finding, Kind, LinkerdAnnotations, Meta, Object, Origin, ProxyKind, Severity};
 
 use crate::Settings;
 use crate::store::Store;
 use crate::view::View;
 
+mod istio;
 mod policy;
 mod route;
 mod service;
@@ -34,6 +35,28 @@ impl Findings<'_> {
         self.add(
             Severity::Error,
             Finding::new(code, self.origin.locate(field), field, reason).hint(hint),
+        );
+    }
+
+    /// Warns of what is read but not applied yet.
+    fn no_effect(&mut self, field: &str, what: &str) {
+        self.warn("no-effect", field, format!("{what} and has no effect"), "");
+    }
+
+    /// A field that is read and changes nothing; `reason` says what holds instead.
+    fn ignored(&mut self, field: &str, reason: &str) {
+        self.warn(
+            "no-effect",
+            field,
+            format!("the field has no effect: {reason}"),
+            "",
+        );
+    }
+
+    fn info(&mut self, code: &'static str, field: &str, reason: String) {
+        self.add(
+            Severity::Info,
+            Finding::new(code, self.origin.locate(field), field, reason),
         );
     }
 
@@ -70,7 +93,25 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
         Object::HttpRoute(route) => route::check(route, &view, &mut findings),
         Object::PeerAuthentication(policy) => policy::check_peer(policy, &view, &mut findings),
         Object::AuthorizationPolicy(policy) => policy::check_authorization(policy, &view, &mut findings),
-        _ => {}
+        Object::VirtualService(found) => istio::check_virtual_service(found, &view, &mut findings),
+        Object::DestinationRule(rule) => istio::check_destination_rule(rule, &view, &mut findings),
+        Object::ServiceEntry(entry) => istio::check_service_entry(entry, &view, &mut findings),
+        Object::Sidecar(sidecar) => istio::check_sidecar(sidecar, &view, &mut findings),
+        Object::Process(process) if process.spec.proxy.kind == ProxyKind::Envoy => {
+            findings.no_effect("spec.proxy.kind", "a proxy of kind envoy is not started yet");
+        }
+        Object::Namespace(_) | Object::ServiceAccount(_) | Object::ReferenceGrant(_) | Object::Process(_) => {
+        }
+        other => {
+            let what = format!("the kind {} is read but not applied yet", other.kind());
+            findings.no_effect("", &what);
+        }
+    }
+    if LinkerdAnnotations::of(object.meta()) != LinkerdAnnotations::default() {
+        findings.no_effect(
+            "metadata.annotations",
+            "some of Linkerd's annotations are not applied yet",
+        );
     }
     findings.found
 }

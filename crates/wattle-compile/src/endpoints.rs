@@ -6,28 +6,42 @@ use std::sync::Arc;
 use wattle_api::TargetPort;
 use wattle_model::{BackendId, Endpoint, Endpoints, Hop, MtlsMode};
 
-use crate::view::View;
+use crate::istio::{entry, subset};
+use crate::view::{View, selects};
 use crate::{Instance, Name, backend, peer_authentication};
 
 /// The endpoints of `namespace/service:port`, or of a workload's own `ip:port`; `None` when there is no such backend.
 pub(crate) fn endpoints(id: &BackendId, view: &View<'_>) -> Option<Endpoints> {
-    let mut endpoints = match id.parse::<SocketAddr>() {
+    let (whole, labels) = subset::of_id(id);
+    if let Some((name, port)) = backend::of_id(whole).filter(|(name, _)| name.1.contains('.')) {
+        return entry::endpoints(id, &name, port, &labels, view).map(sorted);
+    }
+    let endpoints = match id.parse::<SocketAddr>() {
         Ok(address) => vec![endpoint(view.workload_at(address.ip())?, address.port(), view)?],
         Err(_) => {
-            let (name, port) = backend::of_id(id)?;
+            let (name, port) = backend::of_id(whole)?;
             behind(&name, port, view)?
+                .filter(|(instance, _)| selects(&labels, &instance.labels))
                 .filter_map(|(instance, port)| endpoint(instance, port, view))
                 .collect()
         }
     };
-    endpoints.sort_by(|a, b| (a.address, &a.workload.instance).cmp(&(b.address, &b.workload.instance)));
-    // Two entries of one address are one endpoint.
-    endpoints.dedup_by(|later, kept| later.address == kept.address);
-    Some(Endpoints {
+    Some(sorted(Endpoints {
         id: Arc::clone(id),
         endpoints,
         names: Vec::new(),
-    })
+    }))
+}
+
+fn sorted(mut found: Endpoints) -> Endpoints {
+    let endpoints = &mut found.endpoints;
+    endpoints.sort_by(|a, b| (a.address, &a.workload.instance).cmp(&(b.address, &b.workload.instance)));
+    // Two entries of one address are one endpoint.
+    endpoints.dedup_by(|later, kept| later.address == kept.address);
+    found
+        .names
+        .sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
+    found
 }
 
 /// The workloads behind a port of a Service, each with the port it listens on.
@@ -61,7 +75,7 @@ pub(crate) fn target(port: &wattle_api::ServicePort, instance: &Instance) -> Opt
         })
 }
 
-fn endpoint(instance: &Instance, port: u16, view: &View<'_>) -> Option<Endpoint> {
+pub(crate) fn endpoint(instance: &Instance, port: u16, view: &View<'_>) -> Option<Endpoint> {
     let disabled = peer_authentication::effective(instance, view).on(port).0 == MtlsMode::Disable;
     Some(Endpoint {
         address: SocketAddr::new(instance.address?, port),
@@ -74,6 +88,18 @@ fn endpoint(instance: &Instance, port: u16, view: &View<'_>) -> Option<Endpoint>
             Hop::Plaintext
         },
         workload: Arc::clone(&instance.workload),
-        labels: Vec::new(),
+        labels: labels(instance, view),
     })
+}
+
+/// The labels that some policy of locality compares.
+fn labels(instance: &Instance, view: &View<'_>) -> Vec<(Arc<str>, Arc<str>)> {
+    let compared = view.compared_labels();
+    let wanted = instance
+        .labels
+        .iter()
+        .filter(|(key, _)| compared.contains(key.as_str()));
+    wanted
+        .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
+        .collect()
 }

@@ -13,6 +13,14 @@ pub(crate) struct Effect {
     pub(crate) unsupported: bool,
 }
 
+/// Whether a filter cannot be done yet, so that its requests must be refused.
+pub(crate) fn is_unsupported(filter: &Filter) -> bool {
+    matches!(
+        filter,
+        Filter::RequestMirror(_) | Filter::Cors(_) | Filter::Unsupported(_)
+    )
+}
+
 /// The effect of all filters together.
 pub(crate) fn effect(written: &[Filter]) -> Effect {
     let mut effect = Effect::default();
@@ -31,7 +39,7 @@ pub(crate) fn effect(written: &[Filter]) -> Effect {
                     path: rewrite.path.as_ref().map(path),
                 };
             }
-            Filter::Unsupported(_) => effect.unsupported = true,
+            Filter::RequestMirror(_) | Filter::Cors(_) | Filter::Unsupported(_) => effect.unsupported = true,
         }
     }
     effect

@@ -7,7 +7,7 @@ use wattle_api::Protocol as Transport;
 use wattle_model::{Inbound, InboundPort, MtlsMode, Protocol};
 
 use crate::view::View;
-use crate::{Instance, authorization, backend, endpoints, peer_authentication, protocol};
+use crate::{Instance, authorization, backend, endpoints, istio, peer_authentication, protocol};
 
 /// The inbound side of `namespace/instance`; `None` when there is no such workload.
 pub(crate) fn inbound(name: &Arc<str>, view: &View<'_>) -> Option<Inbound> {
@@ -19,6 +19,10 @@ pub(crate) fn inbound(name: &Arc<str>, view: &View<'_>) -> Option<Inbound> {
         if !ports.iter().any(|declared| declared.port == *port) {
             ports.push(undeclared(*port));
         }
+    }
+    let sidecar = istio::scope::of_workload(&instance.name(), &instance.labels, view);
+    if let Some(sidecar) = sidecar {
+        istio::ingress::apply(sidecar, &mut ports);
     }
     ports.sort_by_key(|declared| declared.port);
     for port in &mut ports {
@@ -34,6 +38,15 @@ pub(crate) fn inbound(name: &Arc<str>, view: &View<'_>) -> Option<Inbound> {
         mtls_origin: modes.origin,
         authorization: authorization::of(instance, view),
         locality: instance.locality.clone(),
+        labels: instance
+            .labels
+            .iter()
+            .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
+            .collect(),
+        limits: sidecar
+            .and_then(|sidecar| sidecar.spec.inbound_connection_pool.as_ref())
+            .map(istio::policy::limits)
+            .unwrap_or_default(),
         ..Inbound::default()
     })
 }
@@ -84,7 +97,7 @@ fn declare(port: &mut InboundPort, protocol: Protocol) {
     }
 }
 
-fn undeclared(port: u16) -> InboundPort {
+pub(crate) fn undeclared(port: u16) -> InboundPort {
     InboundPort {
         port,
         protocol: Protocol::Detect,

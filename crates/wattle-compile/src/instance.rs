@@ -174,7 +174,7 @@ fn describe(
     }
 }
 
-fn locality(text: &str) -> Locality {
+pub(crate) fn locality(text: &str) -> Locality {
     let mut parts = text.splitn(3, '/').map(Arc::from);
     let mut next = || parts.next().unwrap_or_default();
     Locality {

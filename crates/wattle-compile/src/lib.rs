@@ -21,6 +21,7 @@ mod filter;
 mod host;
 mod inbound;
 mod instance;
+mod istio;
 mod matches;
 mod mesh;
 mod peer_authentication;

@@ -92,7 +92,7 @@ impl Mesh {
         self.invalidate();
     }
 
-    /// Services that need a virtual address and have none yet, by name.
+    /// Services, and hosts of ServiceEntries, that need a virtual address and have none yet, by name.
     pub fn without_virtual_ip(&self) -> Vec<Name> {
         let services = self.store.services.iter();
         let needing = services.filter(|(name, service)| {
@@ -100,15 +100,58 @@ impl Mesh {
             let external = service.spec.exposure == wattle_api::Exposure::ExternalName;
             assigned && !external && !self.store.virtual_ips.contains_key(name)
         });
-        needing.map(|(name, _)| name.clone()).collect()
+        let services = needing.map(|(name, _)| name.clone());
+        let entries = self
+            .store
+            .entry_hosts()
+            .filter(|(_, entry)| entry.spec.addresses.is_empty());
+        let entries = entries
+            .filter(|(_, entry)| entry.spec.resolution != wattle_api::istio::Resolution::None)
+            .map(|(name, _)| name)
+            .filter(|name| !self.store.virtual_ips.contains_key(name));
+        services.chain(entries).collect()
     }
 
-    /// Every Service with its virtual address, if it has one, and its fully qualified host, by name.
+    /// Every Service with its virtual address, if it has one, and its fully qualified host, by name; then every host of a
+    /// ServiceEntry, by its namespace and itself.
     pub fn services(&self) -> impl Iterator<Item = (Name, Option<IpAddr>, Arc<str>)> + '_ {
-        self.store.services.iter().map(|(name, service)| {
+        let services = self.store.services.iter().map(|(name, service)| {
             let address = self.store.address_of(name, &service.spec);
             (name.clone(), address, host::qualified(name, &self.settings))
-        })
+        });
+        let entries = self.store.entry_hosts().map(|(name, entry)| {
+            let single = entry
+                .spec
+                .addresses
+                .iter()
+                .find(|block| block.prefix_len() == block.max_prefix_len());
+            let address = single
+                .map(|block| block.addr())
+                .or_else(|| self.store.virtual_ips.get(&name).copied());
+            let host = Arc::clone(&name.1);
+            (name, address, host)
+        });
+        services.chain(entries)
+    }
+
+    /// Every TCP port of every Service and ServiceEntry, by fully qualified host.
+    pub fn ports(&self) -> Vec<(Arc<str>, u16)> {
+        let services = self.store.services.iter();
+        let of = |(name, service): (&Name, &Arc<wattle_api::Resource<wattle_api::Service>>)| {
+            let host = host::qualified(name, &self.settings);
+            let tcp = service
+                .spec
+                .ports
+                .iter()
+                .filter(|port| port.protocol == wattle_api::Protocol::Tcp);
+            let numbers: Vec<_> = tcp.map(|port| (Arc::clone(&host), port.port.number())).collect();
+            numbers
+        };
+        let entries = self.store.entry_hosts().flat_map(|((_, host), entry)| {
+            let numbers: Vec<_> = entry.spec.ports.iter().map(|port| port.number.number()).collect();
+            numbers.into_iter().map(move |number| (Arc::clone(&host), number))
+        });
+        services.flat_map(of).chain(entries).collect()
     }
 
     /// The object of this key.

@@ -28,4 +28,18 @@ pub enum Read {
     AuthorizationPolicies(Arc<str>),
     /// ReferenceGrants of a namespace.
     Grants(Arc<str>),
+    /// VirtualServices for exactly this host or pattern.
+    VirtualServices(Arc<str>),
+    /// The VirtualService of this name, to which others delegate.
+    Delegate(Name),
+    /// DestinationRules for exactly this host or pattern.
+    DestinationRules(Arc<str>),
+    /// ServiceEntries for exactly this host or pattern.
+    ServiceEntries(Arc<str>),
+    /// ServiceEntries that any address may belong to.
+    OpenEntries,
+    /// Keys of labels that policies of locality compare.
+    ComparedLabels,
+    /// Sidecars of a namespace.
+    Sidecars(Arc<str>),
 }

@@ -40,7 +40,7 @@ pub(crate) fn table(
     };
     let mut ranked: Vec<(Rank, RouteRule)> = chosen
         .into_iter()
-        .flat_map(|route| rules(route, parent, backends, view))
+        .flat_map(|route| rules(route, parent, from, backends, view))
         .collect();
     ranked.sort_by(|(a, _), (b, _)| a.cmp(b));
     RouteTable::new(ranked.into_iter().map(|(_, rule)| rule).collect())
@@ -73,6 +73,7 @@ pub(crate) fn has_port(written: &ParentRef, port: &wattle_api::ServicePort) -> b
 fn rules(
     route: &Resource<HttpRoute>,
     parent: &Name,
+    from: &Arc<str>,
     backends: &mut Backends,
     view: &View<'_>,
 ) -> Vec<(Rank, RouteRule)> {
@@ -83,7 +84,7 @@ fn rules(
         let action = match effect.redirect {
             _ if effect.unsupported => Action::Forward(Vec::new()),
             Some(redirect) => Action::Redirect(redirect),
-            None => Action::Forward(forward(rule, route, parent, backends, view)),
+            None => Action::Forward(forward(rule, (route, parent), from, backends, view)),
         };
         let (filters, action) = (Arc::new(effect.filters), Arc::new(action));
         for (position, matched) in rule.matches.iter().enumerate() {
@@ -113,8 +114,8 @@ fn rules(
 
 fn forward(
     rule: &HttpRule,
-    route: &Resource<HttpRoute>,
-    parent: &Name,
+    (route, parent): (&Resource<HttpRoute>, &Name),
+    from: &Arc<str>,
     backends: &mut Backends,
     view: &View<'_>,
 ) -> Vec<WeightedBackend> {
@@ -125,7 +126,7 @@ fn forward(
             .ok()
             .filter(|_| usable);
         WeightedBackend {
-            backend: found.map(|(name, port)| backends.index(&name, port, view.settings)),
+            backend: found.map(|(name, port)| backends.index(&name, port, from, view)),
             written: backend::as_written(written),
             weight: written.weight,
             filters: (!effect.filters.is_empty()).then(|| Arc::new(effect.filters)),
@@ -146,7 +147,7 @@ fn timeouts(written: &wattle_api::Timeouts) -> Timeouts {
 /// An object that cannot be read, for traces.
 pub(crate) fn unread(key: &wattle_api::ObjectKey) -> ObjectRef {
     ObjectRef {
-        kind: key.kind.as_str().into(),
+        kind: key.kind.unique_name().into(),
         namespace: Arc::clone(&key.namespace),
         name: Arc::clone(&key.name),
         file: "".into(),
@@ -161,7 +162,7 @@ pub(crate) fn object_ref(
     origin: &wattle_api::Origin,
 ) -> ObjectRef {
     ObjectRef {
-        kind: kind.as_str().into(),
+        kind: kind.unique_name().into(),
         namespace: Arc::clone(&meta.namespace),
         name: Arc::clone(&meta.name),
         file: Arc::clone(&origin.file),

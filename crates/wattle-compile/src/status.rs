@@ -88,10 +88,9 @@ fn unsupported(route: &Resource<HttpRoute>) -> Option<&'static str> {
             .iter()
             .chain(rule.backend_refs.iter().flat_map(|b| &b.filters))
     });
-    filters.find_map(|filter| match filter {
-        wattle_api::Filter::Unsupported(name) => Some(*name),
-        _ => None,
-    })
+    filters
+        .find(|filter| crate::filter::is_unsupported(filter))
+        .map(wattle_api::Filter::type_name)
 }
 
 fn resolved(parent: &ParentRef, route: &Resource<HttpRoute>, view: &View<'_>) -> Condition {

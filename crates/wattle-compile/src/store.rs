@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use wattle_api::istio::{Host, ServiceEntry};
 use wattle_api::{
     AuthorizationPolicy, ClusterIp, Exposure, HttpRoute, Kind, Object, ObjectKey, PeerAuthentication,
     ReferenceGrant, Resource, Service,
 };
 
+use crate::istio::shelf::IstioShelves;
 use crate::{Instance, Read, Settings};
 
 mod index;
@@ -35,10 +37,13 @@ pub(crate) struct Store {
     pub(crate) entries: Shelf<Instance>,
     pub(crate) processes: Shelf<Instance>,
     pub(crate) virtual_ips: BTreeMap<Name, IpAddr>,
+    /// The same by address.
+    pub(crate) assigned_at: HashMap<IpAddr, Name>,
     pub(crate) routes_of: HashMap<Name, BTreeSet<Name>>,
     pub(crate) services_at: HashMap<IpAddr, BTreeSet<Name>>,
     pub(crate) entries_at: HashMap<IpAddr, BTreeSet<Name>>,
     pub(crate) labelled: HashMap<Label, BTreeSet<ObjectKey>>,
+    pub(crate) istio: IstioShelves,
     /// Services by the first label of their selector.
     pub(crate) selecting: HashMap<Label, BTreeSet<Name>>,
     unreadable: BTreeSet<ObjectKey>,
@@ -97,7 +102,10 @@ impl Store {
             Kind::ReferenceGrant => drop(self.grants.remove(&name)),
             Kind::PeerAuthentication => drop(self.peer_authentications.remove(&name)),
             Kind::AuthorizationPolicy => drop(self.authorization_policies.remove(&name)),
-            _ => {}
+            kind => {
+                let touched = self.istio.remove(&name, kind);
+                self.touched.extend(touched);
+            }
         }
         self.touch_policy(key);
     }
@@ -135,17 +143,47 @@ impl Store {
         if old == address {
             return;
         }
+        // The host of a ServiceEntry is found by its address as well.
+        self.touched.insert(Read::ServiceEntries(Arc::clone(&name.1)));
+        self.touched
+            .extend([old, address].into_iter().flatten().map(Read::Address));
         let service = self.services.get(name).cloned();
         if service.is_some() {
             self.remove_service(name);
         }
+        if let Some(old) = old {
+            self.assigned_at.remove(&old);
+        }
         match address {
-            Some(address) => self.virtual_ips.insert(name.clone(), address),
+            Some(address) => {
+                self.assigned_at.insert(address, name.clone());
+                self.virtual_ips.insert(name.clone(), address)
+            }
             None => self.virtual_ips.remove(name),
         };
         if let Some(service) = service {
             self.insert_service(name.clone(), service);
         }
+    }
+
+    /// Every host of a ServiceEntry that is one name, each once, with the object.
+    pub(crate) fn entry_hosts(&self) -> impl Iterator<Item = (Name, &Arc<Resource<ServiceEntry>>)> {
+        let mut seen = BTreeSet::new();
+        let all = self.istio.service_entries.values();
+        let hosts = all.flat_map(|entry| {
+            let single = entry
+                .spec
+                .hosts
+                .iter()
+                .filter(|host| matches!(host, Host::Name(_)));
+            single.map(move |host| {
+                (
+                    (Arc::clone(&entry.meta.namespace), Arc::from(host.to_string())),
+                    entry,
+                )
+            })
+        });
+        hosts.filter(move |(name, _)| seen.insert(name.clone()))
     }
 
     /// The virtual address of a Service, its own or the assigned one.
@@ -181,7 +219,10 @@ impl Store {
             Object::AuthorizationPolicy(policy) => {
                 self.authorization_policies.insert(name, Arc::new(policy.clone()));
             }
-            _ => {}
+            other => {
+                let touched = self.istio.insert(&name, other, settings);
+                self.touched.extend(touched);
+            }
         }
         self.touch_policy(&object.key());
     }

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use wattle_api::{
     BackendRef, ClusterIp, Exposure, HeaderMatch, HttpRoute, HttpRule, Labels, Match, Meta, Object, Origin,
-    ParentRef, PathMatch, Port, Protocol, QueryMatch, Resource, Service, ServicePort, TargetPort, Timeouts,
-    ValueMatch,
+    ParentRef, PathMatch, Port, Protocol, QueryMatch, Resource, Service, ServicePort, ServiceTraffic,
+    TargetPort, Timeouts, ValueMatch,
 };
 use wattle_compile::{Mesh, Settings};
 use wattle_model::{NoTrace, RequestFacts};
@@ -36,6 +36,7 @@ fn service() -> Object {
         selector: Labels::new(),
         ports: vec![port],
         external_name: None,
+        traffic: ServiceTraffic::default(),
     };
     Object::Service(resource(Meta::new("default", "a"), spec))
 }
@@ -85,6 +86,8 @@ fn rule(matches: Vec<Match>) -> HttpRule {
         filters: vec![],
         backend_refs: vec![backend],
         timeouts: Timeouts::default(),
+        retry: None,
+        session_persistence: None,
     }
 }
 
@@ -235,6 +238,7 @@ fn found(mesh: &mut Mesh, asked: &Asked) -> Option<(String, u32, u32)> {
         path: asked.path,
         query: Some(&query).filter(|query| !query.is_empty()).map(String::as_str),
         headers: &headers,
+        caller: wattle_model::CallerFacts::default(),
     };
     let destination = mesh.destination("a:80", "default").unwrap();
     let decision = destination.route(&request, 0, &mut NoTrace);

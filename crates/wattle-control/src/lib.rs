@@ -12,6 +12,7 @@
 mod admin;
 mod config;
 mod control;
+pub mod diff;
 pub mod explain;
 mod hub;
 mod issuer;

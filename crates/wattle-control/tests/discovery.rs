@@ -32,7 +32,7 @@ spec:
 ";
     world.write("route.yaml", redirect);
     proxy
-        .until(|proxy| matches!(&proxy.held[&destination], Resource::Destination(found) if found.routes.rules.len() == 1))
+        .until(|proxy| matches!(&proxy.held[&destination], Resource::Destination(found) if found.routes.rules().len() == 1))
         .await;
     eventually("the new version is acknowledged", async || {
         world.status().await.proxies[0].synced

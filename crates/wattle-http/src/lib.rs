@@ -25,7 +25,7 @@ pub mod fuzz;
 pub mod h1;
 pub mod h2;
 
-pub use body::{Body, BodyError, Frame, Sender, Watch, Watched};
+pub use body::{Body, BodyError, Frame, Kept, Sender, Watch, Watched};
 pub use drain::{Drain, DrainSignal};
 pub use error::{ParseError, SendError, SendErrorKind, ServeError};
 pub use handler::{Ended, Handler, Served};

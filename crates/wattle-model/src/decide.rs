@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::chance::{Draw, drawn, scale};
 use crate::{
-    Abort, Action, Backend, CorsReply, CorsVerdict, Destination, DirectResponse, Filters, Mirror, Reason,
-    Redirect, RequestFacts, RouteRule, Step, Trace, Verdict, WeightedBackend,
+    Abort, Action, Backend, ConnectionRoute, CorsReply, CorsVerdict, Destination, DirectResponse, Filters,
+    Mirror, Reason, Redirect, RequestFacts, RouteRule, Step, Trace, Verdict, WeightedBackend,
 };
 
 /// What happens to a request, and because of which rule.
@@ -186,18 +186,33 @@ impl Destination {
 
     /// All backends of `rule` with their parts; `None` is the rule of a destination without rules.
     pub fn shares<'a>(&'a self, rule: Option<&'a RouteRule>) -> Vec<Share<'a>> {
-        let Some(rule) = rule else {
-            let whole = |(_, backend): (u32, &'a Backend)| Share {
-                backend: Some(backend),
-                written: Cow::Borrowed(&*backend.id),
-                weight: 1,
-                percent: 100.0,
-            };
-            return self.default_backend().map(whole).into_iter().collect();
+        match rule.map(|rule| &*rule.action) {
+            None => self.whole(),
+            Some(Action::Forward(backends)) => self.parts(backends),
+            Some(_) => Vec::new(),
+        }
+    }
+
+    /// The same for opaque connections: `None` is the route of a destination that has none.
+    pub fn connection_shares<'a>(&'a self, route: Option<&'a ConnectionRoute>) -> Vec<Share<'a>> {
+        match route {
+            None => self.whole(),
+            Some(route) => self.parts(&route.backends),
+        }
+    }
+
+    /// The default backend as the only one.
+    fn whole<'a>(&'a self) -> Vec<Share<'a>> {
+        let share = |(_, backend): (u32, &'a Backend)| Share {
+            backend: Some(backend),
+            written: Cow::Borrowed(&*backend.id),
+            weight: 1,
+            percent: 100.0,
         };
-        let Action::Forward(backends) = &*rule.action else {
-            return Vec::new();
-        };
+        self.default_backend().map(share).into_iter().collect()
+    }
+
+    fn parts<'a>(&'a self, backends: &'a [WeightedBackend]) -> Vec<Share<'a>> {
         let total = total_weight(backends);
         let percent = |weight: u32| {
             if total == 0 {

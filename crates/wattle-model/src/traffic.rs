@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use balance::{Balance, HashTable, Warmup};
-pub use hash::{HashKey, cookie, hash_text};
+pub use hash::{HashKey, cookie, hash_address, hash_text};
 pub use locality::{Distribution, LocalityPolicy, Place};
 pub use outlier::{FailureAccrual, OutlierDetection};
 pub use tls::{SubjectName, TlsFiles, UpstreamTls};

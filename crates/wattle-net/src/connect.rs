@@ -17,7 +17,7 @@ pub struct ConnectOptions {
     /// Longest wait for the connection. Default 5 s.
     pub timeout: Duration,
     /// Idle time before the kernel probes whether the peer lives; `None` never probes. Default 60 s.
-    pub keepalive: Option<Duration>,
+    pub keepalive: Option<Keepalive>,
     /// Sends small writes at once (TCP_NODELAY). Default true.
     pub nodelay: bool,
 }
@@ -28,8 +28,43 @@ impl Default for ConnectOptions {
             source: None,
             mark: None,
             timeout: Duration::from_secs(5),
-            keepalive: Some(Duration::from_secs(60)),
+            keepalive: Some(Keepalive::default()),
             nodelay: true,
+        }
+    }
+}
+
+/// When and how the kernel probes whether a silent peer lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Idle time before the first probe. Default 60 s.
+    pub time: Duration,
+    /// Time between probes. Default: the system's.
+    pub interval: Option<Duration>,
+    /// Probes without an answer after which the connection is dead. Default: the system's.
+    pub retries: Option<u32>,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self {
+            time: Duration::from_secs(60),
+            interval: None,
+            retries: None,
+        }
+    }
+}
+
+impl Keepalive {
+    fn probes(self) -> TcpKeepalive {
+        let probes = TcpKeepalive::new().with_time(self.time);
+        let probes = match self.interval {
+            Some(interval) => probes.with_interval(interval),
+            None => probes,
+        };
+        match self.retries {
+            Some(retries) => probes.with_retries(retries),
+            None => probes,
         }
     }
 }
@@ -158,8 +193,8 @@ fn open(address: SocketAddr, options: &ConnectOptions) -> io::Result<Socket> {
     if let Some(mark) = options.mark {
         socket.set_mark(mark)?;
     }
-    if let Some(idle) = options.keepalive {
-        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle))?;
+    if let Some(keepalive) = options.keepalive {
+        socket.set_tcp_keepalive(&keepalive.probes())?;
     }
     socket.set_tcp_nodelay(options.nodelay)?;
     Ok(socket)
@@ -200,6 +235,25 @@ mod tests {
         let (_, peer) = accepted.unwrap();
         assert_eq!(peer.ip(), Ipv4Addr::new(127, 0, 0, 6));
         assert!(dialled.unwrap().nodelay().unwrap());
+    }
+
+    #[tokio::test]
+    async fn probes_are_as_asked_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let options = ConnectOptions {
+            keepalive: Some(Keepalive {
+                time: Duration::from_secs(7),
+                interval: Some(Duration::from_secs(3)),
+                retries: Some(2),
+            }),
+            ..ConnectOptions::default()
+        };
+        let stream = connect(listener.local_addr().unwrap(), &options).await.unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(7));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(3));
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 2);
     }
 
     #[tokio::test]

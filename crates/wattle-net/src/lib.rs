@@ -16,11 +16,13 @@ pub mod detect;
 pub mod drain;
 mod listen;
 mod original;
+pub mod proxy_protocol;
 pub mod relay;
 mod stream;
 pub mod tls;
+pub mod tunnel;
 
-pub use connect::{ConnectError, ConnectOptions, connect};
+pub use connect::{ConnectError, ConnectOptions, Keepalive, connect};
 pub use detect::{ClientHello, Verdict, classify, detect, first_speaker};
 pub use drain::{Drain, Draining};
 pub use listen::{ListenOptions, listen, listen_from_fd};

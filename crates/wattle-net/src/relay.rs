@@ -21,6 +21,8 @@ use copy::{Direction, Fault};
 pub struct RelayOptions {
     /// Ends the relay when no byte moved either way for so long. Default: never.
     pub idle_timeout: Option<Duration>,
+    /// Ends the relay after so long, whatever moves. Default: never.
+    pub life: Option<Duration>,
     /// Ends the relay when this drain cuts. Default: never.
     pub draining: Option<Draining>,
     /// Hears how many bytes more have moved, to the upstream and to the downstream, whenever some have. Default: nobody.
@@ -67,6 +69,8 @@ pub enum Ending {
     },
     /// Nothing moved for the idle timeout.
     Idle,
+    /// Its life was over.
+    Expired,
     /// The drain's deadline passed.
     Cut,
 }
@@ -90,6 +94,7 @@ impl Ending {
                 side: Side::Upstream, ..
             } => "upstream_failed",
             Self::Idle => "idle_timeout",
+            Self::Expired => "life_over",
             Self::Cut => "drain_deadline",
         }
     }
@@ -107,6 +112,7 @@ pub async fn relay(downstream: Stream, upstream: Stream, options: RelayOptions) 
         failure: None,
     };
     let mut idle = options.idle_timeout.map(IdleClock::new);
+    let mut life = options.life.map(|life| Box::pin(tokio::time::sleep(life)));
     let mut told = (0, 0);
     let ending = poll_fn(|cx| {
         let polled = relay.poll(cx);
@@ -120,6 +126,11 @@ pub async fn relay(downstream: Stream, upstream: Stream, options: RelayOptions) 
             && draining.poll_phase(cx, Phase::Cut).is_ready()
         {
             return Poll::Ready(Ending::Cut);
+        }
+        if let Some(life) = &mut life
+            && life.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Ending::Expired);
         }
         match &mut idle {
             Some(idle) => idle.poll(cx, relay.moved_bytes()).map(|()| Ending::Idle),

@@ -15,7 +15,9 @@ use wattle_telemetry::access::{AccessLog, AccessLogConfig, Sink};
 use wattle_telemetry::{Limits, Registry};
 
 use crate::admin::{self, Facts};
-use crate::config::{ConfigDump, ConfigTask, Feed, Held, MAX_ASKS, News, Post, Saved, StreamHealth};
+use crate::config::{
+    ConfigDump, ConfigTask, Feed, Following, Held, MAX_ASKS, News, Post, Saved, StreamHealth,
+};
 use crate::identity::{Credentials, IdentityHealth, Keeper};
 use crate::settings::{AccessLogTarget, Settings};
 use crate::worker::{self, WorkerParts};
@@ -201,7 +203,7 @@ fn config_task(
         }
         Err(error) => tracing::warn!(%error, "saved configuration could not be read"),
     }
-    let task = ConfigTask {
+    let mut task = ConfigTask {
         settings: settings.clone(),
         held,
         saved,
@@ -210,6 +212,7 @@ fn config_task(
         health,
         dump,
         save_at: None,
+        following: Following::start(settings, feed),
     };
     task.note();
     task

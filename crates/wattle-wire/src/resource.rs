@@ -8,7 +8,7 @@ use bytes::Bytes;
 use prost::Message;
 use wattle_model::{Destination, Endpoints, Inbound, Workload};
 
-use crate::convert::{DecodeError, Reader, mesh_to_model, model_to_mesh};
+use crate::convert::{DecodeError, Reader, to_mesh, to_model};
 use crate::proto::mesh;
 
 /// The resource types of the mesh (DESIGN §6).
@@ -137,10 +137,10 @@ impl Resource {
     /// Encodes it; the same value always gives the same bytes.
     pub fn encode(&self) -> Encoded {
         let bytes = match self {
-            Self::Destination(value) => model_to_mesh::destination(value).encode_to_vec(),
-            Self::Endpoints(value) => model_to_mesh::endpoints(value).encode_to_vec(),
-            Self::Inbound(value) => model_to_mesh::inbound(value).encode_to_vec(),
-            Self::Peer(value) => model_to_mesh::peer(value).encode_to_vec(),
+            Self::Destination(value) => to_mesh::destination(value).encode_to_vec(),
+            Self::Endpoints(value) => to_mesh::endpoints(value).encode_to_vec(),
+            Self::Inbound(value) => to_mesh::inbound(value).encode_to_vec(),
+            Self::Peer(value) => to_mesh::peer(value).encode_to_vec(),
         };
         Encoded::new(bytes.into())
     }
@@ -151,19 +151,19 @@ impl Resource {
         match kind {
             Kind::Destination => {
                 let message = parse::<mesh::Destination>(bytes)?;
-                mesh_to_model::destination(&mut reader, message).map(Self::Destination)
+                to_model::destination(&mut reader, message).map(Self::Destination)
             }
             Kind::Endpoints => {
                 let message = parse::<mesh::Endpoints>(bytes)?;
-                mesh_to_model::endpoints(&mut reader, message).map(Self::Endpoints)
+                to_model::endpoints(&mut reader, message).map(Self::Endpoints)
             }
             Kind::Inbound => {
                 let message = parse::<mesh::Inbound>(bytes)?;
-                mesh_to_model::inbound(&mut reader, message).map(Self::Inbound)
+                to_model::inbound(&mut reader, message).map(Self::Inbound)
             }
             Kind::Peer => {
                 let message = parse::<mesh::Peer>(bytes)?;
-                mesh_to_model::peer(&mut reader, message).map(Self::Peer)
+                to_model::peer(&mut reader, message).map(Self::Peer)
             }
         }
     }

@@ -3,7 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    check, completions, control, demo, exec_in, explain, get, proxy, sample, stat, supervise, up,
+    analyze, check, completions, control, demo, diff, exec_in, explain, get, proxy, sample, stat, supervise,
+    up,
 };
 use crate::logging::LogFormat;
 use crate::output::Format;
@@ -59,6 +60,10 @@ pub(crate) enum Command {
     Stat(stat::Arguments),
     /// Say what would happen to a request, and why
     Explain(explain::Arguments),
+    /// Say what is wrong with manifests, or does not do what one may expect
+    Analyze(analyze::Arguments),
+    /// Say what changes for whom between two directories of manifests
+    Diff(diff::Arguments),
     /// List objects, processes, proxies or endpoints
     Get(get::Arguments),
     /// Check this machine and the running mesh
@@ -119,6 +124,8 @@ mod tests {
             "up",
             "stat",
             "explain",
+            "analyze",
+            "diff",
             "get",
             "check",
             "control",

@@ -34,7 +34,7 @@ pub(super) fn floor(name: &str) -> Option<u8> {
         "wattle-model" | "wattle-identity" => 0,
         "wattle-net" | "wattle-wire" | "wattle-api" => 1,
         "wattle-source" | "wattle-compile" | "wattle-capture" | "wattle-http" => 2,
-        "wattle-balance" | "wattle-telemetry" | "wattle-wasm" => 2,
+        "wattle-balance" | "wattle-telemetry" | "wattle-wasm" | "wattle-dns" => 2,
         "wattle-control" | "wattle-proxy" | "wattle-console" | "wattle-demo" => 3,
         "wattle" => 4,
         "wattle-testkit" | "wattle-bench" | "wattle-fuzz" | "xtask" => 5,
@@ -123,6 +123,18 @@ pub(super) const BANS: &[Ban] = &[
         of: "wattle-capture",
         never: &["http", "httparse", "h2", "hyper", "wattle-http"],
         why: "capture does not know HTTP",
+    },
+    Ban {
+        of: "wattle-dns",
+        never: &[
+            "wattle-model",
+            "wattle-api",
+            "wattle-wire",
+            "http",
+            "h2",
+            "wattle-http",
+        ],
+        why: "dns knows names and addresses as plain values, not the mesh, policy or HTTP",
     },
     Ban {
         of: "wattle-http",
@@ -221,6 +233,11 @@ pub(super) const HOLDERS: &[Holding] = &[
         of: &["serde-saphyr"],
         holders: &["wattle-api"],
         why: "YAML is parsed in one place, with budgets",
+    },
+    Holding {
+        of: &["hickory-proto"],
+        holders: &["wattle-dns"],
+        why: "DNS messages are read and written in one place",
     },
     Holding {
         of: &["redb"],

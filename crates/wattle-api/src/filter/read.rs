@@ -1,6 +1,6 @@
 //! Decoding of filters.
 
-use super::{FILTERS, Filter, Header, HeaderModifier, PathModifier, Redirect, Rewrite};
+use super::{Filter, FilterTypes, Header, HeaderModifier, PathModifier, Redirect, Rewrite, cors, mirror};
 use crate::decode::{Cursor, Decoded, Fields, one_of};
 use crate::matching::{MAX_PATH, bounded};
 use crate::scalar;
@@ -9,8 +9,8 @@ use crate::tree::quote;
 /// Most filters, header matches or header changes of a kind (Gateway API).
 const MAX_ITEMS: usize = 16;
 
-pub(crate) fn filters(cursor: &Cursor<'_>) -> Decoded<Vec<Filter>> {
-    let filters = cursor.list(MAX_ITEMS, filter)?;
+pub(crate) fn filters(cursor: &Cursor<'_>, types: FilterTypes) -> Decoded<Vec<Filter>> {
+    let filters = cursor.list(MAX_ITEMS, |at| filter(at, types))?;
     for (index, filter) in filters.iter().enumerate() {
         let name = filter.type_name();
         let repeats = filters[..index].iter().any(|other| other.type_name() == name);
@@ -26,14 +26,14 @@ pub(crate) fn filters(cursor: &Cursor<'_>) -> Decoded<Vec<Filter>> {
     Ok(filters)
 }
 
-fn filter(cursor: &Cursor<'_>) -> Decoded<Filter> {
+fn filter(cursor: &Cursor<'_>, types: FilterTypes) -> Decoded<Filter> {
     let known: Vec<_> = std::iter::once("type")
-        .chain(FILTERS.iter().map(|(_, key)| *key))
+        .chain(types.iter().map(|(_, key)| *key))
         .collect();
     let fields = cursor.fields(&known)?;
-    let table: Vec<_> = FILTERS.iter().map(|entry| (entry.0, *entry)).collect();
+    let table: Vec<_> = types.iter().map(|entry| (entry.0, *entry)).collect();
     let (name, key) = fields.required("type", |at| scalar::word(at, &table))?;
-    for (_, other) in FILTERS.iter().filter(|(_, other)| *other != key) {
+    for (_, other) in types.iter().filter(|(_, other)| *other != key) {
         if fields.at(other).is_some() {
             let reason = format!("a filter of type {name} cannot have {other}");
             return Err(cursor.refuse_with("incompatible-filters", reason, "make it a filter of its own"));
@@ -52,6 +52,8 @@ fn content(fields: &Fields<'_>, name: &'static str, key: &str) -> Decoded<Filter
             .map(Filter::ResponseHeaderModifier),
         "RequestRedirect" => fields.required(key, redirect).map(Filter::RequestRedirect),
         "URLRewrite" => fields.required(key, rewrite).map(Filter::UrlRewrite),
+        "RequestMirror" => fields.required(key, mirror::mirror).map(Filter::RequestMirror),
+        "CORS" => fields.required(key, cors::cors).map(Filter::Cors),
         _ => fields.required(key, |at| {
             let reason = format!("the filter {name} is not supported yet");
             at.warn(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Probe, Process, ProcessPort, Proxy, Readiness, RestartPolicy, Variable};
+use super::{Probe, Process, ProcessPort, Proxy, ProxyKind, Readiness, RestartPolicy, Variable};
 use crate::core::{port_name, protocol};
 use crate::decode::{Cursor, Decoded, Fields};
 use crate::scalar;
@@ -218,8 +218,12 @@ fn restart_policy(cursor: &Cursor<'_>) -> Decoded<RestartPolicy> {
 }
 
 fn proxy(cursor: &Cursor<'_>) -> Decoded<Proxy> {
-    let fields = cursor.fields(&["enabled"])?;
+    let fields = cursor.fields(&["enabled", "kind"])?;
+    let kinds = [("wattle", ProxyKind::Wattle), ("envoy", ProxyKind::Envoy)];
+    let enabled = fields.optional("enabled", scalar::flag);
+    let kind = fields.optional("kind", |at| scalar::word(at, &kinds));
     Ok(Proxy {
-        enabled: fields.optional("enabled", scalar::flag)?.unwrap_or(true),
+        enabled: enabled?.unwrap_or(true),
+        kind: kind?.unwrap_or_default(),
     })
 }

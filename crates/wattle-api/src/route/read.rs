@@ -1,10 +1,13 @@
 //! Decoding of an HTTPRoute.
 
-use super::{BackendRef, HttpRoute, Match, ParentRef, Rule, Timeouts};
-use crate::decode::{Cursor, Decoded};
-use crate::filter::{self, Filter};
+use super::{HttpRoute, Match, Rule, Timeouts};
+use crate::decode::{Cursor, Decoded, Fields};
+use crate::filter::{self, Filter, HTTP_FILTERS};
 use crate::matching::{self, PathMatch};
+use crate::reference::{backend_refs, parent_refs};
+use crate::retry::retry;
 use crate::scalar;
+use crate::session::session_persistence;
 
 /// Most rules of a route (Gateway API).
 const MAX_RULES: usize = 16;
@@ -12,28 +15,26 @@ const MAX_RULES: usize = 16;
 const MAX_MATCHES: usize = 64;
 /// Most matches of all rules of a route together (Gateway API).
 const MAX_MATCHES_TOTAL: usize = 128;
-/// Most parents of a route (Gateway API).
-const MAX_PARENTS: usize = 32;
-/// Most hostnames, filters or backends (Gateway API).
-const MAX_ITEMS: usize = 16;
-/// Largest weight (Gateway API).
-const MAX_WEIGHT: u32 = 1_000_000;
+/// Most hostnames (Gateway API).
+const MAX_HOSTNAMES: usize = 16;
 
 pub(crate) fn http_route(cursor: &Cursor<'_>) -> Decoded<HttpRoute> {
     let fields = cursor.fields(&["parentRefs", "hostnames", "rules", "useDefaultGateways"])?;
     fields.without_effect(&["useDefaultGateways"]);
-    let parent_refs = fields.list("parentRefs", MAX_PARENTS, parent_ref);
-    let hostnames = fields.list("hostnames", MAX_ITEMS, |at| scalar::hostname(at, true));
+    let parent_refs = parent_refs(&fields);
+    let hostnames = fields.list("hostnames", MAX_HOSTNAMES, |at| scalar::hostname(at, true));
     let rules = match fields.at("rules") {
-        Some(at) => at.list(MAX_RULES, rule).and_then(|rules| check_rules(&at, rules)),
+        Some(at) => at.list(MAX_RULES, rule).and_then(|rules| {
+            let counted = rules
+                .iter()
+                .map(|rule| (rule.name.as_deref(), rule.matches.len()));
+            check_rules(&at, counted)?;
+            Ok(rules)
+        }),
         None => Ok(vec![everything()]),
     };
-    let parent_refs = parent_refs?;
-    if let Some(parents) = fields.at("parentRefs") {
-        check_parents(&parents, &parent_refs)?;
-    }
     Ok(HttpRoute {
-        parent_refs,
+        parent_refs: parent_refs?,
         hostnames: hostnames?,
         rules: rules?,
     })
@@ -43,82 +44,33 @@ pub(crate) fn http_route(cursor: &Cursor<'_>) -> Decoded<HttpRoute> {
 fn everything() -> Rule {
     Rule {
         name: None,
-        matches: vec![any_request()],
+        matches: vec![Match::default()],
         filters: Vec::new(),
         backend_refs: Vec::new(),
         timeouts: Timeouts::default(),
+        retry: None,
+        session_persistence: None,
     }
 }
 
-fn any_request() -> Match {
-    Match {
-        path: PathMatch::default(),
-        headers: Vec::new(),
-        query_params: Vec::new(),
-        method: None,
-    }
-}
-
-fn check_parents(cursor: &Cursor<'_>, parents: &[ParentRef]) -> Decoded<()> {
-    for (index, parent) in parents.iter().enumerate() {
-        if parents[..index].contains(parent) {
-            let reason = format!("{} {} is given twice", parent.kind, parent.name);
-            return Err(cursor.refuse_with(
-                "duplicate-parent",
-                reason,
-                "tell them apart by sectionName or port",
-            ));
+/// Checks the rules of a route, each given by its name and its number of matches.
+pub(crate) fn check_rules<'r>(
+    cursor: &Cursor<'_>,
+    rules: impl Iterator<Item = (Option<&'r str>, usize)>,
+) -> Decoded<()> {
+    let mut names = std::collections::BTreeSet::new();
+    let mut matches = 0;
+    for (name, count) in rules {
+        matches += count;
+        if let Some(name) = name.filter(|name| !names.insert(*name)) {
+            return Err(cursor.refuse("duplicate-rule", format!("two rules are named {name}")));
         }
     }
-    Ok(())
-}
-
-fn check_rules(cursor: &Cursor<'_>, rules: Vec<Rule>) -> Decoded<Vec<Rule>> {
-    let matches: usize = rules.iter().map(|rule| rule.matches.len()).sum();
     if matches > MAX_MATCHES_TOTAL {
         let reason = format!("found {matches} matches in all rules, expected at most {MAX_MATCHES_TOTAL}");
         return Err(cursor.refuse("too-many", reason));
     }
-    let mut names = std::collections::BTreeSet::new();
-    for name in rules.iter().filter_map(|rule| rule.name.as_deref()) {
-        if !names.insert(name) {
-            return Err(cursor.refuse("duplicate-rule", format!("two rules are named {name}")));
-        }
-    }
-    Ok(rules)
-}
-
-fn parent_ref(cursor: &Cursor<'_>) -> Decoded<ParentRef> {
-    let fields = cursor.fields(&["group", "kind", "namespace", "name", "sectionName", "port"])?;
-    let group = fields.optional("group", group);
-    let kind = fields.optional("kind", scalar::filled);
-    let namespace = fields.optional("namespace", scalar::label);
-    let name = fields.required("name", scalar::subdomain);
-    let section_name = fields.optional("sectionName", scalar::subdomain);
-    let port = fields.optional("port", scalar::port);
-    let parent = ParentRef {
-        group: group?.unwrap_or_else(|| "gateway.networking.k8s.io".to_owned()),
-        kind: kind?.unwrap_or_else(|| "Gateway".to_owned()),
-        namespace: namespace?,
-        name: name?,
-        section_name: section_name?,
-        port: port?,
-    };
-    if parent.kind == "Service" && !parent.group.is_empty() {
-        let reason = format!(
-            "found kind Service in group {}, expected the core group",
-            parent.group
-        );
-        return Err(cursor.refuse_with("wrong-group", reason, "write group: \"\""));
-    }
-    Ok(parent)
-}
-
-fn group(cursor: &Cursor<'_>) -> Decoded<String> {
-    match cursor.node.text() {
-        Some("") => Ok(String::new()),
-        _ => scalar::subdomain(cursor),
-    }
+    Ok(())
 }
 
 fn rule(cursor: &Cursor<'_>) -> Decoded<Rule> {
@@ -132,22 +84,21 @@ fn rule(cursor: &Cursor<'_>) -> Decoded<Rule> {
         "sessionPersistence",
     ];
     let fields = cursor.fields(&known)?;
-    fields.without_effect(&["retry", "sessionPersistence"]);
     let name = fields.optional("name", scalar::subdomain);
-    let matches = fields.list("matches", MAX_MATCHES, route_match);
-    let filters = fields.optional("filters", filter::filters);
-    let backend_refs = fields.list("backendRefs", MAX_ITEMS, backend_ref);
+    let matches = http_matches(&fields);
+    let filters = fields.optional("filters", |at| filter::filters(at, HTTP_FILTERS));
+    let backend_refs = backend_refs(&fields, Some(HTTP_FILTERS));
     let timeouts = fields.optional("timeouts", timeouts);
-    let mut matches = matches?;
-    if matches.is_empty() {
-        matches.push(any_request());
-    }
+    let retry = fields.optional("retry", retry);
+    let session_persistence = fields.optional("sessionPersistence", session_persistence);
     let rule = Rule {
         name: name?,
-        matches,
+        matches: matches?,
         filters: filters?.unwrap_or_default(),
         backend_refs: backend_refs?,
         timeouts: timeouts?.unwrap_or_default(),
+        retry: retry?,
+        session_persistence: session_persistence?,
     };
     check_rule(cursor, &rule)?;
     Ok(rule)
@@ -186,6 +137,15 @@ fn check_rule(cursor: &Cursor<'_>, rule: &Rule) -> Decoded<()> {
     Ok(())
 }
 
+/// `matches` of a rule; none written means any request.
+pub(crate) fn http_matches(fields: &Fields<'_>) -> Decoded<Vec<Match>> {
+    let mut matches = fields.list("matches", MAX_MATCHES, route_match)?;
+    if matches.is_empty() {
+        matches.push(Match::default());
+    }
+    Ok(matches)
+}
+
 fn route_match(cursor: &Cursor<'_>) -> Decoded<Match> {
     let fields = cursor.fields(&["path", "headers", "queryParams", "method"])?;
     let path = fields.optional("path", matching::path_match);
@@ -198,30 +158,6 @@ fn route_match(cursor: &Cursor<'_>) -> Decoded<Match> {
         query_params: query_params?.unwrap_or_default(),
         method: method?,
     })
-}
-
-fn backend_ref(cursor: &Cursor<'_>) -> Decoded<BackendRef> {
-    let fields = cursor.fields(&["group", "kind", "namespace", "name", "port", "weight", "filters"])?;
-    let group = fields.optional("group", group);
-    let kind = fields.optional("kind", scalar::filled);
-    let namespace = fields.optional("namespace", scalar::label);
-    let name = fields.required("name", scalar::subdomain);
-    let port = fields.optional("port", scalar::port);
-    let weight = fields.optional("weight", |at| scalar::count(at, 0, MAX_WEIGHT));
-    let filters = fields.optional("filters", filter::filters);
-    let backend = BackendRef {
-        group: group?.unwrap_or_default(),
-        kind: kind?.unwrap_or_else(|| "Service".to_owned()),
-        namespace: namespace?,
-        name: name?,
-        port: port?,
-        weight: weight?.unwrap_or(1),
-        filters: filters?.unwrap_or_default(),
-    };
-    if backend.is_service() && backend.port.is_none() {
-        return Err(cursor.refuse_with("missing-field", "a Service backend needs a port", "add port"));
-    }
-    Ok(backend)
 }
 
 fn timeouts(cursor: &Cursor<'_>) -> Decoded<Timeouts> {

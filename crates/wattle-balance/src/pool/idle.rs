@@ -1,9 +1,9 @@
 //! Connections that serve one request at a time.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
-use std::rc::Rc;
 use std::time::Duration;
+
+use crate::permit::{Gauge, Permit};
 
 /// The bounds of an [`IdlePool`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,18 +23,6 @@ impl Default for IdleLimits {
             max_active: 1_024,
             idle_timeout: Duration::from_secs(60),
         }
-    }
-}
-
-/// The right to one connection in use; gives its place back when dropped.
-#[derive(Debug)]
-pub struct Permit {
-    active: Rc<Cell<usize>>,
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.active.set(self.active.get().saturating_sub(1));
     }
 }
 
@@ -58,7 +46,7 @@ struct Idle<C> {
 pub struct IdlePool<C> {
     /// Oldest first.
     idle: VecDeque<Idle<C>>,
-    active: Rc<Cell<usize>>,
+    active: Gauge,
     limits: IdleLimits,
     timeout_ns: u64,
 }
@@ -69,22 +57,22 @@ impl<C> IdlePool<C> {
     pub fn new(limits: IdleLimits) -> Self {
         Self {
             idle: VecDeque::new(),
-            active: Rc::new(Cell::new(0)),
+            active: Gauge::default(),
             limits,
             timeout_ns: u64::try_from(limits.idle_timeout.as_nanos()).unwrap_or(u64::MAX),
         }
     }
 
+    /// Changes how long a connection may be idle, for those that wait too.
+    pub fn set_idle_timeout(&mut self, timeout: Duration) {
+        self.limits.idle_timeout = timeout;
+        self.timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+    }
+
     /// Permits one more connection to be opened; `None` when as many as allowed are in use.
     #[must_use]
     pub fn permit(&self) -> Option<Permit> {
-        let active = self.active.get();
-        (active < self.limits.max_active).then(|| {
-            self.active.set(active + 1);
-            Permit {
-                active: Rc::clone(&self.active),
-            }
-        })
+        self.active.try_begin(self.limits.max_active)
     }
 
     /// Takes the connection used last; `None` when none is idle and young enough, or as many as allowed are in use.
@@ -144,7 +132,7 @@ impl<C> IdlePool<C> {
     /// Connections in use or being opened.
     #[must_use]
     pub fn active(&self) -> usize {
-        self.active.get()
+        self.active.count()
     }
 
     fn is_old(&self, idle: &Idle<C>, now: u64) -> bool {

@@ -124,6 +124,11 @@ impl<C> Shared<C> {
         }
     }
 
+    /// Changes how many connections there may be, at least 1; those that are open stay.
+    pub fn set_max_connections(&self, max: usize) {
+        self.state.borrow_mut().limits.max_connections = max.max(1);
+    }
+
     /// A handle that does not keep the pool.
     #[must_use]
     pub fn downgrade(&self) -> WeakShared<C> {

@@ -66,3 +66,41 @@ fn including_only_excluded_ports_takes_none_in() {
             .contains("\t\ttcp dport { 0 } redirect to :15006")
     );
 }
+
+fn with_dns() -> Redirect {
+    Redirect {
+        dns_port: Some(DNS_PORT),
+        ..Redirect::default()
+    }
+}
+
+#[test]
+fn dns_renders_as_the_golden_file_says() {
+    assert_eq!(with_dns().render(), include_str!("dns.nft"));
+}
+
+#[test]
+fn excluded_networks_are_asked_for_names_directly() {
+    let redirect = Redirect {
+        exclude_outbound_cidrs: cidrs(&["10.0.0.0/8", "fd00::/8"]),
+        ..with_dns()
+    };
+    let text = redirect.render();
+    let end = text.find("redirect to :15053").unwrap();
+    for line in ["ip daddr { 10.0.0.0/8 } return", "ip6 daddr { fd00::/8 } return"] {
+        assert!(text.find(line).unwrap() < end, "{line}");
+    }
+}
+
+#[test]
+fn excluding_port_53_leaves_names_alone() {
+    let redirect = Redirect {
+        exclude_outbound_ports: BTreeSet::from([53]),
+        ..with_dns()
+    };
+    let plain = Redirect {
+        dns_port: None,
+        ..redirect.clone()
+    };
+    assert_eq!(redirect.render(), plain.render());
+}

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, unsafe_code)]
 
 mod dial;
+mod dns;
 mod lifecycle;
 mod outer;
 mod programs;
@@ -85,6 +86,22 @@ const SCENARIOS: &[Scenario] = &[
         programs::a_low_port_needs_no_privilege,
     ),
     ("ipv6_is_redirected_like_ipv4", traffic::ipv6_is_redirected),
+    (
+        "questions_for_names_go_to_the_proxy_but_not_its_own",
+        dns::questions_are_redirected,
+    ),
+    (
+        "questions_over_ipv6_go_to_the_proxy_but_not_its_own",
+        dns::questions_are_redirected_on_ipv6,
+    ),
+    (
+        "questions_for_names_are_left_alone_by_default",
+        dns::questions_are_left_alone_by_default,
+    ),
+    (
+        "a_programs_own_resolver_hears_the_proxy",
+        dns::a_programs_own_resolver_hears_the_proxy,
+    ),
 ];
 
 const STORIES: &[Story] = &[

@@ -19,7 +19,7 @@ pub(crate) fn exec_in(spec: &str) {
     exit(126);
 }
 
-fn spec(line: &str) -> SpawnSpec {
+pub(crate) fn spec(line: &str) -> SpawnSpec {
     let mut words = line.split_whitespace().map(str::to_owned);
     SpawnSpec::new(words.next().unwrap(), words)
 }
@@ -35,7 +35,7 @@ fn output(pod: &Pod, spec: &SpawnSpec) -> (String, bool) {
     (text.trim().to_owned(), status.success())
 }
 
-fn said(pod: &Pod, spec: &SpawnSpec) -> String {
+pub(crate) fn said(pod: &Pod, spec: &SpawnSpec) -> String {
     let (text, well) = output(pod, spec);
     assert!(well, "{}: {text}", spec.program);
     text

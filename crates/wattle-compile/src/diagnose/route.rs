@@ -4,6 +4,7 @@ use wattle_api::{Filter, HttpRoute, HttpRule, Resource};
 
 use super::Findings;
 use crate::backend::{self, Fault};
+use crate::filter;
 use crate::route::has_port;
 use crate::status::{parent_name, sentence};
 use crate::view::View;
@@ -16,6 +17,7 @@ pub(super) fn check(route: &Resource<HttpRoute>, view: &View<'_>, findings: &mut
     parents(route, view, findings);
     for (index, rule) in route.spec.rules.iter().enumerate() {
         filters(&rule.filters, &format!("spec.rules[{index}].filters"), findings);
+        without_effect(rule, index, findings);
         backends(rule, index, route, view, findings);
     }
 }
@@ -105,9 +107,23 @@ fn backends(
     }
 }
 
+fn without_effect(rule: &HttpRule, index: usize, findings: &mut Findings<'_>) {
+    let written = [
+        ("retry", rule.retry.is_some()),
+        ("sessionPersistence", rule.session_persistence.is_some()),
+    ];
+    for (field, _) in written.iter().filter(|(_, written)| *written) {
+        findings.no_effect(
+            &format!("spec.rules[{index}].{field}"),
+            "the field is not applied yet",
+        );
+    }
+}
+
 fn filters(written: &[Filter], field: &str, findings: &mut Findings<'_>) {
     for (index, filter) in written.iter().enumerate() {
-        if let Filter::Unsupported(name) = filter {
+        if filter::is_unsupported(filter) {
+            let name = filter.type_name();
             let reason = format!("filter {name} is not supported yet; its requests are answered with 500");
             findings.error(
                 "filter-not-supported",

@@ -1,6 +1,6 @@
 //! Services and the workloads they select.
 
-use wattle_api::{Address, Exposure, Protocol, Resource, Service, TargetPort, WorkloadEntry};
+use wattle_api::{Address, Exposure, Protocol, Resource, Service, ServiceTraffic, TargetPort, WorkloadEntry};
 
 use super::Findings;
 use crate::view::View;
@@ -10,6 +10,7 @@ pub(super) fn check(service: &Resource<Service>, view: &View<'_>, findings: &mut
     if service.spec.exposure == Exposure::ExternalName {
         return;
     }
+    without_effect(&service.spec.traffic, findings);
     let behind = view.selected(&service.meta.namespace, &service.spec.selector);
     if !service.spec.selector.is_empty() && behind.is_empty() {
         let reason = "no workload has these labels".to_owned();
@@ -56,6 +57,18 @@ pub(super) fn check(service: &Resource<Service>, view: &View<'_>, findings: &mut
                 "name the port there",
             );
         }
+    }
+}
+
+fn without_effect(traffic: &ServiceTraffic, findings: &mut Findings<'_>) {
+    let written = [
+        ("internalTrafficPolicy", traffic.only_same_node),
+        ("publishNotReadyAddresses", traffic.publish_not_ready_addresses),
+        ("sessionAffinity", traffic.client_affinity_secs.is_some()),
+        ("trafficDistribution", traffic.distribution.is_some()),
+    ];
+    for (field, _) in written.iter().filter(|(_, written)| *written) {
+        findings.no_effect(&format!("spec.{field}"), "the field is not applied yet");
     }
 }
 

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use wattle_compile::RouteStatus;
 use wattle_model::{
-    Action, Backend, Condition, Destination, EndpointHealth, Endpoints, Filters, HeaderModifier, Hop,
-    Inbound, IpBlock, MtlsMode, ObjectRef, Operation, PathRewrite, PolicyRule, ServicePort, Source,
-    TextMatch, Workload,
+    Action, Backend, BackendPolicy, Condition, Destination, EndpointHealth, Endpoints, Filters,
+    HeaderModifier, Hop, Inbound, IpBlock, MtlsMode, ObjectRef, Operation, PathRewrite, PolicyRule,
+    ServicePort, Source, TextMatch, Workload,
 };
 
 /// One line, indented by two spaces a level.
@@ -38,8 +38,26 @@ pub(crate) fn destination(found: &Destination) -> String {
             named(backend),
             backend.protocol.as_str()
         );
+        policy(&mut out, &backend.policy);
     }
-    for rule in &found.routes.rules {
+    for scope in &found.scopes {
+        line!(
+            out,
+            1,
+            "scope {:?} by {}: {:?}",
+            scope.labels,
+            scope.origin,
+            scope.access
+        );
+    }
+    for route in &found.connections {
+        line!(out, 1, "connections {}: {:?}", route.origin, route.matches);
+        for share in found.connection_shares(Some(route)) {
+            let target = share.backend.map_or("UNRESOLVED".to_owned(), named);
+            line!(out, 2, "{:.1}% {} -> {target}", share.percent, share.written);
+        }
+    }
+    for rule in found.routes.rules() {
         line!(out, 1, "{}: {}", rule.origin, rule.matches);
         filters(&mut out, 2, &rule.filters);
         if rule.timeouts != Default::default() {
@@ -50,8 +68,31 @@ pub(crate) fn destination(found: &Destination) -> String {
                 rule.timeouts.request,
                 rule.timeouts.backend_request
             );
+            if rule.timeouts.response.is_some() || rule.timeouts.idle.is_some() {
+                line!(
+                    out,
+                    2,
+                    "response {:?} idle {:?}",
+                    rule.timeouts.response,
+                    rule.timeouts.idle
+                );
+            }
+        }
+        if let Some(retry) = &rule.retry {
+            line!(out, 2, "retry {retry:?}");
+        }
+        if let Some(session) = &rule.session {
+            line!(out, 2, "session {session:?}");
         }
         match &*rule.action {
+            Action::Respond(response) => line!(
+                out,
+                2,
+                "respond {} {}",
+                response.status,
+                String::from_utf8_lossy(&response.body)
+            ),
+            Action::Refuse(reason) => line!(out, 2, "refuse {}", reason.id()),
             Action::Redirect(redirect) => line!(out, 2, "redirect {redirect:?}"),
             Action::Forward(_) => {
                 for share in found.shares(Some(rule)) {
@@ -91,7 +132,64 @@ fn filters(out: &mut String, level: usize, filters: &Filters) {
     match &filters.rewrite.path {
         Some(PathRewrite::Full(path)) => line!(out, level, "rewrite path {path}"),
         Some(PathRewrite::Prefix(prefix)) => line!(out, level, "rewrite prefix {prefix}"),
+        Some(other) => line!(out, level, "rewrite {other:?}"),
         None => {}
+    }
+    for mirror in &filters.mirrors {
+        let lost = if mirror.backend.is_none() {
+            " UNRESOLVED"
+        } else {
+            ""
+        };
+        line!(
+            out,
+            level,
+            "mirror {} {} ppm{lost}",
+            mirror.written,
+            mirror.chance.millionths()
+        );
+    }
+    if let Some(cors) = &filters.cors {
+        line!(out, level, "{cors:?}");
+    }
+    if let Some(fault) = &filters.fault {
+        line!(out, level, "{fault:?}");
+    }
+}
+
+/// What differs from a policy that says nothing, field by field.
+fn policy(out: &mut String, policy: &BackendPolicy) {
+    let none = BackendPolicy::default();
+    for origin in &policy.origins {
+        line!(out, 2, "policy of {origin}");
+    }
+    let fields = [
+        (format!("{:?}", policy.balance), format!("{:?}", none.balance)),
+        (format!("{:?}", policy.warmup), format!("{:?}", none.warmup)),
+        (format!("{:?}", policy.locality), format!("{:?}", none.locality)),
+        (format!("{:?}", policy.limits), format!("{:?}", none.limits)),
+        (format!("{:?}", policy.outliers), format!("{:?}", none.outliers)),
+        (
+            format!("{:?}", policy.retry_budget),
+            format!("{:?}", none.retry_budget),
+        ),
+        (format!("{:?}", policy.tls), format!("{:?}", none.tls)),
+        (
+            format!("{:?}", policy.proxy_protocol),
+            format!("{:?}", none.proxy_protocol),
+        ),
+        (format!("{:?}", policy.tunnel), format!("{:?}", none.tunnel)),
+        (
+            format!("{:?}", policy.health_check),
+            format!("{:?}", none.health_check),
+        ),
+        (
+            format!("{:?}", policy.http_version),
+            format!("{:?}", none.http_version),
+        ),
+    ];
+    for (said, _) in fields.iter().filter(|(said, none)| said != none) {
+        line!(out, 2, "{said}");
     }
 }
 
@@ -132,6 +230,25 @@ pub(crate) fn endpoints(found: &Endpoints) -> String {
             "{} weight {} {health} {zone} {hop}",
             endpoint.address,
             endpoint.weight
+        );
+        if !endpoint.labels.is_empty() {
+            line!(out, 2, "labels {:?}", endpoint.labels);
+        }
+    }
+    for name in &found.names {
+        let each = if name.single {
+            "the first address"
+        } else {
+            "each address"
+        };
+        line!(
+            out,
+            1,
+            "{}:{} {each} weight {} {:?}",
+            name.host,
+            name.port,
+            name.template.weight,
+            name.template.hop
         );
     }
     out

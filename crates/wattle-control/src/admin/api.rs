@@ -179,7 +179,7 @@ impl Api {
 fn kind_named(written: &str) -> Option<Kind> {
     let written = written.to_ascii_lowercase();
     Kind::ALL.into_iter().find(|kind| {
-        let name = kind.as_str().to_ascii_lowercase();
+        let name = kind.unique_name().to_ascii_lowercase();
         let plural = match name.strip_suffix('y') {
             Some(stem) => format!("{stem}ies"),
             None if name.ends_with('s') => format!("{name}es"),
@@ -205,6 +205,7 @@ mod tests {
             ("authorizationpolicies", Some(Kind::AuthorizationPolicy)),
             ("processes", Some(Kind::Process)),
             ("workloadentries", Some(Kind::WorkloadEntry)),
+            ("HTTPRoute.policy.linkerd.io", Some(Kind::LinkerdHttpRoute)),
             ("things", None),
         ] {
             assert_eq!(kind_named(written), kind, "{written}");

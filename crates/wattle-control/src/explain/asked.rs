@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use wattle_compile::{Instance, Mesh};
 use wattle_identity::SpiffeId;
-use wattle_model::{CallerFacts, RequestFacts, Workload};
+use wattle_model::{CallerFacts, CallerLabel, RequestFacts, Workload};
 
 use super::{ExplainError, Question, Request, Source};
 
@@ -18,6 +18,10 @@ pub(super) struct Head {
     pub(super) path: String,
     pub(super) query: Option<String>,
     pub(super) headers: HeaderMap,
+    /// Labels of the workload that sends it.
+    pub(super) labels: Vec<CallerLabel>,
+    /// Address it comes from.
+    pub(super) from: IpAddr,
 }
 
 impl Head {
@@ -29,7 +33,10 @@ impl Head {
             path: &self.path,
             query: self.query.as_deref(),
             headers: &self.headers,
-            caller: CallerFacts::default(),
+            caller: CallerFacts {
+                labels: &self.labels,
+                address: self.from,
+            },
         }
     }
 }
@@ -46,15 +53,29 @@ pub(super) struct Asked {
     pub(super) port: u16,
     /// Not HTTP, as the application means it.
     pub(super) opaque: bool,
+    /// Server name of the ClientHello.
+    pub(super) server_name: Option<String>,
     pub(super) head: Head,
 }
 
 pub(super) fn read(mesh: &Mesh, question: &Question) -> Result<Asked, ExplainError> {
-    let (workload, namespace, id, address) = source(mesh, &question.from)?;
+    let Found {
+        workload,
+        namespace,
+        id,
+        address,
+        labels,
+    } = source(mesh, &question.from)?;
     let (uri, port) = url(question)?;
     let method = Method::from_bytes(question.method.as_bytes())
         .map_err(|_| ExplainError::Method(question.method.clone()))?;
-    let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
+    let mut headers = headers(&question.headers)?;
+    // A header of this name says which host is meant, wherever the request is sent.
+    let named = headers.remove(http::header::HOST);
+    let authority = match named.as_ref().and_then(|host| host.to_str().ok()) {
+        Some(host) => host.to_owned(),
+        None => uri.authority().map(ToString::to_string).unwrap_or_default(),
+    };
     let scheme = uri.scheme_str().unwrap_or("http").to_owned();
     let head = Head {
         method: method.to_string(),
@@ -66,7 +87,9 @@ pub(super) fn read(mesh: &Mesh, question: &Question) -> Result<Asked, ExplainErr
         authority,
         path: uri.path().to_owned(),
         query: uri.query().map(ToOwned::to_owned),
-        headers: headers(&question.headers)?,
+        headers,
+        labels,
+        from: address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
     };
     let host = uri.host().unwrap_or_default();
     Ok(Asked {
@@ -86,11 +109,19 @@ pub(super) fn read(mesh: &Mesh, question: &Question) -> Result<Asked, ExplainErr
         destination: format!("{host}:{port}"),
         port,
         opaque: !matches!(scheme.as_str(), "http" | "grpc" | "h2c" | "ws"),
+        server_name: matches!(scheme.as_str(), "https" | "tls").then(|| host.to_owned()),
         head,
     })
 }
 
-type Found = (String, String, Option<SpiffeId>, Option<IpAddr>);
+/// Who sends.
+struct Found {
+    workload: String,
+    namespace: String,
+    id: Option<SpiffeId>,
+    address: Option<IpAddr>,
+    labels: Vec<CallerLabel>,
+}
 
 fn source(mesh: &Mesh, from: &str) -> Result<Found, ExplainError> {
     if from.starts_with("spiffe://") {
@@ -98,7 +129,13 @@ fn source(mesh: &Mesh, from: &str) -> Result<Found, ExplainError> {
             .parse()
             .map_err(|error| ExplainError::Identity(from.to_owned(), format!("{error}")))?;
         let namespace = id.namespace().to_owned();
-        return Ok((String::new(), namespace, Some(id), None));
+        return Ok(Found {
+            workload: String::new(),
+            namespace,
+            id: Some(id),
+            address: None,
+            labels: Vec::new(),
+        });
     }
     let (namespace, name) = from.split_once('/').unwrap_or(("default", from));
     let named = mesh.workload(namespace, name).cloned();
@@ -111,12 +148,14 @@ fn source(mesh: &Mesh, from: &str) -> Result<Found, ExplainError> {
     let instance = named
         .or_else(copy)
         .ok_or_else(|| unknown(mesh, namespace, name))?;
-    Ok((
-        described(&instance),
-        namespace.to_owned(),
-        identity(&instance.workload),
-        instance.address,
-    ))
+    let label = |(key, value): (&String, &String)| (key.as_str().into(), value.as_str().into());
+    Ok(Found {
+        workload: described(&instance),
+        namespace: namespace.to_owned(),
+        id: identity(&instance.workload),
+        address: instance.address,
+        labels: instance.labels.iter().map(label).collect(),
+    })
 }
 
 fn unknown(mesh: &Mesh, namespace: &str, name: &str) -> ExplainError {

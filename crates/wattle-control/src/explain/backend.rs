@@ -4,25 +4,20 @@ use std::sync::Arc;
 
 use wattle_compile::{Instance, Mesh};
 use wattle_model::{
-    AuthorizationDecision, Backend, ConnectionFacts, Destination, Endpoint, EndpointHealth, Endpoints,
-    Filters, Hop, Inbound, MtlsMode, PeerFacts, Protocol, Reason, Share, Step,
+    AuthorizationDecision, Backend, ConnectionFacts, Endpoint, EndpointHealth, Endpoints, Filters, Hop,
+    Inbound, MtlsMode, PeerFacts, Protocol, Reason, Share, Step,
 };
 
 use super::asked::{Asked, Head, described};
-use super::route::{Routed, backend_filters, filtered, filters};
-use super::{BackendStep, TraceLine, WorkloadStep, lines};
+use super::route::{Routed, backend_filters, filtered};
+use super::{BackendStep, TraceLine, WorkloadStep, lines, said};
 
-pub(super) fn steps(
-    mesh: &mut Mesh,
-    asked: &Asked,
-    destination: &Destination,
-    route: &Routed<'_>,
-) -> Vec<BackendStep> {
+pub(super) fn steps(mesh: &mut Mesh, asked: &Asked, route: &Routed<'_>) -> Vec<BackendStep> {
     if !route.forwards {
         return Vec::new();
     }
-    let shares = destination.shares(route.rule);
-    shares
+    route
+        .shares
         .iter()
         .enumerate()
         .map(|(position, share)| backend(mesh, asked, route, position, share))
@@ -39,15 +34,21 @@ fn backend(
     let own = backend_filters(route.rule, position);
     let mut step = BackendStep {
         name: share.written.to_string(),
+        id: share
+            .backend
+            .map(|backend| backend.id.to_string())
+            .unwrap_or_default(),
         percent: share.percent,
         problem: None,
-        filters: own.map(filters).unwrap_or_default(),
+        filters: own.map(said::filters).unwrap_or_default(),
+        policy: Vec::new(),
         workloads: Vec::new(),
     };
     let Some(found) = share.backend else {
         step.problem = Some(Reason::NoBackend.id().to_owned());
         return step;
     };
+    step.policy = said::policy(&found.policy);
     if found.id.is_empty() {
         step.name = "original destination".to_owned();
         return step;

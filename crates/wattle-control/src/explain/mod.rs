@@ -8,6 +8,7 @@ mod asked;
 mod backend;
 mod question;
 mod route;
+mod said;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -80,11 +81,11 @@ pub struct RouteStep {
     pub rule: Option<String>,
     /// What the rule changes, one line each.
     pub filters: Vec<String>,
-    /// Time limits, one line each.
+    /// Time limits, retries and sessions, one line each.
     pub timeouts: Vec<String>,
-    /// `forward`, `redirect` or `refuse`.
+    /// `forward`, `redirect`, `respond`, `fault` or `refuse`.
     pub outcome: String,
-    /// Where a redirect leads, or why it is refused.
+    /// Where a redirect leads, what the mesh answers by itself, or why it is refused.
     pub detail: String,
     /// Rules tried.
     pub trace: Vec<TraceLine>,
@@ -95,12 +96,18 @@ pub struct RouteStep {
 pub struct BackendStep {
     /// What was written, or the backend's id.
     pub name: String,
+    /// Id of its endpoints; empty when the reference could not be resolved.
+    #[serde(default)]
+    pub id: String,
     /// Part of the requests, 0 to 100.
     pub percent: f64,
     /// Why its part is refused; absent when it can be forwarded.
     pub problem: Option<String>,
     /// What this backend's own filters change, one line each.
     pub filters: Vec<String>,
+    /// How traffic to it is spread, limited and secured, one line each; empty when nothing is said about it.
+    #[serde(default)]
+    pub policy: Vec<String>,
     /// Its workloads.
     pub workloads: Vec<WorkloadStep>,
 }
@@ -144,7 +151,7 @@ pub struct TraceLine {
 /// The answer in short.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// Some of the requests reach an application, or are redirected.
+    /// Some of the requests reach an application, or are answered by a rule that is meant to.
     pub allowed: bool,
     /// HTTP status of the mesh's own reply; absent when an application answers or when it depends on the backend.
     pub status: Option<u16>,
@@ -166,7 +173,7 @@ pub fn explain(mesh: &mut Mesh, question: &Question) -> Result<Explanation, Expl
     let address = route::virtual_address(mesh, &destination);
     let resolved = route::resolved(&asked, &destination, address);
     let route = route::step(&asked, &destination);
-    let backends = backend::steps(mesh, &asked, &destination, &route);
+    let backends = backend::steps(mesh, &asked, &route);
     let answer = text::answer(&route.step, &backends);
     Ok(Explanation {
         source: asked.source,

@@ -2,18 +2,20 @@
 
 use wattle_compile::Mesh;
 use wattle_model::{
-    Abort, Action, Destination, Filters, HeaderModifier, Outcome, PathMatch, PathRewrite, Protocol, Reason,
-    RouteDecision, RouteRule, Step,
+    Abort, Access, Action, ConnectionDecision, Destination, Filters, OutboundFacts, Outcome, PathMatch,
+    Protocol, Reason, RouteDecision, RouteRule, Share, Step,
 };
 
 use super::asked::{Asked, Head};
-use super::{Resolved, RouteStep, lines};
+use super::{Resolved, RouteStep, lines, said};
 
 /// A route, said and decided.
 pub(super) struct Routed<'a> {
     pub(super) step: RouteStep,
     /// The rule that forwards; `None` without rules.
     pub(super) rule: Option<&'a RouteRule>,
+    /// The parts of what is forwarded.
+    pub(super) shares: Vec<Share<'a>>,
     /// Something is forwarded.
     pub(super) forwards: bool,
     /// The request is not looked into.
@@ -44,12 +46,16 @@ pub(super) fn resolved(asked: &Asked, destination: &Destination, address: Option
 
 pub(super) fn step<'a>(asked: &Asked, destination: &'a Destination) -> Routed<'a> {
     // A proxy does not look into what is declared opaque: no rule applies there.
-    let opaque = asked.opaque || matches!(destination.protocol, Protocol::Tcp | Protocol::Tls);
-    if opaque {
-        return whole(destination);
-    }
     let mut trace: Vec<Step> = Vec::new();
     let facts = asked.head.facts();
+    let access = destination.access(&facts.caller, &mut trace);
+    if let Some(routed) = out_of_scope(access, std::mem::take(&mut trace)) {
+        return routed;
+    }
+    let opaque = asked.opaque || matches!(destination.protocol, Protocol::Tcp | Protocol::Tls);
+    if opaque {
+        return whole(asked, destination);
+    }
     let RouteDecision { rule, outcome, .. } = destination.route(&facts, 0, &mut trace);
     let shares = destination.shares(rule);
     let usable = shares
@@ -70,8 +76,8 @@ pub(super) fn step<'a>(asked: &Asked, destination: &'a Destination) -> Routed<'a
     };
     let step = RouteStep {
         rule: rule.map(|rule| rule.origin.to_string()),
-        filters: rule.map(|rule| filters(&rule.filters)).unwrap_or_default(),
-        timeouts: rule.map(timeouts).unwrap_or_default(),
+        filters: rule.map(|rule| said::filters(&rule.filters)).unwrap_or_default(),
+        timeouts: rule.map(said::limits).unwrap_or_default(),
         outcome: said.to_owned(),
         detail,
         trace: lines(trace),
@@ -79,17 +85,56 @@ pub(super) fn step<'a>(asked: &Asked, destination: &'a Destination) -> Routed<'a
     Routed {
         step,
         rule,
+        shares,
         forwards,
         opaque,
     }
 }
 
-/// An opaque connection goes to the default backend as a whole.
-fn whole(destination: &Destination) -> Routed<'_> {
-    let backend = destination.default_backend();
+/// An opaque connection goes by its own routes, or to the default backend as a whole.
+fn whole<'a>(asked: &Asked, destination: &'a Destination) -> Routed<'a> {
+    let mut trace: Vec<Step> = Vec::new();
+    let facts = OutboundFacts {
+        server_name: asked.server_name.as_deref(),
+        destination: asked.address,
+        caller: asked.head.facts().caller,
+    };
+    let ConnectionDecision { route, backend } = destination.route_connection(&facts, 0, &mut trace);
+    let shares = destination.connection_shares(route);
+    let usable = shares
+        .iter()
+        .any(|share| share.backend.is_some() && share.weight > 0);
     let (outcome, detail) = match backend {
-        Some(_) => ("forward", "opaque: rules of HTTP do not apply".to_owned()),
-        None => ("refuse", Reason::NoBackend.id().to_owned()),
+        Ok(_) => ("forward", "opaque: rules of HTTP do not apply".to_owned()),
+        Err(Reason::NoBackend) if usable => ("forward", "opaque: rules of HTTP do not apply".to_owned()),
+        Err(reason) => ("refuse", reason.id().to_owned()),
+    };
+    let step = RouteStep {
+        rule: route.map(|route| route.origin.to_string()),
+        filters: Vec::new(),
+        timeouts: Vec::new(),
+        outcome: outcome.to_owned(),
+        detail,
+        trace: lines(trace),
+    };
+    Routed {
+        step,
+        rule: None,
+        shares,
+        forwards: outcome == "forward",
+        opaque: true,
+    }
+}
+
+/// What a caller that may not use a destination of the mesh gets instead.
+fn out_of_scope<'a>(access: Access, trace: Vec<Step>) -> Option<Routed<'a>> {
+    let (outcome, detail) = match access {
+        Access::Full => return None,
+        Access::PassThrough => (
+            "forward",
+            "out of the caller's scope: carried as dialled".to_owned(),
+        ),
+        Access::Refused(reason) => ("refuse", reason.id().to_owned()),
     };
     let step = RouteStep {
         rule: None,
@@ -97,14 +142,15 @@ fn whole(destination: &Destination) -> Routed<'_> {
         timeouts: Vec::new(),
         outcome: outcome.to_owned(),
         detail,
-        trace: Vec::new(),
+        trace: lines(trace),
     };
-    Routed {
+    Some(Routed {
         step,
         rule: None,
-        forwards: backend.is_some(),
+        shares: Vec::new(),
+        forwards: false,
         opaque: true,
-    }
+    })
 }
 
 /// What the request is after these filters, as the far side sees it.
@@ -123,65 +169,6 @@ pub(super) fn filtered(head: &Head, all: &[&Filters], matched: Option<&PathMatch
         }
     }
     head
-}
-
-fn timeouts(rule: &RouteRule) -> Vec<String> {
-    let request = rule
-        .timeouts
-        .request
-        .map(|limit| format!("whole exchange {limit:?}"));
-    let backend = rule
-        .timeouts
-        .backend_request
-        .map(|limit| format!("each try {limit:?}"));
-    request.into_iter().chain(backend).collect()
-}
-
-/// Filters, one line each.
-pub(super) fn filters(filters: &Filters) -> Vec<String> {
-    let mut said = Vec::new();
-    modifier(&filters.request_headers, "request", &mut said);
-    modifier(&filters.response_headers, "response", &mut said);
-    said.extend(
-        filters
-            .rewrite
-            .host
-            .as_ref()
-            .map(|host| format!("host becomes {host}")),
-    );
-    said.extend(filters.rewrite.path.as_ref().map(|path| match path {
-        PathRewrite::Full(path) => format!("path becomes {path}"),
-        PathRewrite::Prefix(prefix) => format!("matched prefix becomes {prefix}"),
-        PathRewrite::Matched(new) => format!("what matched becomes {new}"),
-        PathRewrite::Regex(substitution) => format!(
-            "what matches {} in the path becomes {}",
-            substitution.pattern(),
-            substitution.replacement()
-        ),
-    }));
-    said
-}
-
-fn modifier(modifier: &HeaderModifier, side: &str, said: &mut Vec<String>) {
-    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    said.extend(
-        modifier
-            .remove
-            .iter()
-            .map(|name| format!("{side} header {name} is removed")),
-    );
-    said.extend(
-        modifier
-            .set
-            .iter()
-            .map(|(name, value)| format!("{side} header {name} is set to {:?}", text(value))),
-    );
-    said.extend(
-        modifier
-            .add
-            .iter()
-            .map(|(name, value)| format!("{side} header {name} gets {:?} added", text(value))),
-    );
 }
 
 /// Filters of one backend of a rule.

@@ -15,6 +15,24 @@ pub(super) fn answer(route: &RouteStep, backends: &[BackendStep]) -> Answer {
             reason: None,
             text: format!("redirected → {}", route.detail),
         },
+        "respond" => Answer {
+            allowed: true,
+            status: None,
+            reason: None,
+            text: format!("answered by the rule → {}", route.detail),
+        },
+        "fault" => Answer {
+            allowed: false,
+            status: None,
+            reason: Some(Reason::FaultInjected.id().to_owned()),
+            text: format!("a fault is injected → {}", route.detail),
+        },
+        "forward" if backends.is_empty() => Answer {
+            allowed: true,
+            status: None,
+            reason: None,
+            text: format!("allowed → {}", route.detail),
+        },
         "refuse" => refused(&route.detail, None),
         _ => forwarded(backends),
     }
@@ -173,7 +191,7 @@ fn fmt_backend(f: &mut fmt::Formatter<'_>, backend: &BackendStep) -> fmt::Result
         "backend",
         &format!("{} {}%{problem}", backend.name, round(backend.percent)),
     )?;
-    for filter in &backend.filters {
+    for filter in backend.filters.iter().chain(&backend.policy) {
         field(f, 0, "", filter)?;
     }
     backend

@@ -23,7 +23,7 @@ pub(crate) struct Taken {
 impl Hub {
     /// Takes in a batch; [`Hub::flush`] tells the proxies.
     pub(crate) fn apply(&mut self, batch: Batch, now: Instant) -> Taken {
-        let mut complete = false;
+        let (mut complete, mut entries) = (false, false);
         self.diagnosed = None;
         let mut taken = Taken::default();
         for event in batch {
@@ -36,7 +36,10 @@ impl Hub {
                         services: true,
                     };
                 }
-                Event::Apply(object) | Event::Rewritten(object) => self.put(object, &mut taken),
+                Event::Apply(object) | Event::Rewritten(object) => {
+                    entries |= matches!(*object, Object::ServiceEntry(_));
+                    self.put(object, &mut taken);
+                }
                 Event::Unreadable(unreadable) => self.mesh.refuse(unreadable.key),
                 Event::Delete(key) => {
                     taken.urgent |= key.kind == Kind::WorkloadEntry;
@@ -45,6 +48,8 @@ impl Hub {
                         taken.services = true;
                         self.virtual_ips
                             .release(&(key.namespace, key.name), &mut self.mesh);
+                    } else if key.kind == Kind::ServiceEntry {
+                        (taken.services, entries) = (true, true);
                     }
                 }
                 Event::Diagnosed { file, diagnostics } => {
@@ -56,7 +61,8 @@ impl Hub {
                 }
             }
         }
-        if complete {
+        // A ServiceEntry may have given up some of its hosts.
+        if complete || entries {
             self.virtual_ips.sweep(&mut self.mesh);
         }
         if taken.services {
@@ -70,7 +76,7 @@ impl Hub {
 
     fn put(&mut self, object: Arc<Object>, taken: &mut Taken) {
         match &*object {
-            Object::Service(_) => taken.services = true,
+            Object::Service(_) | Object::ServiceEntry(_) => taken.services = true,
             Object::WorkloadEntry(entry) => taken.urgent |= entry.spec.healthy == Some(false),
             _ => {}
         }

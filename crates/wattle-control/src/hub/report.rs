@@ -97,13 +97,15 @@ impl Hub {
     /// Every Service with its names and address.
     pub(crate) fn services(&self) -> Vec<ServiceView> {
         let view = |((namespace, name), address, host): (wattle_compile::Name, _, std::sync::Arc<str>)| {
+            // The host of a ServiceEntry is its only name.
+            let short = [
+                format!("{name}.{namespace}.svc"),
+                format!("{name}.{namespace}"),
+                name.to_string(),
+            ];
+            let short = short.into_iter().filter(|_| name != host);
             ServiceView {
-                names: vec![
-                    host.to_string(),
-                    format!("{name}.{namespace}.svc"),
-                    format!("{name}.{namespace}"),
-                    name.to_string(),
-                ],
+                names: std::iter::once(host.to_string()).chain(short).collect(),
                 namespace: namespace.to_string(),
                 name: name.to_string(),
                 host: host.to_string(),

@@ -1,9 +1,11 @@
 //! Bodies: streams of data and trailers that pull, so that back-pressure runs end to end.
 
 mod channel;
+mod kept;
 mod watched;
 
 pub use channel::Sender;
+pub use kept::Kept;
 pub use watched::{Watch, Watched};
 
 use crate::ParseError;
@@ -66,6 +68,8 @@ pub enum Body {
     H2(StreamBody),
     /// Fed by a [`Sender`].
     Channel(channel::Receiver),
+    /// Another body, kept as it passes so that it can be read again.
+    Kept(kept::Reader),
     /// Another body, watched as it passes.
     Watched(Box<Watched>),
 }
@@ -110,6 +114,7 @@ impl Body {
             Body::H1Response(body) => body.poll_next(cx),
             Body::H2(body) => body.poll_next(cx),
             Body::Channel(body) => body.poll_next(cx),
+            Body::Kept(body) => body.poll_next(cx),
             Body::Watched(body) => body.poll_next(cx),
         }
     }
@@ -136,6 +141,7 @@ impl Body {
             Body::H1Response(body) => body.remaining(),
             Body::H2(body) => body.remaining(),
             Body::Channel(_) => None,
+            Body::Kept(body) => body.remaining(),
             Body::Watched(body) => body.body().remaining(),
         }
     }
@@ -149,6 +155,7 @@ impl Body {
             Body::H1Response(body) => body.is_end(),
             Body::H2(body) => body.is_end(),
             Body::Channel(body) => body.is_end(),
+            Body::Kept(body) => body.is_end(),
             Body::Watched(body) => body.body().is_end(),
         }
     }
@@ -158,6 +165,7 @@ impl Body {
         match self {
             Body::Empty => Some(Body::Empty),
             Body::Full(bytes) => Some(Body::Full(bytes.clone())),
+            Body::Kept(body) => body.try_clone().map(Body::Kept),
             _ => None,
         }
     }

@@ -1,6 +1,7 @@
 //! What consistent hashing hashes.
 
 use http::HeaderName;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::HashFacts;
@@ -34,10 +35,7 @@ impl HashKey {
         match self {
             Self::Header(name) => joined_header(request.headers, name).map(|value| hash_text(&value)),
             Self::Cookie { name, .. } => cookie(request.headers, name).map(hash_text),
-            Self::SourceAddress => Some(match facts.address {
-                std::net::IpAddr::V4(address) => hash_bytes(&address.octets()),
-                std::net::IpAddr::V6(address) => hash_bytes(&address.octets()),
-            }),
+            Self::SourceAddress => Some(hash_address(facts.address)),
             Self::Query(name) => first_parameter(request.query, name).map(|value| hash_text(&value)),
         }
     }
@@ -60,6 +58,14 @@ pub fn hash_text(text: &str) -> u64 {
     hash_bytes(text.as_bytes())
 }
 
+/// The hash of an address, the same in every proxy.
+pub fn hash_address(address: IpAddr) -> u64 {
+    match address {
+        IpAddr::V4(address) => hash_bytes(&address.octets()),
+        IpAddr::V6(address) => hash_bytes(&address.octets()),
+    }
+}
+
 /// FNV-1a, then mixed: its upper bits alone are poor for short texts.
 fn hash_bytes(bytes: &[u8]) -> u64 {
     mixed(bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -69,7 +75,7 @@ fn hash_bytes(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::Ipv4Addr;
 
     use http::{HeaderMap, HeaderValue};
 

@@ -3,6 +3,8 @@
 //! Pure bookkeeping: no sockets. A destination is told only when all endpoints it refers to are known, so that no
 //! worker ever routes to a backend of which it knows nothing.
 
+mod named;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use wattle_model::{BackendId, Destination, Endpoints, Inbound, Workload};
 use wattle_wire::delta::{Subscriber, Update};
 use wattle_wire::proto::discovery::DeltaDiscoveryRequest;
 use wattle_wire::{Encoded, Kind, Resource, ResourceName};
+
+use named::Named;
 
 use super::interest::Interest;
 use super::{Ask, Feed, News};
@@ -28,7 +32,11 @@ pub(crate) struct Held {
     inbound_name: Box<str>,
     inbound: Option<Arc<Inbound>>,
     destinations: HashMap<SocketAddr, Arc<Destination>>,
+    /// As addresses, as workers are told.
     endpoints: HashMap<BackendId, Arc<Endpoints>>,
+    /// Those with names among them, as the control plane told them.
+    unresolved: HashMap<BackendId, Arc<Endpoints>>,
+    named: Named,
     peers: HashMap<IpAddr, Arc<Workload>>,
     wanted: Interest<SocketAddr>,
     wanted_peers: Interest<IpAddr>,
@@ -49,6 +57,8 @@ impl Held {
             inbound: None,
             destinations: HashMap::new(),
             endpoints: HashMap::new(),
+            unresolved: HashMap::new(),
+            named: Named::default(),
             peers: HashMap::new(),
             wanted: Interest::default(),
             wanted_peers: Interest::default(),
@@ -200,6 +210,13 @@ impl Held {
 
     fn replace_endpoints(&mut self, endpoints: Arc<Endpoints>) -> Vec<DeltaDiscoveryRequest> {
         let id = endpoints.id.clone();
+        match endpoints.names.is_empty() {
+            true => self.unresolved.remove(&id),
+            false => self.unresolved.insert(id.clone(), endpoints.clone()),
+        };
+        let Some(endpoints) = self.named.resolve(&endpoints) else {
+            return Vec::new();
+        };
         self.feed
             .tell_all(&News::Endpoints(id.clone(), endpoints.clone()));
         self.endpoints.insert(id, endpoints);
@@ -245,6 +262,7 @@ impl Held {
         }
         self.backend_uses.remove(id);
         self.endpoints.remove(id);
+        self.unresolved.remove(id);
         let name = ResourceName::new(Kind::Endpoints, id.clone());
         self.encoded.remove(&name);
         self.subscriber.unsubscribe(&name)

@@ -2,12 +2,16 @@
 //!
 //! Runs on the main thread's runtime; workers are only told what is complete.
 
+mod files;
+mod following;
 mod held;
 mod interest;
 mod news;
 mod saved;
 mod stream;
 
+pub(crate) use files::{Materials, keep_read};
+pub(crate) use following::Following;
 pub(crate) use held::Held;
 pub(crate) use news::{Ask, Feed, MAX_ASKS, News, Post};
 pub(crate) use saved::{Saved, write_private};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use wattle_model::{BackendId, Destination, Endpoints, Inbound, Workload};
 
+use super::Materials;
 use crate::identity::Credentials;
 
 /// From the main thread to a worker.
@@ -20,6 +21,8 @@ pub(crate) enum News {
     Destination(SocketAddr, Option<Arc<Destination>>),
     /// Endpoints of a backend.
     Endpoints(BackendId, Arc<Endpoints>),
+    /// What the files of TLS policies hold, all of them.
+    Outside(Arc<Materials>),
     /// Who an address belongs to.
     Peer(IpAddr, Option<Arc<Workload>>),
     /// Finish what is open, at the latest after this time, then end.

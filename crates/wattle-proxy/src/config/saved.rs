@@ -127,6 +127,7 @@ mod tests {
         let resource = Resource::Endpoints(Endpoints {
             id: id.into(),
             endpoints: Vec::new(),
+            ..Endpoints::default()
         });
         (resource.name(), resource.clone(), resource.encode())
     }

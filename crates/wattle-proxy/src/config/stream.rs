@@ -12,6 +12,7 @@ use tonic::transport::Channel;
 use wattle_wire::proto::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use wattle_wire::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node};
 
+use super::following::{Asked, Following};
 use super::{Ask, Held, Saved};
 use crate::identity::{Credentials, control_channel};
 use crate::settings::Settings;
@@ -52,6 +53,8 @@ pub(crate) struct ConfigTask {
     pub(crate) health: Arc<StreamHealth>,
     pub(crate) dump: Arc<arc_swap::ArcSwap<ConfigDump>>,
     pub(crate) save_at: Option<Instant>,
+    /// What is read and resolved besides.
+    pub(crate) following: Following,
 }
 
 /// What `/config` shows: name and version of each resource held, and its decoded text.
@@ -104,9 +107,8 @@ impl ConfigTask {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return Ok(()),
                 () = at(save_at) => self.save().await,
-                asked = self.asks.recv() => {
-                    let (worker, ask) = asked.ok_or(())?;
-                    self.held.asked(worker, ask);
+                asked = self.following.next(&mut self.asks) => {
+                    self.take(asked.ok_or(())?);
                 }
             }
         }
@@ -120,8 +122,8 @@ impl ConfigTask {
             tokio::select! {
                 opened = &mut opening => break opened,
                 () = at(save_at) => self.save().await,
-                asked = self.asks.recv() => match asked {
-                    Some((worker, ask)) => { self.held.asked(worker, ask); }
+                asked = self.following.next(&mut self.asks) => match asked {
+                    Some(asked) => { self.take(asked); }
                     None => return Ended::Workers,
                 }
             }
@@ -156,13 +158,26 @@ impl ConfigTask {
                     Err(status) => return Ended::Stream(status.to_string()),
                 },
                 () = at(save_at) => { self.save().await; Vec::new() }
-                asked = self.asks.recv() => match asked {
-                    Some((worker, ask)) => self.held.asked(worker, ask),
+                asked = self.following.next(&mut self.asks) => match asked {
+                    Some(asked) => self.take(asked),
                     None => return Ended::Workers,
                 },
             };
             if send(sender, requests).is_err() {
                 return Ended::Stream("the control plane does not read".to_owned());
+            }
+        }
+    }
+
+    fn take(&mut self, asked: Asked) -> Vec<DeltaDiscoveryRequest> {
+        match asked {
+            Asked::Worker(worker, ask) => self.held.asked(worker, ask),
+            Asked::Resolved(change) => {
+                if let Some(error) = &change.failure {
+                    tracing::info!(host = change.host, %error, kept = change.addresses.len(), "name not resolved");
+                }
+                self.held.resolved(&change.host, change.addresses);
+                Vec::new()
             }
         }
     }
@@ -190,7 +205,8 @@ impl ConfigTask {
     }
 
     /// Publishes facts about what is held.
-    pub(crate) fn note(&self) {
+    pub(crate) fn note(&mut self) {
+        self.following.follow(&mut self.held);
         self.health
             .inbound_known
             .store(self.held.inbound().is_some(), Ordering::Relaxed);

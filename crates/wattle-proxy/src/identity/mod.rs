@@ -3,7 +3,9 @@
 mod credentials;
 mod enrol;
 mod keeper;
+mod outside;
 
 pub(crate) use credentials::{Alpn, Credentials};
 pub(crate) use enrol::control_channel;
 pub(crate) use keeper::{IdentityHealth, Keeper};
+pub(crate) use outside::{Outside, Pem};

@@ -7,8 +7,9 @@ use std::rc::Rc;
 use hashbrown::HashMap;
 use wattle_balance::{Shared, SharedLimits};
 use wattle_http::h2;
+use wattle_model::BackendPolicy;
 
-use crate::worker::{HttpPool, Worker};
+use crate::worker::{Bounds, HttpPool, Worker};
 
 /// Most ports remembered; a workload has few, and a scan of all of them must not fill memory.
 const MAX_PORTS: usize = 1024;
@@ -18,6 +19,7 @@ pub(crate) struct App {
     pub(crate) address: SocketAddr,
     pub(crate) http1: Rc<HttpPool>,
     pub(crate) http2: Shared<h2::Client>,
+    pub(crate) bounds: Rc<Bounds>,
 }
 
 /// Ports of the application by address.
@@ -32,11 +34,13 @@ impl Apps {
             apps.retain(|_, app| Rc::strong_count(app) > 1);
         }
         let make = || {
-            let limits = SharedLimits::default();
+            let bounds = Bounds::new(BackendPolicy::none());
+            let http1 = HttpPool::new(worker, bounds.clone());
             Rc::new(App {
                 address,
-                http1: HttpPool::new(worker),
-                http2: Shared::new(limits),
+                http1,
+                http2: Shared::new(SharedLimits::default()),
+                bounds,
             })
         };
         apps.entry(address).or_insert_with(make).clone()

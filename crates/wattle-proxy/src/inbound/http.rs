@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use http::HeaderValue;
 use wattle_http::{Handler, ParseError, Request, Response, ResponseHead, SendError, SendErrorKind};
-use wattle_model::Reason;
+use wattle_model::{CallerFacts, Reason};
 use wattle_net::Stream;
 use wattle_telemetry::EdgeMetrics;
 
@@ -80,19 +80,19 @@ impl Requests {
             self.who.downstream.ip(),
             self.who.local.port(),
         );
-        authorize::authorize(&inbound, &connection, Some(&route::facts(&request.head)))
+        authorize::authorize(
+            &inbound,
+            &connection,
+            Some(&route::facts(&request.head, CallerFacts::default())),
+        )
     }
 
     async fn send(&self, request: Request) -> Result<Response, Reason> {
         let wanted = Wanted::by(&request.head);
         let mut request = Box::new(request);
         for _ in 0..MAX_STALE {
-            let App {
-                address,
-                http1,
-                http2,
-            } = &*self.app;
-            let connection = connect::app(&self.worker, *address, http1, http2, wanted)
+            let address = self.app.address;
+            let connection = connect::app(&self.worker, &self.app, wanted)
                 .await
                 .map_err(|failure| {
                     tracing::debug!(

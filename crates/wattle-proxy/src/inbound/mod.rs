@@ -24,7 +24,7 @@ use crate::phases::identify::{self, Identified};
 use crate::phases::relay::Opaque;
 use crate::phases::reply;
 use crate::worker::Worker;
-pub(crate) use apps::Apps;
+pub(crate) use apps::{App, Apps};
 use http::Requests;
 
 /// A connection to the workload whose peer is known, or known to be nobody.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use wattle_balance::{EndpointId, Outcome, Picked};
 use wattle_http::{Answered, Request, Response, SendError, SendErrorKind};
-use wattle_model::{Backend, Reason, ServicePort};
+use wattle_model::{Backend, Reason, RetryPolicy, ServicePort};
 
 use super::metrics;
 use crate::phases::connect::{self, ConnectFailure, Connection, Wanted};
@@ -16,6 +16,7 @@ use crate::phases::exchange;
 use crate::phases::pick;
 use crate::phases::record::Record;
 use crate::worker::{Cluster, Upstream, Worker};
+use wattle_telemetry::ResponseFlags;
 
 /// Endpoints tried for one request.
 const MAX_ENDPOINTS: usize = 3;
@@ -30,8 +31,12 @@ pub(super) struct Forward<'a> {
     /// The service that was dialled.
     pub(super) frontend: Option<&'a ServicePort>,
     pub(super) wanted: Wanted,
+    /// Hash of the request, where the backend's policy goes by one.
+    pub(super) hash: Option<u64>,
     /// Longest time for one try.
     pub(super) try_limit: Option<Duration>,
+    /// What is sent again; without it, what nobody has acted on.
+    pub(super) retry: Option<&'a RetryPolicy>,
 }
 
 /// A response with the record that goes along.
@@ -40,8 +45,17 @@ pub(super) struct Forwarded {
     pub(super) record: Record,
 }
 
+/// What all tries came to.
+pub(super) struct Ended {
+    pub(super) result: Result<Answer, Reason>,
+    /// The endpoint that was tried last.
+    pub(super) picked: Option<Picked<Upstream>>,
+    /// Another try was wanted, and none was left.
+    pub(super) exhausted: bool,
+}
+
 /// What a try came to.
-enum Tried {
+pub(super) enum Tried {
     Response(Box<Response>),
     /// Nothing was accepted: the request may go elsewhere.
     Again(Box<Request>, Reason),
@@ -57,30 +71,50 @@ impl Forward<'_> {
         request: Request,
         mut record: Record,
     ) -> Result<Forwarded, (Reason, Record)> {
-        let mut tries = pin!(self.tries(request, record.is_grpc()));
+        let mut tries = pin!(self.every_try(request, record.is_grpc()));
         let ended = poll_fn(|cx| {
             if let Poll::Ready(ended) = tries.as_mut().poll(cx) {
-                return Poll::Ready(Some(ended));
+                return Poll::Ready(Ok(ended));
             }
-            record.poll_deadline(cx).map(|()| None)
+            record.poll_over(cx).map(Err)
         })
         .await;
         match ended {
-            None => Err((Reason::RequestTimeout, record)),
-            Some((Err(reason), picked)) => {
+            Err(reason) => Err((reason, record)),
+            Ok(Ended {
+                result,
+                picked,
+                exhausted,
+            }) => {
                 self.place(&mut record, picked.as_ref());
-                Err((reason, record))
-            }
-            Some((Ok(response), picked)) => {
-                self.place(&mut record, picked.as_ref());
+                if exhausted {
+                    record.flag(ResponseFlags::UPSTREAM_RETRY_LIMIT_EXCEEDED);
+                }
+                let response = match result {
+                    Ok(response) => *response,
+                    Err(reason) => return Err((reason, record)),
+                };
                 if let Some(picked) = &picked {
                     record.answered(picked.member().address(), &response.head);
                 }
                 record.hold(picked);
-                Ok(Forwarded {
-                    response: *response,
-                    record,
-                })
+                Ok(Forwarded { response, record })
+            }
+        }
+    }
+
+    async fn every_try(&self, request: Request, grpc: bool) -> Ended {
+        // A tunnel has no body that could be kept: what follows is the client's own.
+        match self.retry.filter(|_| self.wanted != Wanted::Http1Tunnel) {
+            // A future of its own size only where it is needed.
+            Some(policy) => Box::pin(self.retried(request, grpc, policy)).await,
+            None => {
+                let (result, picked) = self.tries(request, grpc).await;
+                Ended {
+                    result,
+                    picked,
+                    exhausted: false,
+                }
             }
         }
     }
@@ -107,9 +141,17 @@ impl Forward<'_> {
         let mut tried: Vec<EndpointId> = Vec::new();
         let mut stale = 0;
         let mut last: Option<(Reason, Picked<Upstream>)> = None;
+        let mut repetition = None;
         loop {
-            let mut picked = match pick::pick(self.worker, self.cluster, &tried) {
+            if last.is_some() {
+                repetition = match self.cluster.bounds.retry(self.worker.clock.now_ns()) {
+                    Ok(allowed) => Some(allowed),
+                    Err(_) => return ended(last),
+                };
+            }
+            let mut picked = match pick::pick(self.worker, self.cluster, self.hash, &tried) {
                 Ok(picked) if last.is_none() || !tried.contains(&picked.member().id()) => picked,
+                Err(reason) if last.is_none() => return (Err(reason), None),
                 Ok(_) | Err(_) => return ended(last),
             };
             let started = self.worker.clock.now_ns();
@@ -129,6 +171,7 @@ impl Forward<'_> {
             };
             match self.send(connection, request).await {
                 Tried::Response(response) => {
+                    drop(repetition);
                     picked.outcome(elapsed(), verdict(&response, grpc));
                     return (Ok(response), Some(picked));
                 }
@@ -153,11 +196,11 @@ impl Forward<'_> {
         }
     }
 
-    async fn connect(&self, picked: &Picked<Upstream>) -> Result<Connection, ConnectFailure> {
+    pub(super) async fn connect(&self, picked: &Picked<Upstream>) -> Result<Connection, ConnectFailure> {
         connect::http(self.worker, picked.member().payload(), self.wanted).await
     }
 
-    async fn send(&self, connection: Connection, request: Box<Request>) -> Tried {
+    pub(super) async fn send(&self, connection: Connection, request: Box<Request>) -> Tried {
         let marked = connection.is_marked();
         let sending = exchange::exchange(connection, *request);
         let sent = match self.try_limit {
@@ -194,7 +237,7 @@ impl Forward<'_> {
         }
     }
 
-    fn log(&self, picked: &Picked<Upstream>, failure: &ConnectFailure) {
+    pub(super) fn log(&self, picked: &Picked<Upstream>, failure: &ConnectFailure) {
         tracing::info!(
             backend = %self.backend.id, endpoint = %picked.member().address(), reason = failure.reason.id(),
             cause = failure.cause, detail = failure.detail, "connect failed"
@@ -202,7 +245,7 @@ impl Forward<'_> {
     }
 }
 
-type Answer = Box<Response>;
+pub(super) type Answer = Box<Response>;
 
 fn ended(last: Option<(Reason, Picked<Upstream>)>) -> (Result<Answer, Reason>, Option<Picked<Upstream>>) {
     match last {
@@ -212,28 +255,25 @@ fn ended(last: Option<(Reason, Picked<Upstream>)>) -> (Result<Answer, Reason>, O
 }
 
 /// Is the endpoint to blame for a connection that did not come about, or a limit or lack on this side?
-fn blame(reason: Reason, cause: &str) -> Outcome {
+pub(super) fn blame(reason: Reason, cause: &str) -> Outcome {
     match (reason, cause) {
-        (Reason::Overload, _) | (_, "no_own_certificate") => Outcome::Cancelled,
+        (Reason::Overload | Reason::UpstreamOverflow, _) | (_, "no_own_certificate") => Outcome::Cancelled,
         _ => Outcome::ConnectFailure,
     }
 }
 
 /// Does the response speak for the endpoint?
-fn verdict(response: &Response, grpc: bool) -> Outcome {
-    let failed = match response.head.status.as_u16() {
-        502..=504 => true,
-        _ => {
-            grpc && response
-                .head
-                .headers
-                .get("grpc-status")
-                .is_some_and(|status| status == "14")
-        }
+pub(super) fn verdict(response: &Response, grpc: bool) -> Outcome {
+    let grpc_status = || match grpc {
+        true => response.head.headers.get("grpc-status"),
+        false => None,
     };
-    if failed {
-        Outcome::Failure
-    } else {
-        Outcome::Success
+    match response.head.status.as_u16() {
+        502..=504 => Outcome::GatewayError,
+        500..=599 => Outcome::ServerError,
+        429 => Outcome::Backpressure,
+        _ if grpc_status().is_some_and(|status| status == "14") => Outcome::GatewayError,
+        _ if grpc_status().is_some_and(|status| status == "8") => Outcome::Backpressure,
+        _ => Outcome::Success,
     }
 }

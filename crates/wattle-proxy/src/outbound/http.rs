@@ -8,10 +8,10 @@ use wattle_http::{Handler, ParseError, Request, Response, ResponseHead};
 use wattle_model::{NoTrace, Outcome, Reason, RouteDecision, RouteRule};
 
 use super::forward::{Forward, Forwarded};
-use super::metrics;
+use super::{metrics, mirror};
 use crate::phases::connect::Wanted;
 use crate::phases::record::Record;
-use crate::phases::{exchange, reply, route, transform};
+use crate::phases::{deadline, delay, exchange, pick, reply, route, transform};
 use crate::worker::{Service, Worker};
 
 /// One connection of the workload to one destination.
@@ -36,28 +36,23 @@ impl Handler for Outbound {
             Ok(service) => service,
             Err(reason) => return self.refuse_with(record, &self.service, reason),
         };
+        let own = self.worker.inbound();
+        let caller = route::caller(own.as_deref(), self.downstream.ip());
+        let service = match route::in_scope(&self.worker, &service, &caller, self.local) {
+            Ok(service) => service,
+            Err(reason) => return self.refuse_with(record, &service, reason),
+        };
         let random = self.worker.clock.random();
-        let decision = service
-            .destination
-            .route(&route::facts(&request.head), random, &mut NoTrace);
+        let facts = route::facts(&request.head, caller);
+        let mut decision = service.destination.route(&facts, random, &mut NoTrace);
         self.name_route(&mut record, &service, decision.rule);
-        match decision.outcome {
-            Outcome::Forward { .. } => self.forward(request, record, &service, decision).await,
-            Outcome::Redirect { status, ref location } => {
-                record.on(metrics::refused(&self.worker, &service, record.is_grpc()));
-                record.local_status(status);
-                let mut response = reply::redirect(status, location);
-                if let Some(rule) = decision.rule {
-                    transform::response(&mut response.head, &rule.filters);
-                }
-                response.body = record.watch(response.body);
-                response
-            }
-            Outcome::Respond(_) | Outcome::Preflight(_) | Outcome::Abort(_) => {
-                self.refuse_with(record, &service, Reason::Internal)
-            }
-            Outcome::Refuse(reason) => self.refuse_with(record, &service, reason),
+        if let Some(delay) = decision.delay {
+            delay::wait(delay, &mut record).await;
         }
+        let cors = std::mem::take(&mut decision.cors);
+        let mut response = self.follow(request, record, &service, (decision, random)).await;
+        transform::cors(&mut response.head, cors);
+        response
     }
 
     fn refuse(&self, error: &ParseError) -> ResponseHead {
@@ -73,6 +68,44 @@ impl Outbound {
         });
     }
 
+    /// Does what was decided, but for what every answer gets.
+    async fn follow(
+        &self,
+        request: Request,
+        mut record: Record,
+        service: &Rc<Service>,
+        (decision, random): (RouteDecision<'_>, u64),
+    ) -> Response {
+        let grpc = record.is_grpc();
+        let mut response = match decision.outcome {
+            Outcome::Forward { .. } => {
+                return self.forward(request, record, service, (decision, random)).await;
+            }
+            Outcome::Refuse(reason) => return self.refuse_with(record, service, reason),
+            Outcome::Preflight(permission) => {
+                return self.answer(record, service, reply::preflight(permission));
+            }
+            Outcome::Abort(abort) => {
+                record.because(Reason::FaultInjected);
+                return self.answer(record, service, reply::aborted(abort, grpc));
+            }
+            Outcome::Redirect { status, ref location } => reply::redirect(status, location),
+            Outcome::Respond(direct) => reply::direct(direct, grpc),
+        };
+        if let Some(rule) = decision.rule {
+            transform::response(&mut response.head, &rule.filters);
+        }
+        self.answer(record, service, response)
+    }
+
+    /// An answer of the proxy's own.
+    fn answer(&self, mut record: Record, service: &Service, mut response: Response) -> Response {
+        record.on(metrics::refused(&self.worker, service, record.is_grpc()));
+        record.local_head(&response.head);
+        response.body = record.watch(response.body);
+        response
+    }
+
     fn refuse_with(&self, mut record: Record, service: &Service, reason: Reason) -> Response {
         record.on(metrics::refused(&self.worker, service, record.is_grpc()));
         record.local(reason);
@@ -86,7 +119,7 @@ impl Outbound {
         mut request: Request,
         mut record: Record,
         service: &Rc<Service>,
-        decision: RouteDecision<'_>,
+        (decision, random): (RouteDecision<'_>, u64),
     ) -> Response {
         let RouteDecision {
             rule,
@@ -97,11 +130,11 @@ impl Outbound {
                     filters,
                 },
             ..
-        } = decision
+        } = &decision
         else {
             return self.refuse_with(record, service, Reason::Internal);
         };
-        let Some(cluster) = service.cluster(index).cloned() else {
+        let Some(cluster) = service.cluster(*index).cloned() else {
             return self.refuse_with(record, service, Reason::NoBackend);
         };
         if let Err(reason) = exchange::keep_small_body(&mut request).await {
@@ -116,9 +149,13 @@ impl Outbound {
             transform::request(&mut request.head, filters, matched);
         }
         let timeouts = rule.map(|rule| rule.timeouts).unwrap_or_default();
-        if let Some(limit) = timeouts.request {
+        if let Some(limit) = deadline::limit(&mut request.head, record.is_grpc(), timeouts.request) {
             record.until(tokio::time::Instant::now() + limit);
         }
+        if let Some(limit) = timeouts.idle {
+            record.idle_after(limit, &mut request.body);
+        }
+        mirror::send(&self.worker, service, &decision, random, &mut request);
         let connect = request.head.method == Method::CONNECT;
         let forward = Forward {
             worker: &self.worker,
@@ -126,7 +163,9 @@ impl Outbound {
             backend,
             frontend: service.destination.service.as_ref(),
             wanted: Wanted::by(&request.head),
+            hash: pick::hash(&cluster, &request.head, self.downstream.ip()),
             try_limit: timeouts.backend_request,
+            retry: rule.and_then(|rule| rule.retry.as_deref()),
         };
         let Forwarded {
             mut response,

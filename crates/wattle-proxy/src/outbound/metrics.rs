@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use wattle_model::{Hop, ServicePort, Workload};
+use wattle_model::{ServicePort, Workload};
 use wattle_telemetry::{Edge, EdgeMetrics, Protocol, Reporter, Security, TcpMetrics};
 
 use crate::worker::{Service, Upstream, Worker, peer_of, principal_of};
@@ -66,9 +66,9 @@ fn to_upstream(
     frontend: Option<&ServicePort>,
     protocol: Protocol,
 ) -> Arc<Edge> {
-    let security = match upstream.hop {
-        Hop::MutualTls => Security::MutualTls,
-        Hop::Plaintext => Security::None,
+    let security = match upstream.security() {
+        crate::worker::Security::Mesh => Security::MutualTls,
+        _ => Security::None,
     };
     edge(worker, &upstream.workload, frontend, protocol, security)
 }

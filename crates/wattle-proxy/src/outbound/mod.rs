@@ -3,6 +3,8 @@
 mod forward;
 mod http;
 mod metrics;
+mod mirror;
+mod retries;
 mod tcp;
 
 use std::io;
@@ -16,8 +18,10 @@ use wattle_http::{h1, h2};
 use crate::phases::accept::{Accepted, accept};
 use crate::phases::detect::{self, Spoken};
 use crate::phases::relay::Opaque;
-use crate::phases::reply;
+use crate::phases::{reply, route};
 use crate::worker::{Service, Worker};
+pub(crate) use mirror::Mirrors;
+
 use http::Outbound;
 
 /// Serves one connection of the workload.
@@ -39,11 +43,24 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, peer: SocketAdd
 }
 
 async fn carry(worker: &Rc<Worker>, mut accepted: Accepted, service: Rc<Service>) -> io::Result<()> {
-    let declared = service.destination.protocol;
-    match detect::spoken(&mut accepted.stream, declared).await? {
+    let own = worker.inbound();
+    let caller = route::caller(own.as_deref(), accepted.peer.ip());
+    // What may not be reached is refused in the terms of what is spoken.
+    let service = route::in_scope(worker, &service, &caller, accepted.destination).unwrap_or(service);
+    let destination = &service.destination;
+    let by_name = destination
+        .connections
+        .iter()
+        .any(|route| !route.matches.server_names.is_empty());
+    let spoken = match by_name {
+        true => detect::spoken_by_name(&mut accepted.stream, destination.protocol).await?,
+        false => detect::spoken(&mut accepted.stream, destination.protocol).await?,
+    };
+    match spoken {
         Spoken::Http1 => serve_http(worker, accepted, service, false).await,
         Spoken::Http2 => serve_http(worker, accepted, service, true).await,
-        Spoken::Tls(_) | Spoken::Opaque => tcp::carry(worker, accepted, &service).await,
+        Spoken::Tls(hello) => tcp::carry(worker, accepted, &service, hello.sni.as_deref()).await,
+        Spoken::Opaque => tcp::carry(worker, accepted, &service, None).await,
         Spoken::Silent => silent(worker, accepted, service).await,
     }
     Ok(())
@@ -51,7 +68,7 @@ async fn carry(worker: &Rc<Worker>, mut accepted: Accepted, service: Rc<Service>
 
 /// Nobody said a word yet: dial, and let whichever side speaks first decide.
 async fn silent(worker: &Rc<Worker>, accepted: Accepted, service: Rc<Service>) {
-    let Some(mut dialled) = tcp::dial(worker, &accepted, &service).await else {
+    let Some(mut dialled) = tcp::dial(worker, &accepted, &service, None).await else {
         return accepted.stream.abort();
     };
     let mut accepted = accepted;

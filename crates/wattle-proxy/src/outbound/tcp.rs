@@ -4,7 +4,7 @@ use std::io;
 use std::rc::Rc;
 
 use wattle_balance::{EndpointId, Outcome, Picked};
-use wattle_model::Reason;
+use wattle_model::{Access, NoTrace, OutboundFacts, Reason};
 use wattle_net::detect::Speaker;
 use wattle_net::{Stream, first_speaker};
 use wattle_telemetry::TcpMetrics;
@@ -13,8 +13,8 @@ use super::metrics;
 use crate::phases::accept::Accepted;
 use crate::phases::detect::{self, Spoken};
 use crate::phases::relay::Opaque;
-use crate::phases::{connect, pick, reply};
-use crate::worker::{Service, Upstream, Worker};
+use crate::phases::{connect, pick, reply, route};
+use crate::worker::{Cluster, Service, SharedCluster, Upstream, Worker};
 
 /// Endpoints tried for one connection.
 const MAX_TRIES: usize = 3;
@@ -28,33 +28,94 @@ pub(super) struct Dialled {
     dialled_ns: u64,
 }
 
-/// Dials an endpoint of the default backend and relays.
-pub(super) async fn carry(worker: &Rc<Worker>, accepted: Accepted, service: &Rc<Service>) {
-    match dial(worker, &accepted, service).await {
+/// Dials an endpoint of the backend that the connection is routed to, and relays.
+pub(super) async fn carry(
+    worker: &Rc<Worker>,
+    accepted: Accepted,
+    service: &Rc<Service>,
+    server_name: Option<&str>,
+) {
+    match dial(worker, &accepted, service, server_name).await {
         Some(dialled) => dialled.carry(worker, accepted.stream).await,
         None => accepted.stream.abort(),
     }
 }
 
-/// Dials an endpoint of the default backend, another one when a connect fails; `None` was recorded.
-pub(super) async fn dial(worker: &Rc<Worker>, accepted: &Accepted, service: &Rc<Service>) -> Option<Dialled> {
+/// Dials an endpoint, another one when a connect fails; `None` was recorded.
+pub(super) async fn dial(
+    worker: &Rc<Worker>,
+    accepted: &Accepted,
+    service: &Rc<Service>,
+    server_name: Option<&str>,
+) -> Option<Dialled> {
     let mut opaque = Opaque::begin(worker, accepted.peer, accepted.destination);
-    let Some((index, backend)) = service.destination.default_backend() else {
-        opaque.refused(
-            worker,
-            None,
-            Reason::NoBackend.id(),
-            reply::flags(Reason::NoBackend),
-        );
-        return None;
+    opaque.server_name = server_name.map(Into::into);
+    let cluster = match routed(worker, accepted, service, server_name, &mut opaque) {
+        Ok(cluster) => cluster,
+        Err(reason) => {
+            opaque.refused(worker, None, reason.id(), reply::flags(reason));
+            return None;
+        }
     };
+    match reach(worker, service, &cluster, &mut opaque).await {
+        Ok((stream, picked, dialled_ns)) => Some(Dialled {
+            metrics: metrics::tcp(
+                worker,
+                picked.member().payload(),
+                service.destination.service.as_ref(),
+            ),
+            stream,
+            picked,
+            opaque,
+            dialled_ns,
+        }),
+        Err(reason) => {
+            opaque.refused(worker, None, reason.id(), reply::flags(reason));
+            None
+        }
+    }
+}
+
+/// The endpoints that the connection is routed to.
+fn routed(
+    worker: &Worker,
+    accepted: &Accepted,
+    service: &Service,
+    server_name: Option<&str>,
+    opaque: &mut Opaque,
+) -> Result<SharedCluster, Reason> {
+    let own = worker.inbound();
+    let caller = route::caller(own.as_deref(), accepted.peer.ip());
+    let destination = &service.destination;
+    if let Access::Refused(reason) = destination.access(&caller, &mut NoTrace) {
+        return Err(reason);
+    }
+    let facts = OutboundFacts {
+        server_name,
+        destination: accepted.destination.ip(),
+        caller,
+    };
+    let decision = destination.route_connection(&facts, worker.clock.random(), &mut NoTrace);
+    opaque.names.route = decision.route.map(|route| route.origin.object.name.clone());
+    let (index, backend) = decision.backend?;
     opaque.names.service = backend.service.as_ref().map(|service| service.host.clone());
-    let cluster = service.cluster(index)?.clone();
+    service.cluster(index).cloned().ok_or(Reason::NoBackend)
+}
+
+/// A connection to one of the endpoints, and when it was dialled.
+async fn reach(
+    worker: &Rc<Worker>,
+    service: &Service,
+    cluster: &Cluster,
+    opaque: &mut Opaque,
+) -> Result<(Stream, Picked<Upstream>, u64), Reason> {
     let mut tried: Vec<EndpointId> = Vec::new();
     let mut last = Reason::NoEndpoints;
     while tried.len() < MAX_TRIES {
-        let Ok(mut picked) = pick::pick(worker, &cluster, &tried) else {
-            break;
+        let mut picked = match pick::connection(worker, cluster, opaque.downstream.ip(), &tried) {
+            Ok(picked) => picked,
+            Err(reason) if tried.is_empty() => return Err(reason),
+            Err(_) => break,
         };
         if tried.contains(&picked.member().id()) {
             break;
@@ -62,19 +123,13 @@ pub(super) async fn dial(worker: &Rc<Worker>, accepted: &Accepted, service: &Rc<
         tried.push(picked.member().id());
         let started = worker.clock.now_ns();
         let member = picked.member().clone();
-        match connect::opaque(worker, member.payload()).await {
+        match connect::opaque(worker, member.payload(), (opaque.downstream, opaque.local)).await {
             Ok(stream) => {
                 picked.outcome(worker.clock.now_ns() - started, Outcome::Success);
-                let metrics = metrics::tcp(worker, member.payload(), service.destination.service.as_ref());
+                opaque.limits = member.payload().bounds.relaying();
                 opaque.upstream = Some(member.address());
                 opaque.names.destination = metrics::principal(worker, member.payload());
-                return Some(Dialled {
-                    stream,
-                    picked,
-                    metrics,
-                    opaque,
-                    dialled_ns: started,
-                });
+                return Ok((stream, picked, started));
             }
             Err(failure) => {
                 picked.outcome(worker.clock.now_ns() - started, Outcome::ConnectFailure);
@@ -86,8 +141,7 @@ pub(super) async fn dial(worker: &Rc<Worker>, accepted: &Accepted, service: &Rc<
             }
         }
     }
-    opaque.refused(worker, None, last.id(), reply::flags(last));
-    None
+    Err(last)
 }
 
 impl Dialled {

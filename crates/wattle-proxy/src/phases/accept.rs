@@ -36,7 +36,11 @@ pub(crate) fn accept(
         tracing::info!(%peer, %destination, "connection to the proxy's own port refused: it would go in a circle");
         return None;
     }
-    connect::tune_accepted(&socket, worker.outward().keepalive).ok()?;
+    connect::tune_accepted(
+        &socket,
+        worker.outward().keepalive.map(|keepalive| keepalive.time),
+    )
+    .ok()?;
     Some(Accepted {
         stream: socket.into(),
         peer: canonical(peer),

@@ -1,15 +1,21 @@
 //! Connect: a connection to the picked endpoint, from its pools or new, secured as the endpoint asks.
 
 mod http;
+mod kept;
+mod outside;
 mod secure;
 
 pub(crate) use http::{Connection, Wanted, app, http};
 
-use wattle_model::{Hop, Reason};
-use wattle_net::{ConnectError, Stream};
+use std::net::SocketAddr;
+
+use tokio::io::AsyncWriteExt as _;
+use wattle_model::Reason;
+use wattle_model::traffic::{ProxyProtocol, Tunnel};
+use wattle_net::{ConnectError, Stream, proxy_protocol};
 
 use crate::identity::Alpn;
-use crate::worker::{Upstream, Worker};
+use crate::worker::{Security, Upstream, Worker};
 
 /// Why no connection came about.
 #[derive(Clone, Debug)]
@@ -32,21 +38,86 @@ impl ConnectFailure {
     }
 }
 
-/// A connection for opaque bytes.
-pub(crate) async fn opaque(worker: &Worker, upstream: &Upstream) -> Result<Stream, ConnectFailure> {
-    let stream = plain(worker, upstream).await?;
-    match upstream.hop {
-        Hop::Plaintext => Ok(stream),
-        Hop::MutualTls => Ok(secure::secure(worker, upstream, stream, &[Alpn::Opaque])
-            .await?
-            .stream),
+/// A connection for opaque bytes; `whose` are the client's address and the one it dialled.
+pub(crate) async fn opaque(
+    worker: &Worker,
+    upstream: &Upstream,
+    whose: (SocketAddr, SocketAddr),
+) -> Result<Stream, ConnectFailure> {
+    let stream = dial(worker, upstream, Some(whose)).await?;
+    let stream = match upstream.security() {
+        Security::AsEndpoint | Security::Plaintext => stream,
+        Security::Mesh => {
+            secure::secure(worker, upstream, stream, &[Alpn::Opaque])
+                .await?
+                .stream
+        }
+        Security::Outside => {
+            outside::originate(worker, upstream, stream, outside::OPAQUE)
+                .await?
+                .stream
+        }
+    };
+    match upstream.bounds.tunnel() {
+        None => Ok(stream),
+        Some(tunnel) => through(worker, upstream, stream, &tunnel).await,
     }
 }
 
+async fn through(
+    worker: &Worker,
+    upstream: &Upstream,
+    stream: Stream,
+    tunnel: &Tunnel,
+) -> Result<Stream, ConnectFailure> {
+    if tunnel.post {
+        return Err(ConnectFailure::new(
+            Reason::UpstreamTunnelFailure,
+            "tunnel_by_post",
+            "tunnels by POST are not supported",
+        ));
+    }
+    let target = match tunnel.host.contains(':') {
+        true => format!("[{}]:{}", tunnel.host, tunnel.port),
+        false => format!("{}:{}", tunnel.host, tunnel.port),
+    };
+    let timeout = worker.outward_to(&upstream.bounds).timeout;
+    wattle_net::tunnel::through(stream, &target, timeout)
+        .await
+        .map_err(|error| ConnectFailure::new(Reason::UpstreamTunnelFailure, error.id(), error.to_string()))
+}
+
 async fn plain(worker: &Worker, upstream: &Upstream) -> Result<Stream, ConnectFailure> {
-    match wattle_net::connect(upstream.address, &worker.outward()).await {
-        Ok(socket) => Ok(socket.into()),
-        Err(error) => Err(failure(&error)),
+    dial(worker, upstream, None).await
+}
+
+/// Dials, and says first whose connection it is where the policy asks for that; a connection that many clients share is
+/// the proxy's own.
+async fn dial(
+    worker: &Worker,
+    upstream: &Upstream,
+    whose: Option<(SocketAddr, SocketAddr)>,
+) -> Result<Stream, ConnectFailure> {
+    let options = worker.outward_to(&upstream.bounds);
+    let socket = wattle_net::connect(upstream.address, &options).await;
+    let mut stream = Stream::from(socket.map_err(|error| failure(&error))?);
+    let Some(version) = upstream.bounds.proxy_protocol() else {
+        return Ok(stream);
+    };
+    let own = stream.local_addr().zip(Some(upstream.address));
+    let (source, destination) = whose.or(own).unwrap_or((upstream.address, upstream.address));
+    let header = match version {
+        ProxyProtocol::V1 => proxy_protocol::v1(source, destination),
+        ProxyProtocol::V2 => proxy_protocol::v2(source, destination),
+    };
+    // Fits the socket's empty buffer: this waits for nobody.
+    match stream.write_all(&header).await {
+        Ok(()) => Ok(stream),
+        Err(error) => Err(ConnectFailure::new(
+            Reason::UpstreamConnectFailure,
+            "proxy_protocol",
+            error.to_string(),
+        )),
     }
 }
 

@@ -36,6 +36,20 @@ pub(crate) async fn spoken(stream: &mut Stream, declared: Protocol) -> io::Resul
     }
 }
 
+/// The same where routes ask for a TLS server name: on a port that is not HTTP the client is heard first, for at most
+/// 10 s, or a server name would be missed that decides where to dial.
+pub(crate) async fn spoken_by_name(stream: &mut Stream, declared: Protocol) -> io::Result<Spoken> {
+    let spoken = match declared {
+        Protocol::Http1 | Protocol::Http2 | Protocol::Grpc => return http_version(stream).await,
+        Protocol::Tcp | Protocol::Tls | Protocol::Detect => begun(stream).await?,
+    };
+    Ok(match spoken {
+        // Declared opaque stays opaque, whatever it looks like.
+        Spoken::Http1 | Spoken::Http2 if declared != Protocol::Detect => Spoken::Opaque,
+        spoken => spoken,
+    })
+}
+
 /// The version of declared HTTP: anything that is not the HTTP/2 preface is treated, and answered, as HTTP/1.
 async fn http_version(stream: &mut Stream) -> io::Result<Spoken> {
     // Without a bound of its own: an idle connection that a client opened ahead of need is no error.

@@ -6,10 +6,13 @@
 pub(crate) mod accept;
 pub(crate) mod authorize;
 pub(crate) mod connect;
+pub(crate) mod deadline;
+pub(crate) mod delay;
 pub(crate) mod detect;
 pub(crate) mod exchange;
 pub(crate) mod identify;
 pub(crate) mod pick;
+pub(crate) mod probe;
 pub(crate) mod record;
 pub(crate) mod relay;
 pub(crate) mod reply;

@@ -1,7 +1,9 @@
 //! Record: counters, latency and one log line, when the last byte of the response has passed or nothing more will.
 
+mod idle;
 mod line;
 
+use idle::Idle;
 use line::Line;
 pub(crate) use line::Names;
 
@@ -10,9 +12,10 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::HeaderMap;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use wattle_balance::Picked;
 use wattle_http::{Body, BodyError, Frame, RequestHead, ResponseHead, Watch};
 use wattle_model::Reason;
@@ -34,6 +37,10 @@ pub(crate) struct Record {
     line: Option<Box<Line>>,
     /// Ends the exchange when it passes.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Ends the exchange when nothing moves.
+    idle: Option<Idle>,
+    /// A limit of time ended the response.
+    over: bool,
     /// Held until the response has passed: its endpoint is busy as long.
     picked: Option<Picked<Upstream>>,
     done: bool,
@@ -69,6 +76,8 @@ impl Record {
             refused: false,
             line,
             deadline: None,
+            idle: None,
+            over: false,
             picked: None,
             done: false,
         }
@@ -97,14 +106,28 @@ impl Record {
     }
 
     /// The deadline of the whole exchange.
-    pub(crate) fn until(&mut self, deadline: tokio::time::Instant) {
+    pub(crate) fn until(&mut self, deadline: Instant) {
         self.deadline = Some(Box::pin(tokio::time::sleep_until(deadline)));
     }
 
-    /// Waits for the deadline; for ever without one.
-    pub(crate) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.deadline {
-            Some(deadline) => deadline.as_mut().poll(cx),
+    /// Ends the exchange when no byte of either body moves for so long; `body` is the request's.
+    pub(crate) fn idle_after(&mut self, limit: Duration, body: &mut Body) {
+        let idle = Idle::new(limit);
+        if !body.is_end() {
+            *body = std::mem::take(body).watched(idle.watch());
+        }
+        self.idle = Some(idle);
+    }
+
+    /// Waits for the limit of time that ends the exchange; for ever without one.
+    pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Reason::RequestTimeout);
+        }
+        match &mut self.idle {
+            Some(idle) => idle.poll(cx).map(|()| Reason::IdleTimeout),
             None => Poll::Pending,
         }
     }
@@ -133,22 +156,37 @@ impl Record {
         self.deadline = None;
     }
 
-    /// The proxy answers itself.
+    /// The proxy refuses by itself, with the answer that stands for the reason.
     pub(crate) fn local(&mut self, reason: Reason) {
-        self.refused = true;
+        self.because(reason);
         self.status.code = if self.grpc { 200 } else { reason.status() };
-        self.status.flags |= reply::flags(reason);
         if self.grpc {
             self.status.grpc = Some(reply::grpc_status(reason));
         }
+    }
+
+    /// The proxy answers by itself and nothing is wrong, such as with a redirect.
+    pub(crate) fn local_head(&mut self, head: &ResponseHead) {
+        self.status.code = head.status.as_u16();
+        if self.grpc {
+            self.status.grpc = grpc_status(&head.headers);
+        }
+    }
+
+    /// Why it is not the application that answers.
+    pub(crate) fn because(&mut self, reason: Reason) {
+        self.refused = true;
+        // What ended the exchange does not end the answer that says so.
+        (self.deadline, self.idle) = (None, None);
+        self.status.flags |= reply::flags(reason);
         if let Some(line) = &mut self.line {
             line.reason = reason.id();
         }
     }
 
-    /// The proxy answers itself and nothing is wrong, such as with a redirect.
-    pub(crate) fn local_status(&mut self, status: u16) {
-        self.status.code = status;
+    /// What else the log tells of it.
+    pub(crate) fn flag(&mut self, flags: ResponseFlags) {
+        self.status.flags |= flags;
     }
 
     /// Goes along with the response's body.
@@ -180,6 +218,9 @@ impl Record {
 
 impl Watch for Record {
     fn frame(&mut self, frame: &Frame) {
+        if let Some(idle) = &self.idle {
+            idle.moved();
+        }
         match frame {
             Frame::Data(data) => self.response_bytes += data.len() as u64,
             Frame::Trailers(trailers) if self.grpc => self.status.grpc = grpc_status(trailers),
@@ -190,14 +231,18 @@ impl Watch for Record {
     fn end(&mut self, error: Option<&BodyError>) {
         self.finish(match error {
             None => ResponseFlags::NONE,
-            Some(BodyError::Abandoned) if self.deadline.is_some() => ResponseFlags::UPSTREAM_REQUEST_TIMEOUT,
+            Some(_) if self.over => ResponseFlags::NONE,
             Some(BodyError::Reset(_)) => ResponseFlags::UPSTREAM_REMOTE_RESET,
             Some(_) => ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
         });
     }
 
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
-        self.poll_deadline(cx).map(|()| BodyError::Abandoned)
+        self.poll_over(cx).map(|reason| {
+            self.over = true;
+            self.status.flags |= reply::flags(reason);
+            BodyError::Abandoned
+        })
     }
 }
 
@@ -238,6 +283,6 @@ impl Watch for Counter {
     fn end(&mut self, _error: Option<&BodyError>) {}
 }
 
-fn grpc_status(headers: &HeaderMap) -> Option<u32> {
+pub(crate) fn grpc_status(headers: &HeaderMap) -> Option<u32> {
     headers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use wattle_net::{RelayOptions, Stream, relay::Ending, relay::Side};
 use wattle_telemetry::access::AccessRecord;
@@ -17,6 +17,10 @@ pub(crate) struct Opaque {
     pub(crate) local: SocketAddr,
     pub(crate) upstream: Option<SocketAddr>,
     pub(crate) names: Names,
+    /// Server name of the client's TLS.
+    pub(crate) server_name: Option<Box<str>>,
+    /// Time without a byte, and life of the connection, by the backend's policy.
+    pub(crate) limits: (Option<Duration>, Option<Duration>),
     pub(crate) start: SystemTime,
     pub(crate) start_ns: u64,
 }
@@ -28,6 +32,8 @@ impl Opaque {
             local,
             upstream: None,
             names: Names::default(),
+            server_name: None,
+            limits: (None, None),
             start: worker.clock.wall(),
             start_ns: worker.clock.now_ns(),
         }
@@ -44,12 +50,13 @@ impl Opaque {
         metrics.opened();
         let counted = metrics.clone();
         let options = RelayOptions {
+            idle_timeout: self.limits.0,
+            life: self.limits.1,
             draining: Some(worker.draining.clone()),
             // As they move: a database's connection may be open for days.
             progress: Some(Rc::new(move |to_upstream, to_downstream| {
                 counted.moved(to_downstream, to_upstream);
             })),
-            ..RelayOptions::default()
         };
         let outcome = wattle_net::relay(downstream, upstream, options).await;
         let flags = flags(&outcome.ending);
@@ -93,6 +100,8 @@ impl Opaque {
             source_principal: self.names.source.as_deref().unwrap_or_default(),
             destination_principal: self.names.destination.as_deref().unwrap_or_default(),
             destination_service: self.names.service.as_deref().unwrap_or_default(),
+            route: self.names.route.as_deref().unwrap_or_default(),
+            server_name: self.server_name.as_deref().unwrap_or_default(),
             ..AccessRecord::default()
         });
     }
@@ -109,6 +118,7 @@ fn flags(ending: &Ending) -> ResponseFlags {
             side: Side::Upstream, ..
         } => ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
         Ending::Idle => ResponseFlags::STREAM_IDLE_TIMEOUT,
+        Ending::Expired => ResponseFlags::DURATION_TIMEOUT,
         Ending::Cut => ResponseFlags::LOCAL_RESET,
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use wattle_http::{Body, ParseError, Response, ResponseHead};
-use wattle_model::Reason;
+use wattle_model::{Abort, CorsReply, DirectResponse, Reason};
 use wattle_telemetry::ResponseFlags;
 
 /// Names the reason of a reply that the application did not give.
@@ -12,16 +12,15 @@ pub(crate) const REASON: HeaderName = HeaderName::from_static("wattle-reason");
 /// A reply of the proxy's own.
 pub(crate) fn local(reason: Reason, grpc: bool) -> Response {
     if grpc {
-        grpc_reply(reason)
+        grpc_reply(reason, grpc_status(reason))
     } else {
-        http_reply(reason)
+        http_reply(reason, reason.status())
     }
 }
 
-fn http_reply(reason: Reason) -> Response {
-    let status = StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+fn http_reply(reason: Reason, code: u16) -> Response {
     let mut response = Response::new(
-        status,
+        status(code),
         Body::full(Bytes::from(format!("{}\n", reason.sentence()))),
     );
     let headers = &mut response.head.headers;
@@ -30,36 +29,122 @@ fn http_reply(reason: Reason) -> Response {
     response
 }
 
+fn grpc_reply(reason: Reason, code: u32) -> Response {
+    let mut response = grpc_head(code, Some(HeaderValue::from_static(reason.sentence())));
+    response
+        .head
+        .headers
+        .insert(REASON, HeaderValue::from_static(reason.id()));
+    response
+}
+
 /// A reply in headers alone, as gRPC prescribes: HTTP status 200 and the status in `grpc-status`.
-fn grpc_reply(reason: Reason) -> Response {
+fn grpc_head(code: u32, message: Option<HeaderValue>) -> Response {
     let mut response = Response::new(StatusCode::OK, Body::Empty);
     let headers = &mut response.head.headers;
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert("grpc-status", HeaderValue::from(grpc_status(reason)));
-    headers.insert("grpc-message", HeaderValue::from_static(reason.sentence()));
-    headers.insert(REASON, HeaderValue::from_static(reason.id()));
+    headers.insert("grpc-status", HeaderValue::from(code));
+    if let Some(message) = message {
+        headers.insert("grpc-message", message);
+    }
     response
 }
 
 /// gRPC's own mapping of HTTP statuses, except that a passed time limit is DEADLINE_EXCEEDED.
 pub(crate) fn grpc_status(reason: Reason) -> u32 {
     match reason {
-        Reason::RequestTimeout | Reason::BackendTimeout => 4,
-        _ => match reason.status() {
-            400 => 13,
-            401 => 16,
-            403 => 7,
-            404 => 12,
-            429 | 502..=504 => 14,
-            _ => 2,
-        },
+        Reason::RequestTimeout | Reason::BackendTimeout | Reason::IdleTimeout => 4,
+        _ => grpc_of_http(reason.status()),
     }
 }
 
+/// gRPC's own mapping of HTTP statuses.
+fn grpc_of_http(status: u16) -> u32 {
+    match status {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502..=504 => 14,
+        _ => 2,
+    }
+}
+
+/// The HTTP status that stands for a gRPC status (Envoy's mapping, the one of google.rpc.Code).
+fn http_of_grpc(status: u8) -> u16 {
+    match status {
+        0 => 200,
+        1 => 499,
+        3 | 9 | 11 => 400,
+        4 => 504,
+        5 => 404,
+        6 | 10 => 409,
+        7 => 403,
+        8 => 429,
+        12 => 501,
+        14 => 503,
+        16 => 401,
+        _ => 500,
+    }
+}
+
+/// What a rule answers by itself. A gRPC client gets the status as gRPC's, the body as its message.
+pub(crate) fn direct(direct: &DirectResponse, grpc: bool) -> Response {
+    if grpc {
+        return grpc_head(grpc_of_http(direct.status), grpc_message(&direct.body));
+    }
+    let body = Body::full(Bytes::copy_from_slice(&direct.body));
+    let mut response = Response::new(status(direct.status), body);
+    if !direct.body.is_empty() {
+        let headers = &mut response.head.headers;
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    }
+    response
+}
+
+/// Longest text that becomes a gRPC message; a header that is longer is refused by clients.
+const MESSAGE_BYTES: usize = 1024;
+
+/// A text as `grpc-message`: percent-encoded where it is not printable ASCII (gRPC over HTTP/2, `Percent-Encoded`).
+fn grpc_message(text: &[u8]) -> Option<HeaderValue> {
+    use std::fmt::Write as _;
+    let mut message = String::with_capacity(text.len().min(MESSAGE_BYTES));
+    for byte in text.iter().take(MESSAGE_BYTES) {
+        match byte {
+            b' '..=b'~' if *byte != b'%' => message.push(char::from(*byte)),
+            _ => write!(message, "%{byte:02X}").ok()?,
+        }
+    }
+    HeaderValue::try_from(message)
+        .ok()
+        .filter(|value| !value.is_empty())
+}
+
+/// The answer to a preflight.
+pub(crate) fn preflight(permission: CorsReply) -> Response {
+    let mut response = Response::new(StatusCode::OK, Body::Empty);
+    super::transform::cors(&mut response.head, permission);
+    response
+}
+
+/// An injected error, in the terms of whoever asked.
+pub(crate) fn aborted(abort: Abort, grpc: bool) -> Response {
+    let reason = Reason::FaultInjected;
+    match (abort, grpc) {
+        (Abort::Grpc(code), true) => grpc_reply(reason, u32::from(code)),
+        (Abort::Http(code), true) => grpc_reply(reason, grpc_of_http(code)),
+        (Abort::Grpc(code), false) => http_reply(reason, http_of_grpc(code)),
+        (Abort::Http(code), false) => http_reply(reason, code),
+    }
+}
+
+fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
 /// A redirect.
-pub(crate) fn redirect(status: u16, location: &str) -> Response {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FOUND);
-    let mut response = Response::new(status, Body::Empty);
+pub(crate) fn redirect(code: u16, location: &str) -> Response {
+    let mut response = Response::new(status(code), Body::Empty);
     if let Ok(location) = HeaderValue::try_from(location) {
         response.head.headers.insert(header::LOCATION, location);
     }
@@ -91,4 +176,45 @@ fn parse_reason(error: &ParseError) -> Reason {
 /// Envoy's flag for a reason.
 pub(crate) fn flags(reason: Reason) -> ResponseFlags {
     ResponseFlags::from_letters(reason.flag()).unwrap_or(ResponseFlags::NONE)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn status_and_grpc(response: &Response) -> (u16, Option<&str>) {
+        let grpc = response.head.headers.get("grpc-status");
+        (
+            response.head.status.as_u16(),
+            grpc.map(|value| value.to_str().unwrap()),
+        )
+    }
+
+    #[test]
+    fn an_injected_error_is_told_in_the_terms_of_whoever_asked() {
+        let table = [
+            (Abort::Http(418), false, (418, None)),
+            (Abort::Http(503), true, (200, Some("14"))),
+            (Abort::Grpc(5), false, (404, None)),
+            (Abort::Grpc(5), true, (200, Some("5"))),
+        ];
+        for (abort, grpc, expected) in table {
+            let response = aborted(abort, grpc);
+            assert_eq!(status_and_grpc(&response), expected, "{abort:?}");
+            assert_eq!(response.head.headers[REASON], "fault_injected");
+        }
+    }
+
+    #[test]
+    fn a_rules_own_answer_reaches_a_grpc_client_as_a_status_with_a_message() {
+        let answer = DirectResponse {
+            status: 503,
+            body: b"50% off\n".as_slice().into(),
+        };
+        let response = direct(&answer, true);
+        assert_eq!(status_and_grpc(&response), (200, Some("14")));
+        assert_eq!(response.head.headers["grpc-message"], "50%25 off%0A");
+        assert_eq!(direct(&answer, false).head.status, 503);
+    }
 }

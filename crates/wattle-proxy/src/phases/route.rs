@@ -1,10 +1,37 @@
 //! Route: the model decides; this file only lends it the facts.
 
-use wattle_http::RequestHead;
-use wattle_model::{CallerFacts, RequestFacts};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
-/// The facts of a request's head.
-pub(crate) fn facts(head: &RequestHead) -> RequestFacts<'_> {
+use wattle_http::RequestHead;
+use wattle_model::{Access, CallerFacts, Inbound, NoTrace, Reason, RequestFacts};
+
+use crate::worker::{Service, Worker};
+
+/// The workload that sends: what the control plane says of it, and the address it sends from.
+pub(crate) fn caller(own: Option<&Inbound>, address: IpAddr) -> CallerFacts<'_> {
+    CallerFacts {
+        labels: own.map_or(&[], |own| &own.labels),
+        address,
+    }
+}
+
+/// The service as it is to this caller: itself, or the address that was dialled, or nothing to be reached.
+pub(crate) fn in_scope(
+    worker: &Worker,
+    service: &Rc<Service>,
+    caller: &CallerFacts<'_>,
+    dialled: SocketAddr,
+) -> Result<Rc<Service>, Reason> {
+    match service.destination.access(caller, &mut NoTrace) {
+        Access::Full => Ok(service.clone()),
+        Access::PassThrough => Ok(service.as_dialled(worker, dialled)),
+        Access::Refused(reason) => Err(reason),
+    }
+}
+
+/// The facts of a request's head; `caller` is [`caller`] outbound and nobody inbound.
+pub(crate) fn facts<'a>(head: &'a RequestHead, caller: CallerFacts<'a>) -> RequestFacts<'a> {
     let target = head.path_and_query.as_str();
     let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
@@ -17,6 +44,6 @@ pub(crate) fn facts(head: &RequestHead) -> RequestFacts<'_> {
         path,
         query,
         headers: &head.headers,
-        caller: CallerFacts::default(),
+        caller,
     }
 }

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use wattle_http::{RequestHead, ResponseHead, Spelling, restore_upgrade, strip_hop_by_hop};
-use wattle_model::{Filters, PathMatch};
+use wattle_model::{CallerFacts, CorsReply, Filters, PathMatch};
 
 use super::route;
 
@@ -43,7 +43,9 @@ pub(crate) fn leave_application(head: &mut ResponseHead) {
 /// Applies a rule's or backend's filters to the request.
 pub(crate) fn request(head: &mut RequestHead, filters: &Filters, matched: Option<&PathMatch>) {
     filters.request_headers.apply(&mut head.headers);
-    let rewritten = filters.rewrite.path_and_query(&route::facts(head), matched);
+    let rewritten = filters
+        .rewrite
+        .path_and_query(&route::facts(head, CallerFacts::default()), matched);
     if let Some(target) = rewritten {
         head.path_and_query = target.into();
     }
@@ -55,6 +57,13 @@ pub(crate) fn request(head: &mut RequestHead, filters: &Filters, matched: Option
 /// Applies a rule's or backend's filters to the response.
 pub(crate) fn response(head: &mut ResponseHead, filters: &Filters) {
     filters.response_headers.apply(&mut head.headers);
+}
+
+/// Tells a web page of another origin what it may do; what the application said of it goes.
+pub(crate) fn cors(head: &mut ResponseHead, reply: CorsReply) {
+    for (name, value) in reply {
+        head.headers.insert(name, value);
+    }
 }
 
 /// Before an HTTP/1 request leaves on a multiplexed connection.

@@ -8,15 +8,17 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use tokio::sync::Notify;
 use wattle_http::{DrainSignal, Limits};
+use wattle_model::traffic::TlsFiles;
 use wattle_model::{Inbound, Workload};
-use wattle_net::{ConnectOptions, Draining};
+use wattle_net::{ConnectOptions, Draining, Keepalive};
 use wattle_telemetry::Shard;
 use wattle_telemetry::access::AccessWriter;
 
-use super::{Clock, Destinations};
-use crate::config::{Ask, News, Post};
-use crate::identity::Credentials;
+use super::{Bounds, Clock, Destinations};
+use crate::config::{Ask, Materials, News, Post};
+use crate::identity::{Credentials, Outside};
 use crate::inbound::Apps;
+use crate::outbound::Mirrors;
 use crate::settings::Settings;
 
 /// Most peers remembered; when more come, all are forgotten and asked for anew.
@@ -33,6 +35,8 @@ pub(crate) struct Worker {
     pub(crate) http_drain: DrainSignal,
     pub(crate) limits: Rc<Limits>,
     pub(crate) shard: Shard,
+    /// Copies of requests that are under way.
+    pub(crate) mirrors: Mirrors,
     pub(crate) access: Option<RefCell<AccessWriter>>,
     pub(crate) destinations: Destinations,
     /// The application's ports, as upstreams of inbound requests.
@@ -40,6 +44,7 @@ pub(crate) struct Worker {
     credentials: RefCell<Option<Arc<Credentials>>>,
     generation: Cell<u64>,
     inbound: RefCell<Option<Rc<Inbound>>>,
+    outside: RefCell<Arc<Materials>>,
     changed: Notify,
     peers: RefCell<HashMap<IpAddr, Option<Arc<Workload>>>>,
 }
@@ -60,6 +65,7 @@ impl Worker {
             draining,
             http_drain: DrainSignal::new(),
             limits: Rc::new(Limits::default()),
+            mirrors: Mirrors::new(&shard),
             shard,
             access: access.map(RefCell::new),
             destinations: Destinations::default(),
@@ -67,6 +73,7 @@ impl Worker {
             credentials: RefCell::new(None),
             generation: Cell::new(0),
             inbound: RefCell::new(None),
+            outside: RefCell::default(),
             changed: Notify::new(),
             peers: RefCell::default(),
         })
@@ -87,11 +94,20 @@ impl Worker {
                 self.changed.notify_waiters();
             }
             News::Inbound(inbound) => {
-                *self.inbound.borrow_mut() = Some(Rc::new(Inbound::clone(&inbound)));
+                let old = self.inbound.replace(Some(Rc::new(Inbound::clone(&inbound))));
+                let seen_from = |inbound: &Inbound| (inbound.locality.clone(), inbound.labels.clone());
+                if old.as_deref().map(seen_from) != Some(seen_from(&inbound)) {
+                    self.destinations.place_anew(self);
+                }
                 self.changed.notify_waiters();
             }
             News::Destination(address, destination) => self.destinations.set(self, address, destination),
             News::Endpoints(id, endpoints) => self.destinations.set_endpoints(self, &id, &endpoints),
+            News::Outside(materials) => {
+                *self.outside.borrow_mut() = materials;
+                self.destinations.forget_outside();
+                self.changed.notify_waiters();
+            }
             News::Peer(ip, workload) => {
                 self.peers.borrow_mut().insert(ip, workload);
             }
@@ -168,6 +184,46 @@ impl Worker {
             timeout: self.settings.connect_timeout,
             ..ConnectOptions::default()
         }
+    }
+
+    /// The same towards a backend, as its policy says.
+    pub(crate) fn outward_to(&self, bounds: &Bounds) -> ConnectOptions {
+        let policy = bounds.policy();
+        let outward = self.outward();
+        let usual = Keepalive::default();
+        let keepalive = policy.limits.keepalive.map(|asked| Keepalive {
+            time: asked.time.unwrap_or(usual.time),
+            interval: asked.interval,
+            retries: asked.probes,
+        });
+        ConnectOptions {
+            timeout: policy.limits.connect_timeout.unwrap_or(outward.timeout),
+            keepalive: keepalive.or(outward.keepalive),
+            ..outward
+        }
+    }
+
+    /// What these files hold, waiting for the main thread to have read them; else why they cannot be used.
+    pub(crate) async fn outside(&self, files: &TlsFiles) -> Result<Arc<Outside>, Arc<str>> {
+        let find = || {
+            let known = self.outside.borrow();
+            let found = known.iter().find(|(name, _)| name == files);
+            found.map(|(_, material)| material.clone())
+        };
+        let wait = async {
+            loop {
+                let changed = self.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                if let Some(material) = find() {
+                    return material;
+                }
+                changed.await;
+            }
+        };
+        tokio::time::timeout(self.settings.config_timeout, wait)
+            .await
+            .unwrap_or_else(|_| Err("the files of the TLS policy have not been read yet".into()))
     }
 
     /// How sockets towards the application are opened.

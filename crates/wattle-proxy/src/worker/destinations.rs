@@ -1,15 +1,17 @@
 //! What a worker knows of the addresses its workload dials.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use tokio::sync::Notify;
-use wattle_model::{BackendId, Destination, Endpoints, Reason};
+use wattle_model::traffic::Balance;
+use wattle_model::{Backend, BackendId, Destination, Endpoints, Reason};
 use wattle_telemetry::EdgeMetrics;
 
+use super::bounds::Security;
 use super::cluster::SharedCluster;
 use super::upstream::Series;
 use super::{Cluster, Worker};
@@ -26,9 +28,46 @@ pub(crate) struct Service {
     pub(crate) clusters: Vec<SharedCluster>,
     /// Series of requests that reached no endpoint.
     pub(crate) refused_series: Series<EdgeMetrics>,
+    /// The address without the service, for callers to whom the service is none.
+    as_dialled: OnceCell<Rc<Service>>,
 }
 
 impl Service {
+    fn new(destination: Arc<Destination>, clusters: Vec<SharedCluster>) -> Self {
+        Self {
+            destination,
+            clusters,
+            refused_series: Series::default(),
+            as_dialled: OnceCell::new(),
+        }
+    }
+
+    /// The address that was dialled, as if the mesh knew nothing of it.
+    pub(crate) fn as_dialled(&self, worker: &Worker, address: SocketAddr) -> Rc<Self> {
+        let make = || {
+            let destination = Destination {
+                name: address.to_string().into(),
+                backends: vec![Backend::default()],
+                default_backend: Some(0),
+                ..Destination::default()
+            };
+            let clusters = vec![Rc::new(Cluster::passthrough(address, worker))];
+            Rc::new(Self::new(Arc::new(destination), clusters))
+        };
+        self.as_dialled.get_or_init(make).clone()
+    }
+
+    /// Closes connections to the address itself that were idle too long; clusters of backends are swept by their names.
+    fn sweep(&self, worker: &Worker) {
+        let backends = self.destination.backends.iter();
+        for (_, cluster) in backends.zip(&self.clusters).filter(|(b, _)| is_address(b)) {
+            cluster.sweep(worker);
+        }
+        if let Some(dialled) = self.as_dialled.get() {
+            dialled.sweep(worker);
+        }
+    }
+
     /// The cluster of a backend.
     pub(crate) fn cluster(&self, index: u32) -> Option<&SharedCluster> {
         self.clusters.get(usize::try_from(index).ok()?)
@@ -131,16 +170,9 @@ impl Destinations {
                 let clusters = destination
                     .backends
                     .iter()
-                    .map(|backend| match backend.id.is_empty() {
-                        true => Rc::new(Cluster::passthrough(address, worker)),
-                        false => self.cluster(&backend.id),
-                    });
+                    .map(|backend| self.cluster_of(worker, address, backend));
                 let clusters = clusters.collect();
-                Slot::Ready(Rc::new(Service {
-                    destination,
-                    clusters,
-                    refused_series: Series::default(),
-                }))
+                Slot::Ready(Rc::new(Service::new(destination, clusters)))
             }
         };
         let mut entries = self.entries.borrow_mut();
@@ -159,19 +191,39 @@ impl Destinations {
         }
     }
 
-    fn cluster(&self, id: &BackendId) -> SharedCluster {
+    /// The cluster of a backend of the destination at `address`, under the backend's policy.
+    fn cluster_of(&self, worker: &Worker, address: SocketAddr, backend: &Backend) -> SharedCluster {
+        let cluster = match backend.id.is_empty() {
+            true => Rc::new(Cluster::passthrough(address, worker)),
+            false => self.cluster(worker, &backend.id),
+        };
+        let host = backend.service.as_ref().map(|service| &*service.host);
+        cluster.bounds.name_server(host);
+        cluster.govern(&backend.policy, worker);
+        match is_address(backend) && !backend.id.is_empty() {
+            true => Rc::new(Cluster::original(address, cluster, worker)),
+            false => cluster,
+        }
+    }
+
+    fn cluster(&self, worker: &Worker, id: &BackendId) -> SharedCluster {
         let mut clusters = self.clusters.borrow_mut();
         let cluster = clusters
             .entry(id.clone())
-            .or_insert_with(|| Rc::new(Cluster::new()))
+            .or_insert_with(|| Rc::new(Cluster::new(id, worker)))
             .clone();
         cluster.wanted();
         cluster
     }
 
     /// News: the endpoints of a backend.
-    pub(crate) fn set_endpoints(&self, worker: &Worker, id: &BackendId, endpoints: &Endpoints) {
-        self.cluster(id).update(endpoints, worker);
+    pub(crate) fn set_endpoints(&self, worker: &Worker, id: &BackendId, endpoints: &Arc<Endpoints>) {
+        self.cluster(worker, id).update(endpoints, worker);
+    }
+
+    /// The workload's own place or labels changed: endpoints are near and far anew.
+    pub(crate) fn place_anew(&self, worker: &Worker) {
+        self.each_cluster(|cluster| cluster.place(worker));
     }
 
     /// Forgets destinations nobody dialled for long and closes idle connections.
@@ -186,7 +238,12 @@ impl Destinations {
         self.clusters
             .borrow_mut()
             .retain(|_, cluster| Rc::strong_count(cluster) > 1 || !cluster.orphaned());
-        self.each_cluster(|cluster| cluster.sweep(now));
+        self.each_cluster(|cluster| cluster.sweep(worker));
+        for entry in self.entries.borrow().values() {
+            if let Slot::Ready(service) = &entry.slot {
+                service.sweep(worker);
+            }
+        }
     }
 
     /// A new certificate: idle connections made with the old one go.
@@ -194,9 +251,23 @@ impl Destinations {
         self.each_cluster(Cluster::forget_idle);
     }
 
+    /// Files of TLS policies changed: idle connections made with the old ones go.
+    pub(crate) fn forget_outside(&self) {
+        self.each_cluster(|cluster| {
+            if cluster.bounds.hop().security == Security::Outside {
+                cluster.forget_idle();
+            }
+        });
+    }
+
     fn each_cluster(&self, act: impl Fn(&Cluster)) {
         self.clusters.borrow().values().for_each(|cluster| act(cluster));
     }
+}
+
+/// Does its traffic go to the dialled address itself?
+fn is_address(backend: &Backend) -> bool {
+    backend.id.is_empty() || backend.policy.balance == Balance::OriginalDestination
 }
 
 enum Found {

@@ -1,18 +1,28 @@
 //! A worker: one thread, one runtime, its own listeners, config, pools and metrics. Workers share nothing on a request's path.
 
+mod bounds;
+mod checks;
 mod clock;
 mod cluster;
+mod cluster_series;
 mod context;
 mod destinations;
+mod http_pool;
 mod labels;
 mod listeners;
+mod policy;
 mod thread;
 mod upstream;
 
+pub(crate) use bounds::{Bounds, Connecting, Security, Uses};
 pub(crate) use clock::Clock;
-pub(crate) use cluster::Cluster;
+pub(crate) use cluster::{Cluster, SharedCluster};
 pub(crate) use context::Worker;
 pub(crate) use destinations::{Destinations, Service};
+pub(crate) use http_pool::HttpPool;
 pub(crate) use labels::{peer_of, principal_of};
 pub(crate) use thread::{WorkerParts, start};
-pub(crate) use upstream::{HttpPool, Upstream};
+pub(crate) use upstream::Upstream;
+
+#[cfg(test)]
+mod tests;

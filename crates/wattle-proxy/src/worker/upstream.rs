@@ -2,15 +2,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use wattle_balance::{CheckedOut, IdleLimits, IdlePool, Permit, Shared, SharedLimits};
-use wattle_http::{h1, h2};
+use wattle_balance::{Shared, SharedLimits};
+use wattle_http::h2;
 use wattle_model::{Hop, Workload};
 use wattle_telemetry::{EdgeMetrics, Protocol, TcpMetrics};
 
+use super::bounds::{Bounds, Security};
+use super::http_pool::HttpPool;
 use crate::identity::Alpn;
 use crate::worker::Worker;
 
@@ -30,6 +32,8 @@ pub(crate) struct Upstream {
     pub(crate) http1_only: Cell<bool>,
     /// The peer's proxy multiplexes HTTP/2 only, as seen in a handshake: it is not one of ours.
     pub(crate) http2_only: Cell<bool>,
+    /// What bounds it, together with the other endpoints of its backend.
+    pub(crate) bounds: Rc<Bounds>,
     tls: RefCell<TlsCache>,
     /// Series of requests to here.
     pub(crate) http_series: Series<EdgeMetrics>,
@@ -72,19 +76,46 @@ struct TlsCache {
 }
 
 impl Upstream {
-    pub(crate) fn new(address: SocketAddr, hop: Hop, workload: Arc<Workload>, worker: &Worker) -> Self {
+    pub(crate) fn new(
+        address: SocketAddr,
+        hop: Hop,
+        workload: Arc<Workload>,
+        bounds: Rc<Bounds>,
+        worker: &Worker,
+    ) -> Self {
         Self {
             address,
             hop,
             workload,
-            http1: HttpPool::new(worker),
-            http2: Shared::new(SharedLimits::default()),
+            http1: HttpPool::new(worker, bounds.clone()),
+            http2: Shared::new(SharedLimits {
+                max_connections: bounds.shared_connections(),
+                ..SharedLimits::default()
+            }),
+            bounds,
             http1_only: Cell::new(false),
             http2_only: Cell::new(false),
             tls: RefCell::default(),
             http_series: Series::default(),
             tcp_series: Series::default(),
         }
+    }
+
+    /// How a connection to it is secured: as the policy says, else as it asks.
+    pub(crate) fn security(&self) -> Security {
+        match (self.bounds.hop().security, self.hop) {
+            (Security::AsEndpoint, Hop::Plaintext) => Security::Plaintext,
+            (Security::AsEndpoint, Hop::MutualTls) => Security::Mesh,
+            (security, _) => security,
+        }
+    }
+
+    /// Lets go of its connections as soon as they are idle: requests under way keep theirs, the next one opens a new one.
+    pub(crate) fn forget_idle(&self) {
+        self.http1.sweep(0, true);
+        drop(self.http2.take(|_| true));
+        self.http1_only.set(false);
+        self.http2_only.set(false);
     }
 
     /// TLS settings for dialling with this offer under certificate generation `generation`; made once for each.
@@ -107,103 +138,5 @@ impl Upstream {
         let config = make()?;
         cache.configs.push((offer, config.clone()));
         Ok(config)
-    }
-}
-
-/// Idle HTTP/1.1 connections to one address.
-pub(crate) struct HttpPool {
-    idle: RefCell<IdlePool<Pooled>>,
-    worker: Weak<Worker>,
-}
-
-/// An idle connection with the handle through which it comes back.
-struct Pooled {
-    client: h1::Client,
-    back: Rc<Return>,
-}
-
-impl HttpPool {
-    /// Connections in use at once; tunnels count, and an application may hold many.
-    const MAX_ACTIVE: usize = 16_384;
-    /// Connections kept idle: as many as a busy worker had in use, or each burst would open and close them anew.
-    const MAX_IDLE: usize = 1_024;
-
-    pub(crate) fn new(worker: &Worker) -> Rc<Self> {
-        let limits = IdleLimits {
-            max_active: Self::MAX_ACTIVE,
-            max_idle: Self::MAX_IDLE,
-            ..IdleLimits::default()
-        };
-        Rc::new(Self {
-            idle: RefCell::new(IdlePool::new(limits)),
-            worker: worker.weak(),
-        })
-    }
-
-    /// The connection used last that is still open.
-    pub(crate) fn check_out(&self, now: u64) -> Option<h1::Client> {
-        loop {
-            let CheckedOut {
-                connection: Pooled { mut client, back },
-                permit,
-            } = self.idle.borrow_mut().check_out(now)?;
-            if client.is_open() {
-                *back.permit.borrow_mut() = Some(permit);
-                return Some(client);
-            }
-        }
-    }
-
-    /// The right to open one more connection; `None` at the limit.
-    pub(crate) fn permit(&self) -> Option<Permit> {
-        self.idle.borrow().permit()
-    }
-
-    /// The handle through which a new connection comes back after use.
-    pub(crate) fn checkin(self: &Rc<Self>, permit: Permit) -> Rc<dyn h1::Checkin> {
-        Rc::new_cyclic(|own| Return {
-            own: own.clone(),
-            pool: Rc::downgrade(self),
-            permit: RefCell::new(Some(permit)),
-        })
-    }
-
-    /// Closes connections that have been idle too long, or all of them.
-    pub(crate) fn sweep(&self, now: u64, all: bool) {
-        let swept = if all {
-            self.idle.borrow_mut().clear()
-        } else {
-            self.idle.borrow_mut().sweep(now)
-        };
-        drop(swept);
-    }
-}
-
-/// Brings one connection back to its pool, with the permit it holds while in use.
-struct Return {
-    own: Weak<Return>,
-    pool: Weak<HttpPool>,
-    permit: RefCell<Option<Permit>>,
-}
-
-impl h1::Checkin for Return {
-    fn check_in(&self, client: h1::Client) {
-        let (Some(pool), Some(back)) = (self.pool.upgrade(), self.own.upgrade()) else {
-            return;
-        };
-        let Some(worker) = pool.worker.upgrade() else {
-            return;
-        };
-        let Some(permit) = self.permit.borrow_mut().take() else {
-            return;
-        };
-        if worker.draining.is_draining() {
-            return;
-        }
-        let evicted = pool
-            .idle
-            .borrow_mut()
-            .check_in(Pooled { client, back }, permit, worker.clock.now_ns());
-        drop(evicted);
     }
 }

@@ -2,14 +2,12 @@
 
 use std::net::IpAddr;
 
-use wattle_model::{Authorization, Condition, IpBlock, Operation, Policy, PolicyRule, Source, TextMatch};
+use wattle_model::{Authorization, Condition, IpBlock, Operation, Policy, PolicyRule, Source};
 
-use super::mesh_to_model::object_ref;
-use super::route_to_model::text_match;
-use super::{DecodeError, Reader};
+use super::match_to_model::text_matches as texts;
+use super::parts_to_model::object_ref;
+use super::{Decoded, Reader};
 use crate::proto::mesh;
-
-type Decoded<T> = Result<T, DecodeError>;
 
 pub(crate) fn authorization(reader: &mut Reader, message: mesh::Authorization) -> Decoded<Authorization> {
     Ok(Authorization {
@@ -20,7 +18,9 @@ pub(crate) fn authorization(reader: &mut Reader, message: mesh::Authorization) -
 
 fn policy(reader: &mut Reader, message: mesh::Policy) -> Decoded<Policy> {
     Ok(Policy {
-        origin: object_ref(reader, message.origin.unwrap_or_default())?,
+        origin: reader.at("origin", |reader| {
+            object_ref(reader, message.origin.unwrap_or_default())
+        })?,
         rules: reader.list("rules", message.rules, rule)?,
     })
 }
@@ -30,15 +30,15 @@ fn rule(reader: &mut Reader, message: mesh::PolicyRule) -> Decoded<PolicyRule> {
         from: reader.list("from", message.from, source)?,
         to: reader.list("to", message.to, operation)?,
         when: reader.list("when", message.when, condition)?,
-        unsupported: message.unsupported.map(Into::into),
+        unsupported: reader.optional_text("unsupported", message.unsupported)?,
     })
 }
 
-fn texts(reader: &mut Reader, field: &'static str, items: Vec<mesh::TextMatch>) -> Decoded<Vec<TextMatch>> {
-    reader.list(field, items, text_match)
-}
-
-fn blocks(reader: &mut Reader, field: &'static str, items: Vec<mesh::IpBlock>) -> Decoded<Vec<IpBlock>> {
+pub(super) fn blocks(
+    reader: &mut Reader,
+    field: &'static str,
+    items: Vec<mesh::IpBlock>,
+) -> Decoded<Vec<IpBlock>> {
     reader.list(field, items, |reader, message| block(reader, &message))
 }
 
@@ -79,8 +79,8 @@ fn operation(reader: &mut Reader, message: mesh::Operation) -> Decoded<Operation
     Ok(Operation {
         hosts: texts(reader, "hosts", message.hosts)?,
         not_hosts: texts(reader, "not_hosts", message.not_hosts)?,
-        ports: reader.list("ports", message.ports, |reader, port| reader.port(port))?,
-        not_ports: reader.list("not_ports", message.not_ports, |reader, port| reader.port(port))?,
+        ports: reader.ports("ports", message.ports)?,
+        not_ports: reader.ports("not_ports", message.not_ports)?,
         methods: texts(reader, "methods", message.methods)?,
         not_methods: texts(reader, "not_methods", message.not_methods)?,
         paths: texts(reader, "paths", message.paths)?,
@@ -90,7 +90,7 @@ fn operation(reader: &mut Reader, message: mesh::Operation) -> Decoded<Operation
 
 fn condition(reader: &mut Reader, message: mesh::Condition) -> Decoded<Condition> {
     Ok(Condition {
-        key: message.key.into(),
+        key: reader.boxed("key", message.key)?,
         values: texts(reader, "values", message.values)?,
         not_values: texts(reader, "not_values", message.not_values)?,
     })

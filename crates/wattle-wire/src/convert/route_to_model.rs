@@ -1,191 +1,119 @@
-//! Messages to routes.
+//! Messages to HTTP routes. Refuses what makes no sense.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
 use wattle_model::{
-    Action, Filters, HeaderMatch, HeaderModifier, PathMatch, PathRewrite, Pattern, QueryMatch, Redirect,
-    RequestMatch, RouteRule, RuleRef, TextMatch, Timeouts, UrlRewrite, WeightedBackend,
+    Action, RetryConditions, RetryOn, RetryPolicy, RouteRule, SessionCarrier, SessionPersistence, Timeouts,
 };
 
-use super::mesh_to_model::{backend_index, object_ref};
-use super::{DecodeError, Reader};
+use super::destination_to_model::weighted_backends;
+use super::filter_to_model::{direct_response, filters, redirect};
+use super::match_to_model::request_match;
+use super::parts_to_model::{cookie_part, header_name, reason, rule_ref};
+use super::{Decoded, Reader};
 use crate::proto::mesh;
 
-type Decoded<T> = Result<T, DecodeError>;
+/// Every gRPC status there is, 0 to 16, as bits.
+const GRPC_STATUSES: u32 = (1 << 17) - 1;
 
-pub(crate) fn rule(reader: &mut Reader, message: mesh::RouteRule, backends: usize) -> Decoded<RouteRule> {
-    let origin = reader.at("origin", |reader| {
-        let origin = reader.required(message.origin, "origin")?;
-        Ok(RuleRef {
-            object: object_ref(reader, origin.object.unwrap_or_default())?,
-            rule: origin.rule,
-            matched: origin.matched,
-            name: reader.text(origin.name)?,
-        })
-    })?;
+/// A rule of a destination with so many backends.
+pub(super) fn rule(reader: &mut Reader, message: mesh::RouteRule, backends: usize) -> Decoded<RouteRule> {
+    let origin = reader.required("origin", message.origin, rule_ref)?;
     // A rule without its matches would match everything: absent is refused, empty is meant.
-    let matches = reader.required(message.matches, "matches")?;
-    let action = match reader.required(message.action, "action")? {
-        mesh::route_rule::Action::Forward(forward) => {
-            Action::Forward(reader.list("forward", forward.backends, |reader, item| {
-                weighted(reader, item, backends)
-            })?)
-        }
-        mesh::route_rule::Action::Redirect(value) => {
-            Action::Redirect(reader.at("redirect", |r| redirect(r, value))?)
-        }
-    };
+    let matches = reader.required("matches", message.matches, request_match)?;
+    let filters = reader.at("filters", |reader| {
+        filters(reader, message.filters.unwrap_or_default(), backends)
+    })?;
+    let message_action = reader.present("action", message.action)?;
     Ok(RouteRule {
         origin,
-        matches: reader.at("matches", |reader| request_match(reader, matches))?,
-        filters: Arc::new(reader.at("filters", |reader| {
-            filters(reader, message.filters.unwrap_or_default())
-        })?),
-        action: Arc::new(action),
-        retry: None,
-        session: None,
-        timeouts: Timeouts {
-            request: duration(message.request_timeout_nanos),
-            backend_request: duration(message.backend_request_timeout_nanos),
-            ..Timeouts::default()
-        },
-    })
-}
-
-fn duration(nanos: u64) -> Option<Duration> {
-    (nanos > 0).then(|| Duration::from_nanos(nanos))
-}
-
-fn weighted(
-    reader: &mut Reader,
-    message: mesh::WeightedBackend,
-    backends: usize,
-) -> Decoded<WeightedBackend> {
-    let filters = match message.filters {
-        None => None,
-        Some(message) => Some(Arc::new(reader.at("filters", |reader| filters(reader, message))?)),
-    };
-    Ok(WeightedBackend {
-        backend: backend_index(reader, message.backend_plus_one, backends)?,
-        written: message.written.into(),
-        weight: message.weight,
-        filters,
-    })
-}
-
-fn request_match(reader: &mut Reader, message: mesh::RequestMatch) -> Decoded<RequestMatch> {
-    let path = match message.path {
-        None => None,
-        Some(path) => Some(reader.at("path", |reader| path_match(reader, path))?),
-    };
-    let method = match message.method.as_str() {
-        "" => None,
-        method => Some(TextMatch::Exact(method.into())),
-    };
-    Ok(RequestMatch {
-        path,
-        method,
-        headers: reader.list("headers", message.headers, |reader, header| {
-            Ok(HeaderMatch {
-                name: name(reader, &header.name)?,
-                value: value(reader, header.value)?,
-                inverted: false,
-            })
+        matches,
+        filters: Arc::new(filters),
+        action: Arc::new(action(reader, message_action, backends)?),
+        timeouts: reader.at("timeouts", |reader| {
+            timeouts(reader, &message.timeouts.unwrap_or_default())
         })?,
-        query: reader.list("query", message.query, |reader, query| {
-            Ok(QueryMatch {
-                name: query.name.into(),
-                value: value(reader, query.value)?,
-            })
+        retry: reader.optional("retry", message.retry, retry)?.map(Arc::new),
+        session: reader
+            .optional("session", message.session, session)?
+            .map(Arc::new),
+    })
+}
+
+fn action(reader: &mut Reader, message: mesh::route_rule::Action, backends: usize) -> Decoded<Action> {
+    use mesh::route_rule::Action as Message;
+    Ok(match message {
+        Message::Forward(forward) => {
+            Action::Forward(weighted_backends(reader, "forward", forward.backends, backends)?)
+        }
+        Message::Redirect(value) => {
+            Action::Redirect(reader.at("redirect", |reader| redirect(reader, value))?)
+        }
+        Message::Respond(value) => {
+            Action::Respond(reader.at("respond", |reader| direct_response(reader, value))?)
+        }
+        Message::Refuse(id) => Action::Refuse(reader.at("refuse", |reader| reason(reader, &id))?),
+    })
+}
+
+fn timeouts(reader: &mut Reader, message: &mesh::Timeouts) -> Decoded<Timeouts> {
+    Ok(Timeouts {
+        request: reader.optional_duration("request", message.request_nanos)?,
+        backend_request: reader.optional_duration("backend_request", message.backend_request_nanos)?,
+        response: reader.optional_duration("response", message.response_nanos)?,
+        idle: reader.optional_duration("idle", message.idle_nanos)?,
+    })
+}
+
+fn retry(reader: &mut Reader, message: mesh::RetryPolicy) -> Decoded<RetryPolicy> {
+    Ok(RetryPolicy {
+        attempts: reader.number("attempts", message.attempts, 0..=RetryPolicy::MAX_ATTEMPTS)?,
+        on: reader.required("on", message.on, retry_on)?,
+        backoff: Duration::from_nanos(message.backoff_nanos),
+        max_backoff: Duration::from_nanos(message.max_backoff_nanos),
+        unsafe_methods: message.unsafe_methods,
+        hedge_after: reader.optional_duration("hedge_after", message.hedge_after_nanos)?,
+        another_endpoint: message.another_endpoint,
+    })
+}
+
+fn retry_on(reader: &mut Reader, message: mesh::RetryOn) -> Decoded<RetryOn> {
+    Ok(RetryOn {
+        conditions: RetryConditions {
+            connect_failure: message.connect_failure,
+            refused_stream: message.refused_stream,
+            reset: message.reset,
+            reset_before_request: message.reset_before_request,
+            timeout: message.timeout,
+        },
+        statuses: reader.list("statuses", message.statuses, |reader, range| {
+            let from = reader.number("from", range.from, 100..=599)?;
+            let to = reader.number("to", range.to, from..=599)?;
+            Ok((from as u16, to as u16))
         })?,
-        ..RequestMatch::default()
+        grpc: reader.number("grpc", message.grpc, 0..=GRPC_STATUSES)?,
     })
 }
 
-fn path_match(reader: &Reader, message: mesh::PathMatch) -> Decoded<PathMatch> {
-    Ok(match reader.required(message.kind, "kind")? {
-        mesh::path_match::Kind::Exact(text) => PathMatch::Exact(text.into()),
-        mesh::path_match::Kind::Prefix(text) => PathMatch::Prefix(text.into()),
-        mesh::path_match::Kind::Regex(text) => PathMatch::Regex(pattern(reader, &text)?),
-    })
-}
-
-fn value(reader: &mut Reader, message: Option<mesh::TextMatch>) -> Decoded<TextMatch> {
-    let message = reader.required(message, "value")?;
-    text_match(reader, message)
-}
-
-pub(crate) fn text_match(reader: &mut Reader, message: mesh::TextMatch) -> Decoded<TextMatch> {
-    use mesh::text_match::Kind;
-    Ok(match reader.required(message.kind, "kind")? {
-        Kind::Exact(text) => TextMatch::Exact(text.into()),
-        Kind::Prefix(text) => TextMatch::Prefix(text.into()),
-        Kind::Suffix(text) => TextMatch::Suffix(text.into()),
-        Kind::Present(_) => TextMatch::Present,
-        Kind::Regex(text) => TextMatch::Regex(pattern(reader, &text)?),
-    })
-}
-
-fn pattern(reader: &Reader, text: &str) -> Decoded<Pattern> {
-    Pattern::new(text)
-        .map_err(|error| reader.error(format!("\"{text}\" is not a regular expression: {error}")))
-}
-
-fn name(reader: &Reader, text: &str) -> Decoded<HeaderName> {
-    HeaderName::from_bytes(text.as_bytes())
-        .map_err(|_| reader.error(format!("\"{text}\" is not a header name")))
-}
-
-fn filters(reader: &mut Reader, message: mesh::Filters) -> Decoded<Filters> {
-    let rewrite = message.rewrite.unwrap_or_default();
-    Ok(Filters {
-        request_headers: headers(reader, message.request_headers.unwrap_or_default())?,
-        response_headers: headers(reader, message.response_headers.unwrap_or_default())?,
-        rewrite: UrlRewrite {
-            host: rewrite.host.map(Into::into),
-            path: path_rewrite(reader, rewrite.path)?,
-        },
-        ..Filters::default()
-    })
-}
-
-fn headers(reader: &mut Reader, message: mesh::HeaderModifier) -> Decoded<HeaderModifier> {
-    Ok(HeaderModifier {
-        set: reader.list("set", message.set, header)?,
-        add: reader.list("add", message.add, header)?,
-        remove: reader.list("remove", message.remove, |reader, text| name(reader, &text))?,
-    })
-}
-
-fn header(reader: &mut Reader, message: mesh::Header) -> Decoded<(HeaderName, HeaderValue)> {
-    let value = HeaderValue::from_bytes(&message.value)
-        .map_err(|_| reader.error(format!("value of header {} has forbidden bytes", message.name)))?;
-    Ok((name(reader, &message.name)?, value))
-}
-
-fn path_rewrite(reader: &Reader, message: Option<mesh::PathRewrite>) -> Decoded<Option<PathRewrite>> {
-    let Some(message) = message else { return Ok(None) };
-    Ok(Some(match reader.required(message.kind, "kind")? {
-        mesh::path_rewrite::Kind::Full(text) => PathRewrite::Full(text.into()),
-        mesh::path_rewrite::Kind::Prefix(text) => PathRewrite::Prefix(text.into()),
-    }))
-}
-
-fn redirect(reader: &mut Reader, message: mesh::Redirect) -> Decoded<Redirect> {
-    let status = match message.status {
-        301 | 302 | 303 | 307 | 308 => message.status as u16,
-        other => return Err(reader.error(format!("status {other}, 301, 302, 303, 307 or 308 expected"))),
+fn session(reader: &mut Reader, message: mesh::SessionPersistence) -> Decoded<SessionPersistence> {
+    use mesh::session_persistence::Carrier;
+    let carrier = match reader.present("carrier", message.carrier)? {
+        Carrier::Cookie(message) => reader.at("cookie", |reader| cookie(reader, message))?,
+        Carrier::Header(name) => {
+            SessionCarrier::Header(reader.at("header", |reader| header_name(reader, &name))?)
+        }
     };
-    Ok(Redirect {
-        scheme: message.scheme.map(Into::into),
-        host: message.host.map(Into::into),
-        port: match reader.port(message.port)? {
-            0 => wattle_model::RedirectPort::Listener,
-            port => wattle_model::RedirectPort::Fixed(port),
-        },
-        path: path_rewrite(reader, message.path)?,
-        status,
+    Ok(SessionPersistence {
+        carrier,
+        absolute_timeout: reader.optional_duration("absolute_timeout", message.absolute_timeout_nanos)?,
+    })
+}
+
+fn cookie(reader: &mut Reader, message: mesh::SessionCookie) -> Decoded<SessionCarrier> {
+    Ok(SessionCarrier::Cookie {
+        name: cookie_part(reader, "name", message.name)?,
+        permanent: message.permanent,
+        path: cookie_part(reader, "path", message.path)?,
     })
 }

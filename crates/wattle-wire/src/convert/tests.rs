@@ -1,6 +1,8 @@
 //! What is encoded decodes to itself; what cannot be is refused by field, never by a panic.
 #![allow(clippy::unwrap_used)]
 
+mod refused;
+
 use proptest::prelude::*;
 use prost::Message;
 
@@ -48,49 +50,6 @@ proptest! {
 }
 
 #[test]
-fn a_rule_that_refers_to_no_backend_is_refused_by_its_path() {
-    let rule = mesh::RouteRule {
-        origin: Some(mesh::RuleRef::default()),
-        matches: Some(mesh::RequestMatch::default()),
-        action: Some(mesh::route_rule::Action::Forward(mesh::Forward {
-            backends: vec![mesh::WeightedBackend {
-                backend_plus_one: 3,
-                ..Default::default()
-            }],
-        })),
-        ..Default::default()
-    };
-    let message = mesh::Destination {
-        rules: vec![rule],
-        backends: vec![mesh::Backend::default()],
-        ..Default::default()
-    };
-    let error = Resource::decode(Kind::Destination, &message.encode_to_vec()).unwrap_err();
-    assert_eq!(error.to_string(), "rules[0].forward[0]: refers to backend 2 of 1");
-}
-
-#[test]
-fn what_would_open_a_door_by_being_absent_is_refused() {
-    let inbound = mesh::Inbound {
-        name: "a/b".to_owned(),
-        ..Default::default()
-    };
-    let error = Resource::decode(Kind::Inbound, &inbound.encode_to_vec()).unwrap_err();
-    assert_eq!(error.to_string(), "authorization is missing");
-    let rule = mesh::RouteRule {
-        origin: Some(mesh::RuleRef::default()),
-        action: Some(mesh::route_rule::Action::Forward(mesh::Forward::default())),
-        ..Default::default()
-    };
-    let destination = mesh::Destination {
-        rules: vec![rule],
-        ..Default::default()
-    };
-    let error = Resource::decode(Kind::Destination, &destination.encode_to_vec()).unwrap_err();
-    assert_eq!(error.to_string(), "rules[0]: matches is missing");
-}
-
-#[test]
 fn unknown_modes_are_refused_and_unknown_health_is_unhealthy() {
     let authorization = Some(mesh::Authorization::default());
     let inbound = mesh::Inbound {
@@ -107,6 +66,7 @@ fn unknown_modes_are_refused_and_unknown_health_is_unhealthy() {
     let endpoints = mesh::Endpoints {
         id: "a".to_owned(),
         endpoints: vec![endpoint],
+        ..Default::default()
     };
     let Resource::Endpoints(found) = Resource::decode(Kind::Endpoints, &endpoints.encode_to_vec()).unwrap()
     else {

@@ -34,6 +34,13 @@ pub struct ServicePort {
     #[prost(uint32, tag = "4")]
     pub port: u32,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Label {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Destination {
     #[prost(string, tag = "1")]
@@ -43,21 +50,68 @@ pub struct Destination {
     #[prost(enumeration = "Protocol", tag = "3")]
     pub protocol: i32,
     #[prost(message, repeated, tag = "4")]
-    pub rules: ::prost::alloc::vec::Vec<RouteRule>,
+    pub scopes: ::prost::alloc::vec::Vec<CallerScope>,
     #[prost(message, repeated, tag = "5")]
+    pub rules: ::prost::alloc::vec::Vec<RouteRule>,
+    #[prost(message, repeated, tag = "6")]
+    pub connections: ::prost::alloc::vec::Vec<ConnectionRoute>,
+    #[prost(message, repeated, tag = "7")]
     pub backends: ::prost::alloc::vec::Vec<Backend>,
-    /// Index into backends plus one; 0 is none.
-    #[prost(uint32, tag = "6")]
-    pub default_backend_plus_one: u32,
+    #[prost(uint32, optional, tag = "8")]
+    pub default_backend: ::core::option::Option<u32>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+/// A refusal is the id of a reason.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CallerScope {
+    #[prost(message, repeated, tag = "1")]
+    pub labels: ::prost::alloc::vec::Vec<Label>,
+    #[prost(message, optional, tag = "2")]
+    pub origin: ::core::option::Option<ObjectRef>,
+    #[prost(oneof = "caller_scope::Access", tags = "3, 4, 5")]
+    pub access: ::core::option::Option<caller_scope::Access>,
+}
+/// Nested message and enum types in `CallerScope`.
+pub mod caller_scope {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Access {
+        #[prost(bool, tag = "3")]
+        Full(bool),
+        #[prost(bool, tag = "4")]
+        PassThrough(bool),
+        #[prost(string, tag = "5")]
+        Refused(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Backend {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "2")]
     pub service: ::core::option::Option<ServicePort>,
-    #[prost(enumeration = "Protocol", tag = "3")]
+    #[prost(string, tag = "3")]
+    pub subset: ::prost::alloc::string::String,
+    #[prost(enumeration = "Protocol", tag = "4")]
     pub protocol: i32,
+    #[prost(message, optional, tag = "5")]
+    pub policy: ::core::option::Option<BackendPolicy>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ConnectionRoute {
+    #[prost(message, optional, tag = "1")]
+    pub origin: ::core::option::Option<RuleRef>,
+    #[prost(message, optional, tag = "2")]
+    pub matches: ::core::option::Option<ConnectionMatch>,
+    #[prost(message, repeated, tag = "3")]
+    pub backends: ::prost::alloc::vec::Vec<WeightedBackend>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ConnectionMatch {
+    #[prost(message, repeated, tag = "1")]
+    pub server_names: ::prost::alloc::vec::Vec<HostMatch>,
+    #[prost(message, repeated, tag = "2")]
+    pub destinations: ::prost::alloc::vec::Vec<IpBlock>,
+    #[prost(message, repeated, tag = "3")]
+    pub caller_labels: ::prost::alloc::vec::Vec<Label>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RouteRule {
@@ -67,12 +121,13 @@ pub struct RouteRule {
     pub matches: ::core::option::Option<RequestMatch>,
     #[prost(message, optional, tag = "3")]
     pub filters: ::core::option::Option<Filters>,
-    /// Nanoseconds; 0 is no limit.
-    #[prost(uint64, tag = "6")]
-    pub request_timeout_nanos: u64,
-    #[prost(uint64, tag = "7")]
-    pub backend_request_timeout_nanos: u64,
-    #[prost(oneof = "route_rule::Action", tags = "4, 5")]
+    #[prost(message, optional, tag = "8")]
+    pub timeouts: ::core::option::Option<Timeouts>,
+    #[prost(message, optional, tag = "9")]
+    pub retry: ::core::option::Option<RetryPolicy>,
+    #[prost(message, optional, tag = "10")]
+    pub session: ::core::option::Option<SessionPersistence>,
+    #[prost(oneof = "route_rule::Action", tags = "4, 5, 6, 7")]
     pub action: ::core::option::Option<route_rule::Action>,
 }
 /// Nested message and enum types in `RouteRule`.
@@ -83,6 +138,10 @@ pub mod route_rule {
         Forward(super::Forward),
         #[prost(message, tag = "5")]
         Redirect(super::Redirect),
+        #[prost(message, tag = "6")]
+        Respond(super::DirectResponse),
+        #[prost(string, tag = "7")]
+        Refuse(::prost::alloc::string::String),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -92,14 +151,92 @@ pub struct Forward {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WeightedBackend {
-    #[prost(uint32, tag = "1")]
-    pub backend_plus_one: u32,
+    #[prost(uint32, optional, tag = "1")]
+    pub backend: ::core::option::Option<u32>,
     #[prost(string, tag = "2")]
     pub written: ::prost::alloc::string::String,
     #[prost(uint32, tag = "3")]
     pub weight: u32,
     #[prost(message, optional, tag = "4")]
     pub filters: ::core::option::Option<Filters>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Timeouts {
+    #[prost(uint64, optional, tag = "1")]
+    pub request_nanos: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "2")]
+    pub backend_request_nanos: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "3")]
+    pub response_nanos: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "4")]
+    pub idle_nanos: ::core::option::Option<u64>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RetryPolicy {
+    #[prost(uint32, tag = "1")]
+    pub attempts: u32,
+    #[prost(message, optional, tag = "2")]
+    pub on: ::core::option::Option<RetryOn>,
+    #[prost(uint64, tag = "3")]
+    pub backoff_nanos: u64,
+    #[prost(uint64, tag = "4")]
+    pub max_backoff_nanos: u64,
+    #[prost(bool, tag = "5")]
+    pub unsafe_methods: bool,
+    #[prost(uint64, optional, tag = "6")]
+    pub hedge_after_nanos: ::core::option::Option<u64>,
+    #[prost(bool, tag = "7")]
+    pub another_endpoint: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RetryOn {
+    #[prost(bool, tag = "1")]
+    pub connect_failure: bool,
+    #[prost(bool, tag = "2")]
+    pub refused_stream: bool,
+    #[prost(bool, tag = "3")]
+    pub reset: bool,
+    #[prost(bool, tag = "4")]
+    pub reset_before_request: bool,
+    #[prost(bool, tag = "5")]
+    pub timeout: bool,
+    #[prost(message, repeated, tag = "6")]
+    pub statuses: ::prost::alloc::vec::Vec<StatusRange>,
+    #[prost(uint32, tag = "7")]
+    pub grpc: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StatusRange {
+    #[prost(uint32, tag = "1")]
+    pub from: u32,
+    #[prost(uint32, tag = "2")]
+    pub to: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SessionPersistence {
+    #[prost(uint64, optional, tag = "3")]
+    pub absolute_timeout_nanos: ::core::option::Option<u64>,
+    #[prost(oneof = "session_persistence::Carrier", tags = "1, 2")]
+    pub carrier: ::core::option::Option<session_persistence::Carrier>,
+}
+/// Nested message and enum types in `SessionPersistence`.
+pub mod session_persistence {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Carrier {
+        #[prost(message, tag = "1")]
+        Cookie(super::SessionCookie),
+        #[prost(string, tag = "2")]
+        Header(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SessionCookie {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub permanent: bool,
+    #[prost(string, tag = "3")]
+    pub path: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TextMatch {
@@ -124,7 +261,7 @@ pub mod text_match {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PathMatch {
-    #[prost(oneof = "path_match::Kind", tags = "1, 2, 3")]
+    #[prost(oneof = "path_match::Kind", tags = "1, 2, 3, 4, 5, 6")]
     pub kind: ::core::option::Option<path_match::Kind>,
 }
 /// Nested message and enum types in `PathMatch`.
@@ -136,11 +273,43 @@ pub mod path_match {
         #[prost(string, tag = "2")]
         Prefix(::prost::alloc::string::String),
         #[prost(string, tag = "3")]
+        StartsWith(::prost::alloc::string::String),
+        #[prost(string, tag = "4")]
         Regex(::prost::alloc::string::String),
+        #[prost(string, tag = "5")]
+        ExactAnyCase(::prost::alloc::string::String),
+        #[prost(string, tag = "6")]
+        StartsWithAnyCase(::prost::alloc::string::String),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct NamedMatch {
+pub struct HostMatch {
+    #[prost(oneof = "host_match::Kind", tags = "1, 2, 3")]
+    pub kind: ::core::option::Option<host_match::Kind>,
+}
+/// Nested message and enum types in `HostMatch`.
+pub mod host_match {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(string, tag = "1")]
+        Exact(::prost::alloc::string::String),
+        #[prost(string, tag = "2")]
+        Suffix(::prost::alloc::string::String),
+        #[prost(bool, tag = "3")]
+        Any(bool),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeaderMatch {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub value: ::core::option::Option<TextMatch>,
+    #[prost(bool, tag = "3")]
+    pub inverted: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueryMatch {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "2")]
@@ -148,14 +317,37 @@ pub struct NamedMatch {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RequestMatch {
-    #[prost(message, optional, tag = "1")]
+    #[prost(message, repeated, tag = "1")]
+    pub hosts: ::prost::alloc::vec::Vec<HostMatch>,
+    #[prost(message, optional, tag = "2")]
     pub path: ::core::option::Option<PathMatch>,
-    #[prost(string, tag = "2")]
-    pub method: ::prost::alloc::string::String,
-    #[prost(message, repeated, tag = "3")]
-    pub headers: ::prost::alloc::vec::Vec<NamedMatch>,
+    #[prost(message, optional, tag = "3")]
+    pub method: ::core::option::Option<TextMatch>,
+    #[prost(message, optional, tag = "4")]
+    pub scheme: ::core::option::Option<TextMatch>,
+    #[prost(message, optional, tag = "5")]
+    pub authority: ::core::option::Option<TextMatch>,
+    #[prost(message, repeated, tag = "6")]
+    pub headers: ::prost::alloc::vec::Vec<HeaderMatch>,
+    #[prost(message, repeated, tag = "7")]
+    pub query: ::prost::alloc::vec::Vec<QueryMatch>,
+    #[prost(message, repeated, tag = "8")]
+    pub caller_labels: ::prost::alloc::vec::Vec<Label>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Filters {
+    #[prost(message, optional, tag = "1")]
+    pub request_headers: ::core::option::Option<HeaderModifier>,
+    #[prost(message, optional, tag = "2")]
+    pub response_headers: ::core::option::Option<HeaderModifier>,
+    #[prost(message, optional, tag = "3")]
+    pub rewrite: ::core::option::Option<UrlRewrite>,
     #[prost(message, repeated, tag = "4")]
-    pub query: ::prost::alloc::vec::Vec<NamedMatch>,
+    pub mirrors: ::prost::alloc::vec::Vec<Mirror>,
+    #[prost(message, optional, tag = "5")]
+    pub cors: ::core::option::Option<Cors>,
+    #[prost(message, optional, tag = "6")]
+    pub fault: ::core::option::Option<Fault>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Header {
@@ -174,8 +366,15 @@ pub struct HeaderModifier {
     pub remove: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UrlRewrite {
+    #[prost(string, optional, tag = "1")]
+    pub host: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "2")]
+    pub path: ::core::option::Option<PathRewrite>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PathRewrite {
-    #[prost(oneof = "path_rewrite::Kind", tags = "1, 2")]
+    #[prost(oneof = "path_rewrite::Kind", tags = "1, 2, 3, 4")]
     pub kind: ::core::option::Option<path_rewrite::Kind>,
 }
 /// Nested message and enum types in `PathRewrite`.
@@ -186,36 +385,467 @@ pub mod path_rewrite {
         Full(::prost::alloc::string::String),
         #[prost(string, tag = "2")]
         Prefix(::prost::alloc::string::String),
+        #[prost(string, tag = "3")]
+        Matched(::prost::alloc::string::String),
+        #[prost(message, tag = "4")]
+        Regex(super::Substitution),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct UrlRewrite {
-    #[prost(string, optional, tag = "1")]
-    pub host: ::core::option::Option<::prost::alloc::string::String>,
-    #[prost(message, optional, tag = "2")]
-    pub path: ::core::option::Option<PathRewrite>,
+pub struct Substitution {
+    #[prost(string, tag = "1")]
+    pub pattern: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub replacement: ::prost::alloc::string::String,
+}
+/// Chances are in millionths.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Mirror {
+    #[prost(uint32, optional, tag = "1")]
+    pub backend: ::core::option::Option<u32>,
+    #[prost(string, tag = "2")]
+    pub written: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "3")]
+    pub chance: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Filters {
-    #[prost(message, optional, tag = "1")]
-    pub request_headers: ::core::option::Option<HeaderModifier>,
+pub struct Cors {
+    #[prost(message, repeated, tag = "1")]
+    pub origins: ::prost::alloc::vec::Vec<TextMatch>,
     #[prost(message, optional, tag = "2")]
-    pub response_headers: ::core::option::Option<HeaderModifier>,
+    pub methods: ::core::option::Option<CorsList>,
     #[prost(message, optional, tag = "3")]
-    pub rewrite: ::core::option::Option<UrlRewrite>,
+    pub headers: ::core::option::Option<CorsList>,
+    #[prost(message, optional, tag = "4")]
+    pub expose: ::core::option::Option<CorsList>,
+    #[prost(uint64, optional, tag = "5")]
+    pub max_age_nanos: ::core::option::Option<u64>,
+    #[prost(bool, tag = "6")]
+    pub credentials: bool,
+    #[prost(bool, tag = "7")]
+    pub forwards_unmatched: bool,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CorsList {
+    #[prost(oneof = "cors_list::Kind", tags = "1, 2")]
+    pub kind: ::core::option::Option<cors_list::Kind>,
+}
+/// Nested message and enum types in `CorsList`.
+pub mod cors_list {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(bool, tag = "1")]
+        Any(bool),
+        #[prost(string, tag = "2")]
+        These(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Fault {
+    #[prost(message, optional, tag = "1")]
+    pub delay: ::core::option::Option<Delay>,
+    #[prost(message, optional, tag = "2")]
+    pub abort: ::core::option::Option<Abort>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Delay {
+    #[prost(uint32, tag = "1")]
+    pub chance: u32,
+    #[prost(uint64, tag = "2")]
+    pub nanos: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Abort {
+    #[prost(uint32, tag = "1")]
+    pub chance: u32,
+    #[prost(oneof = "abort::Status", tags = "2, 3")]
+    pub status: ::core::option::Option<abort::Status>,
+}
+/// Nested message and enum types in `Abort`.
+pub mod abort {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Status {
+        #[prost(uint32, tag = "2")]
+        Http(u32),
+        #[prost(uint32, tag = "3")]
+        Grpc(u32),
+    }
+}
+/// Without a port it is the listener's.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Redirect {
     #[prost(string, optional, tag = "1")]
     pub scheme: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(string, optional, tag = "2")]
     pub host: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "7")]
+    pub path: ::core::option::Option<PathRewrite>,
+    #[prost(uint32, tag = "8")]
+    pub status: u32,
+    #[prost(oneof = "redirect::Port", tags = "3, 4, 5, 6")]
+    pub port: ::core::option::Option<redirect::Port>,
+}
+/// Nested message and enum types in `Redirect`.
+pub mod redirect {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Port {
+        #[prost(uint32, tag = "3")]
+        Fixed(u32),
+        #[prost(bool, tag = "4")]
+        AsSent(bool),
+        #[prost(bool, tag = "5")]
+        OfScheme(bool),
+        #[prost(bool, tag = "6")]
+        Dialled(bool),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DirectResponse {
+    #[prost(uint32, tag = "1")]
+    pub status: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    pub body: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BackendPolicy {
+    #[prost(message, repeated, tag = "1")]
+    pub origins: ::prost::alloc::vec::Vec<ObjectRef>,
+    #[prost(message, optional, tag = "2")]
+    pub balance: ::core::option::Option<Balance>,
+    #[prost(message, optional, tag = "3")]
+    pub warmup: ::core::option::Option<Warmup>,
+    #[prost(message, optional, tag = "4")]
+    pub locality: ::core::option::Option<LocalityPolicy>,
+    #[prost(message, optional, tag = "5")]
+    pub limits: ::core::option::Option<Limits>,
+    #[prost(message, optional, tag = "6")]
+    pub outliers: ::core::option::Option<OutlierDetection>,
+    #[prost(message, optional, tag = "7")]
+    pub retry_budget: ::core::option::Option<RetryBudget>,
+    #[prost(message, optional, tag = "8")]
+    pub tls: ::core::option::Option<UpstreamTls>,
+    #[prost(enumeration = "ProxyProtocol", optional, tag = "9")]
+    pub proxy_protocol: ::core::option::Option<i32>,
+    #[prost(message, optional, tag = "10")]
+    pub tunnel: ::core::option::Option<Tunnel>,
+    #[prost(message, optional, tag = "11")]
+    pub health_check: ::core::option::Option<HealthCheck>,
+    #[prost(enumeration = "HttpVersion", tag = "12")]
+    pub http_version: i32,
+}
+/// Absent it is the cheaper of two by latency and load.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Balance {
+    #[prost(oneof = "balance::Kind", tags = "1, 2, 3, 4, 5")]
+    pub kind: ::core::option::Option<balance::Kind>,
+}
+/// Nested message and enum types in `Balance`.
+pub mod balance {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(bool, tag = "1")]
+        LeastRequest(bool),
+        #[prost(bool, tag = "2")]
+        RoundRobin(bool),
+        #[prost(bool, tag = "3")]
+        Random(bool),
+        #[prost(bool, tag = "4")]
+        OriginalDestination(bool),
+        #[prost(message, tag = "5")]
+        Hash(super::HashBalance),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HashBalance {
+    #[prost(oneof = "hash_balance::Key", tags = "1, 2, 3, 4")]
+    pub key: ::core::option::Option<hash_balance::Key>,
+    #[prost(oneof = "hash_balance::Table", tags = "5, 6")]
+    pub table: ::core::option::Option<hash_balance::Table>,
+}
+/// Nested message and enum types in `HashBalance`.
+pub mod hash_balance {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Key {
+        #[prost(string, tag = "1")]
+        Header(::prost::alloc::string::String),
+        #[prost(message, tag = "2")]
+        Cookie(super::HashCookie),
+        #[prost(bool, tag = "3")]
+        SourceAddress(bool),
+        #[prost(string, tag = "4")]
+        Query(::prost::alloc::string::String),
+    }
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Table {
+        #[prost(uint32, tag = "5")]
+        Ring(u32),
+        #[prost(uint32, tag = "6")]
+        Maglev(u32),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HashCookie {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub path: ::prost::alloc::string::String,
+    #[prost(uint64, optional, tag = "3")]
+    pub ttl_nanos: ::core::option::Option<u64>,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Warmup {
+    #[prost(uint64, tag = "1")]
+    pub duration_nanos: u64,
+    #[prost(double, tag = "2")]
+    pub minimum_percent: f64,
+    #[prost(double, tag = "3")]
+    pub aggression: f64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LocalityPolicy {
+    #[prost(bool, tag = "1")]
+    pub failover: bool,
+    #[prost(message, repeated, tag = "2")]
+    pub distribute: ::prost::alloc::vec::Vec<Distribution>,
+    #[prost(message, repeated, tag = "3")]
+    pub regions: ::prost::alloc::vec::Vec<RegionFailover>,
+    #[prost(message, repeated, tag = "4")]
+    pub labels: ::prost::alloc::vec::Vec<FailoverLabel>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Distribution {
+    #[prost(string, tag = "1")]
+    pub from: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub to: ::prost::alloc::vec::Vec<DistributionShare>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DistributionShare {
+    #[prost(string, tag = "1")]
+    pub to: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub percent: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegionFailover {
+    #[prost(string, tag = "1")]
+    pub from: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub to: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FailoverLabel {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "2")]
+    pub value: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Limits {
+    #[prost(uint32, optional, tag = "1")]
+    pub connections: ::core::option::Option<u32>,
+    #[prost(uint64, optional, tag = "2")]
+    pub connect_timeout_nanos: ::core::option::Option<u64>,
+    #[prost(uint32, optional, tag = "3")]
+    pub pending_requests: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "4")]
+    pub requests: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "5")]
+    pub retries: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "6")]
+    pub requests_per_connection: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "7")]
+    pub concurrent_streams: ::core::option::Option<u32>,
+    #[prost(uint64, optional, tag = "8")]
+    pub http_idle_nanos: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "9")]
+    pub tcp_idle_nanos: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "10")]
+    pub connection_life_nanos: ::core::option::Option<u64>,
+    #[prost(message, optional, tag = "11")]
+    pub keepalive: ::core::option::Option<Keepalive>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Keepalive {
+    #[prost(uint32, optional, tag = "1")]
+    pub probes: ::core::option::Option<u32>,
+    #[prost(uint64, optional, tag = "2")]
+    pub time_nanos: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "3")]
+    pub interval_nanos: ::core::option::Option<u64>,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct OutlierDetection {
+    #[prost(uint32, optional, tag = "1")]
+    pub consecutive_5xx: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "2")]
+    pub consecutive_gateway: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "3")]
+    pub consecutive_local: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "4")]
+    pub success_rate_stdev_thousandths: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "5")]
+    pub failure_percent: ::core::option::Option<u32>,
+    #[prost(uint32, tag = "6")]
+    pub minimum_hosts: u32,
+    #[prost(uint32, optional, tag = "7")]
+    pub minimum_requests: ::core::option::Option<u32>,
+    #[prost(uint64, tag = "8")]
+    pub interval_nanos: u64,
+    #[prost(uint64, tag = "9")]
+    pub base_ejection_nanos: u64,
+    #[prost(uint64, tag = "10")]
+    pub max_ejection_nanos: u64,
+    #[prost(uint32, tag = "11")]
+    pub max_ejection_percent: u32,
+    #[prost(uint32, tag = "12")]
+    pub minimum_health_percent: u32,
+    #[prost(message, optional, tag = "13")]
+    pub accrual: ::core::option::Option<FailureAccrual>,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct FailureAccrual {
+    #[prost(uint32, tag = "1")]
+    pub max_failures: u32,
+    #[prost(uint64, tag = "2")]
+    pub min_penalty_nanos: u64,
+    #[prost(uint64, tag = "3")]
+    pub max_penalty_nanos: u64,
+    #[prost(double, tag = "4")]
+    pub jitter_ratio: f64,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct RetryBudget {
+    #[prost(oneof = "retry_budget::Kind", tags = "1, 2")]
+    pub kind: ::core::option::Option<retry_budget::Kind>,
+}
+/// Nested message and enum types in `RetryBudget`.
+pub mod retry_budget {
+    #[derive(Clone, Copy, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(message, tag = "1")]
+        Concurrent(super::ConcurrentBudget),
+        #[prost(message, tag = "2")]
+        Rate(super::RateBudget),
+    }
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct ConcurrentBudget {
+    #[prost(double, tag = "1")]
+    pub percent: f64,
+    #[prost(uint32, tag = "2")]
+    pub minimum: u32,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct RateBudget {
+    #[prost(double, tag = "1")]
+    pub percent: f64,
+    #[prost(uint32, tag = "2")]
+    pub minimum_per_second: u32,
+    #[prost(uint64, tag = "3")]
+    pub window_nanos: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpstreamTls {
+    #[prost(oneof = "upstream_tls::Kind", tags = "1, 2, 3, 4")]
+    pub kind: ::core::option::Option<upstream_tls::Kind>,
+}
+/// Nested message and enum types in `UpstreamTls`.
+pub mod upstream_tls {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(bool, tag = "1")]
+        Mesh(bool),
+        #[prost(bool, tag = "2")]
+        Disabled(bool),
+        #[prost(bool, tag = "3")]
+        MeshMutual(bool),
+        #[prost(message, tag = "4")]
+        Origination(super::TlsOrigination),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TlsOrigination {
+    #[prost(string, optional, tag = "1")]
+    pub sni: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "2")]
+    pub names: ::prost::alloc::vec::Vec<SubjectName>,
+    #[prost(message, optional, tag = "3")]
+    pub files: ::core::option::Option<TlsFiles>,
+    #[prost(bool, tag = "4")]
+    pub unverified: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SubjectName {
+    #[prost(oneof = "subject_name::Kind", tags = "1, 2")]
+    pub kind: ::core::option::Option<subject_name::Kind>,
+}
+/// Nested message and enum types in `SubjectName`.
+pub mod subject_name {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(string, tag = "1")]
+        Dns(::prost::alloc::string::String),
+        #[prost(string, tag = "2")]
+        Uri(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TlsFiles {
+    #[prost(string, optional, tag = "1")]
+    pub roots: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "2")]
+    pub certificate: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "3")]
+    pub key: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "4")]
+    pub revoked: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Tunnel {
+    #[prost(bool, tag = "1")]
+    pub post: bool,
+    #[prost(string, tag = "2")]
+    pub host: ::prost::alloc::string::String,
     #[prost(uint32, tag = "3")]
     pub port: u32,
-    #[prost(message, optional, tag = "4")]
-    pub path: ::core::option::Option<PathRewrite>,
-    #[prost(uint32, tag = "5")]
-    pub status: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HealthCheck {
+    #[prost(uint64, tag = "4")]
+    pub interval_nanos: u64,
+    #[prost(uint64, tag = "5")]
+    pub timeout_nanos: u64,
+    #[prost(uint32, tag = "6")]
+    pub healthy_after: u32,
+    #[prost(uint32, tag = "7")]
+    pub unhealthy_after: u32,
+    #[prost(oneof = "health_check::Probe", tags = "1, 2, 3")]
+    pub probe: ::core::option::Option<health_check::Probe>,
+}
+/// Nested message and enum types in `HealthCheck`.
+pub mod health_check {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Probe {
+        #[prost(bool, tag = "1")]
+        Tcp(bool),
+        #[prost(message, tag = "2")]
+        Http(super::HttpProbe),
+        #[prost(message, tag = "3")]
+        Grpc(super::GrpcProbe),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HttpProbe {
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub host: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GrpcProbe {
+    #[prost(string, tag = "1")]
+    pub service: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Workload {
@@ -249,7 +879,7 @@ pub struct Locality {
     #[prost(string, tag = "3")]
     pub subzone: ::prost::alloc::string::String,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Endpoint {
     /// ip:port
     #[prost(string, tag = "1")]
@@ -264,6 +894,19 @@ pub struct Endpoint {
     pub hop: i32,
     #[prost(message, optional, tag = "6")]
     pub workload: ::core::option::Option<Workload>,
+    #[prost(message, repeated, tag = "7")]
+    pub labels: ::prost::alloc::vec::Vec<Label>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NamedEndpoint {
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub port: u32,
+    #[prost(message, optional, tag = "3")]
+    pub template: ::core::option::Option<Endpoint>,
+    #[prost(bool, tag = "4")]
+    pub single: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Endpoints {
@@ -271,6 +914,8 @@ pub struct Endpoints {
     pub id: ::prost::alloc::string::String,
     #[prost(message, repeated, tag = "2")]
     pub endpoints: ::prost::alloc::vec::Vec<Endpoint>,
+    #[prost(message, repeated, tag = "3")]
+    pub names: ::prost::alloc::vec::Vec<NamedEndpoint>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InboundPort {
@@ -284,6 +929,9 @@ pub struct InboundPort {
     pub mtls_origin: ::core::option::Option<ObjectRef>,
     #[prost(message, optional, tag = "5")]
     pub service: ::core::option::Option<ServicePort>,
+    /// ip:port
+    #[prost(string, optional, tag = "6")]
+    pub target: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Inbound {
@@ -299,6 +947,86 @@ pub struct Inbound {
     pub mtls_origin: ::core::option::Option<ObjectRef>,
     #[prost(message, optional, tag = "6")]
     pub authorization: ::core::option::Option<Authorization>,
+    #[prost(message, repeated, tag = "7")]
+    pub rate_limits: ::prost::alloc::vec::Vec<RateLimit>,
+    #[prost(message, repeated, tag = "8")]
+    pub labels: ::prost::alloc::vec::Vec<Label>,
+    #[prost(message, optional, tag = "9")]
+    pub locality: ::core::option::Option<Locality>,
+    #[prost(message, optional, tag = "10")]
+    pub limits: ::core::option::Option<Limits>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RateLimit {
+    #[prost(message, optional, tag = "1")]
+    pub origin: ::core::option::Option<ObjectRef>,
+    #[prost(uint32, repeated, tag = "2")]
+    pub ports: ::prost::alloc::vec::Vec<u32>,
+    #[prost(message, repeated, tag = "3")]
+    pub matches: ::prost::alloc::vec::Vec<RequestMatch>,
+    #[prost(message, repeated, tag = "4")]
+    pub clients: ::prost::alloc::vec::Vec<TextMatch>,
+    #[prost(message, repeated, tag = "5")]
+    pub except: ::prost::alloc::vec::Vec<TextMatch>,
+    #[prost(oneof = "rate_limit::Allowance", tags = "6, 7")]
+    pub allowance: ::core::option::Option<rate_limit::Allowance>,
+}
+/// Nested message and enum types in `RateLimit`.
+pub mod rate_limit {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Allowance {
+        #[prost(message, tag = "6")]
+        Local(super::LocalLimit),
+        #[prost(message, tag = "7")]
+        Global(super::GlobalLimit),
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LocalLimit {
+    #[prost(uint32, tag = "1")]
+    pub requests: u32,
+    #[prost(uint64, tag = "2")]
+    pub per_nanos: u64,
+    #[prost(uint32, tag = "3")]
+    pub burst: u32,
+    #[prost(bool, tag = "4")]
+    pub by_identity: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GlobalLimit {
+    #[prost(string, tag = "1")]
+    pub service: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub domain: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "3")]
+    pub entries: ::prost::alloc::vec::Vec<DescriptorEntry>,
+    #[prost(uint64, tag = "4")]
+    pub timeout_nanos: u64,
+    #[prost(bool, tag = "5")]
+    pub allow_on_failure: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DescriptorEntry {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(oneof = "descriptor_entry::Value", tags = "2, 3, 4, 5, 6")]
+    pub value: ::core::option::Option<descriptor_entry::Value>,
+}
+/// Nested message and enum types in `DescriptorEntry`.
+pub mod descriptor_entry {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Value {
+        #[prost(string, tag = "2")]
+        Fixed(::prost::alloc::string::String),
+        #[prost(string, tag = "3")]
+        Header(::prost::alloc::string::String),
+        #[prost(bool, tag = "4")]
+        Principal(bool),
+        #[prost(bool, tag = "5")]
+        Path(bool),
+        #[prost(bool, tag = "6")]
+        Method(bool),
+    }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Authorization {
@@ -421,6 +1149,58 @@ impl Protocol {
             "HTTP1" => Some(Self::Http1),
             "HTTP2" => Some(Self::Http2),
             "GRPC" => Some(Self::Grpc),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ProxyProtocol {
+    V1 = 0,
+    V2 = 1,
+}
+impl ProxyProtocol {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::V1 => "V1",
+            Self::V2 => "V2",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "V1" => Some(Self::V1),
+            "V2" => Some(Self::V2),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum HttpVersion {
+    AsSent = 0,
+    Http2 = 1,
+}
+impl HttpVersion {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::AsSent => "HTTP_VERSION_AS_SENT",
+            Self::Http2 => "HTTP_VERSION_HTTP2",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "HTTP_VERSION_AS_SENT" => Some(Self::AsSent),
+            "HTTP_VERSION_HTTP2" => Some(Self::Http2),
             _ => None,
         }
     }

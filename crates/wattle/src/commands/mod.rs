@@ -1,9 +1,11 @@
 //! One file per command: its arguments, and what it does with them.
 
+pub(crate) mod analyze;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod control;
 pub(crate) mod demo;
+pub(crate) mod diff;
 pub(crate) mod exec_in;
 pub(crate) mod explain;
 pub(crate) mod get;
@@ -36,6 +38,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Up(arguments) => up::run(&arguments, &shared),
         Command::Stat(arguments) => stat::run(&arguments, &shared),
         Command::Explain(arguments) => explain::run(&arguments, &shared),
+        Command::Analyze(arguments) => analyze::run(&arguments, &shared),
+        Command::Diff(arguments) => diff::run(&arguments, &shared),
         Command::Get(arguments) => get::run(&arguments, &shared),
         Command::Check(arguments) => check::run(&arguments, &shared),
         Command::Control(arguments) => control::run(arguments),

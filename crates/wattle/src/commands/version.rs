@@ -40,7 +40,7 @@ impl Version {
             discovery: format!("delta ADS v3, {TYPES}"),
             kinds: Kind::ALL
                 .into_iter()
-                .map(|kind| (kind.as_str(), versions(kind)))
+                .map(|kind| (kind.unique_name(), versions(kind)))
                 .collect(),
         }
     }

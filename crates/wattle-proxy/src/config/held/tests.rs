@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use wattle_model::{Backend, Protocol, RouteTable};
+use wattle_model::{Backend, Protocol};
 
 use super::*;
 
@@ -17,23 +17,22 @@ fn held() -> (Held, UnboundedReceiver<News>) {
 fn destination(backends: &[&str]) -> Resource {
     let backend = |id: &&str| Backend {
         id: (*id).into(),
-        service: None,
         protocol: Protocol::Http1,
+        ..Backend::default()
     };
     Resource::Destination(Destination {
         name: ADDRESS.into(),
-        service: None,
         protocol: Protocol::Http1,
-        routes: RouteTable::default(),
         backends: backends.iter().map(backend).collect(),
         default_backend: Some(0),
+        ..Destination::default()
     })
 }
 
 fn endpoints(id: &str) -> Resource {
     Resource::Endpoints(Endpoints {
         id: id.into(),
-        endpoints: Vec::new(),
+        ..Endpoints::default()
     })
 }
 
@@ -103,11 +102,8 @@ fn a_removed_inbound_stays_in_force() {
     let (mut held, _news) = held();
     let inbound = Resource::Inbound(Inbound {
         name: "shop/web".into(),
-        workload: Workload::default(),
-        ports: Vec::new(),
         mtls: wattle_model::MtlsMode::Strict,
-        mtls_origin: None,
-        authorization: wattle_model::Authorization::default(),
+        ..Inbound::default()
     });
     held.apply(changed(inbound));
     held.apply(Update::Removed(ResourceName::new(Kind::Inbound, "shop/web")));

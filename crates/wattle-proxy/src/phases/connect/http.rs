@@ -1,6 +1,5 @@
 //! Connections that carry HTTP: multiplexed where both ends can, else one request at a time.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use http::Version;
@@ -9,9 +8,10 @@ use wattle_http::{RequestHead, h1, h2};
 use wattle_model::{Hop, Reason};
 use wattle_net::Stream;
 
-use super::{ConnectFailure, failure, plain, secure};
+use super::{ConnectFailure, failure, kept, outside, plain, secure};
 use crate::identity::Alpn;
-use crate::worker::{HttpPool, Upstream, Worker};
+use crate::inbound::App;
+use crate::worker::{Bounds, Connecting, HttpPool, Security, Upstream, Uses, Worker};
 
 /// A connection with room for one request.
 pub(crate) enum Connection {
@@ -76,9 +76,19 @@ pub(crate) async fn http(
     upstream: &Upstream,
     wanted: Wanted,
 ) -> Result<Connection, ConnectFailure> {
-    match (upstream.hop, wanted) {
+    let wanted = match wanted {
+        // A tunnel stays HTTP/1.1: its bytes are the connection's.
+        Wanted::Http1 if upstream.bounds.hop().http2 => Wanted::Http2,
+        wanted => wanted,
+    };
+    let mesh = match upstream.security() {
+        Security::Mesh => Hop::MutualTls,
+        Security::Outside => return originated(worker, upstream, wanted).await,
+        Security::Plaintext | Security::AsEndpoint => Hop::Plaintext,
+    };
+    match (mesh, wanted) {
         (Hop::Plaintext, Wanted::Http2) => {
-            multiplexed(worker, &upstream.http2, false, async || {
+            multiplexed((worker, &upstream.bounds), &upstream.http2, false, async || {
                 plain(worker, upstream).await.map(Dialled::Http2)
             })
             .await
@@ -96,7 +106,7 @@ pub(crate) async fn http(
             } else {
                 OFFER_HTTP1
             };
-            let connection = multiplexed(worker, &upstream.http2, true, async || {
+            let connection = multiplexed((worker, &upstream.bounds), &upstream.http2, true, async || {
                 let secured = secure::secure(worker, upstream, plain(worker, upstream).await?, offer).await?;
                 Ok(match secured.alpn {
                     Some(Alpn::Http1) => {
@@ -123,21 +133,48 @@ pub(crate) async fn http(
     }
 }
 
-/// A connection to the application itself.
-pub(crate) async fn app(
+/// A connection that is secured by TLS of the outside world.
+async fn originated(
     worker: &Worker,
-    address: SocketAddr,
-    http1: &Rc<HttpPool>,
-    http2: &Pool,
+    upstream: &Upstream,
     wanted: Wanted,
 ) -> Result<Connection, ConnectFailure> {
+    if wanted != Wanted::Http2 || upstream.http1_only.get() {
+        return single(worker, &upstream.http1, async || {
+            let stream = plain(worker, upstream).await?;
+            let originated = outside::originate(worker, upstream, stream, outside::HTTP1).await?;
+            Ok(originated.stream)
+        })
+        .await;
+    }
+    multiplexed((worker, &upstream.bounds), &upstream.http2, false, async || {
+        let stream = plain(worker, upstream).await?;
+        let originated = outside::originate(worker, upstream, stream, outside::HTTP2).await?;
+        Ok(match originated.is_http2 {
+            true => Dialled::Http2(originated.stream),
+            false => {
+                upstream.http1_only.set(true);
+                Dialled::Http1(originated.stream)
+            }
+        })
+    })
+    .await
+}
+
+/// A connection to the application itself.
+pub(crate) async fn app(worker: &Worker, app: &App, wanted: Wanted) -> Result<Connection, ConnectFailure> {
     let dial = async || {
-        let socket = wattle_net::connect(address, &worker.homeward(address)).await;
+        let socket = wattle_net::connect(app.address, &worker.homeward(app.address)).await;
         socket.map(Stream::from).map_err(|error| failure(&error))
     };
     match wanted {
-        Wanted::Http2 => multiplexed(worker, http2, false, async || dial().await.map(Dialled::Http2)).await,
-        Wanted::Http1 | Wanted::Http1Tunnel => single(worker, http1, dial).await,
+        Wanted::Http2 => {
+            multiplexed((worker, &app.bounds), &app.http2, false, async || {
+                dial().await.map(Dialled::Http2)
+            })
+            .await
+        }
+        Wanted::Http1 | Wanted::Http1Tunnel => single(worker, &app.http1, dial).await,
     }
 }
 
@@ -160,28 +197,48 @@ async fn single(
     pool: &Rc<HttpPool>,
     dial: impl AsyncFnOnce() -> Result<Stream, ConnectFailure>,
 ) -> Result<Connection, ConnectFailure> {
-    if let Some(client) = pool.check_out(worker.clock.now_ns()) {
-        return Ok(Connection::Http1(client));
-    }
+    let _waiting = match pool.check_out(worker.clock.now_ns()) {
+        Some(client) => return Ok(Connection::Http1(client)),
+        None => pool.bounds().pending().map_err(over_bound)?,
+    };
+    let counted = loop {
+        match pool.bounds().connection() {
+            Connecting::Uncounted => break None,
+            Connecting::Counted(permit) => break Some(permit),
+            // Those that hold all places may be other endpoints' and stay idle: each endpoint may have one.
+            Connecting::Full if pool.is_empty() => break None,
+            Connecting::Full => pool.bounds().freed().await,
+        }
+        if let Some(client) = pool.check_out(worker.clock.now_ns()) {
+            return Ok(Connection::Http1(client));
+        }
+    };
     let Some(permit) = pool.permit() else {
         return Err(overflow("too many connections to the endpoint"));
     };
     let stream = dial().await?;
+    let back = pool.checkin(permit, counted, worker.clock.now_ns());
     Ok(Connection::Http1(h1::Client::new(
         stream,
         worker.limits.clone(),
-        Some(pool.checkin(permit)),
+        Some(back),
     )))
 }
 
 async fn multiplexed(
-    worker: &Worker,
+    (worker, bounds): (&Worker, &Rc<Bounds>),
     pool: &Pool,
     marked: bool,
     dial: impl AsyncFnOnce() -> Result<Dialled, ConnectFailure>,
 ) -> Result<Connection, ConnectFailure> {
+    let uses = bounds.uses();
+    let mut waiting = None;
     let ticket = loop {
-        match pool.acquire(streams) {
+        let acquired = pool.acquire(|client| streams(client, uses));
+        if waiting.is_none() && !matches!(acquired, Acquired::Use(_)) {
+            waiting = bounds.pending().map_err(over_bound)?;
+        }
+        match acquired {
             Acquired::Use(client) => return Ok(Connection::Multiplexed { client, marked }),
             Acquired::Connect(ticket) => break ticket,
             Acquired::Refused => {
@@ -198,53 +255,56 @@ async fn multiplexed(
             })?,
         }
     };
-    let stream = match dial().await {
-        Ok(Dialled::Http2(stream)) => stream,
+    let counted = match bounds.connection() {
+        Connecting::Uncounted => None,
+        Connecting::Counted(permit) => Some(permit),
+        Connecting::Full if pool.live() == 0 => None,
+        Connecting::Full => return Err(over_bound(Reason::UpstreamOverflow)),
+    };
+    match dial().await {
+        Ok(Dialled::Http2(stream)) => {
+            let client = kept::open(worker, bounds, pool, (stream, counted)).await;
+            match client {
+                Ok(client) => {
+                    ticket.connected(client.clone());
+                    Ok(Connection::Multiplexed { client, marked })
+                }
+                Err(failure) => {
+                    ticket.failed();
+                    Err(failure)
+                }
+            }
+        }
         Ok(Dialled::Http1(stream)) => {
             // Whoever waits asks again and finds that the peer speaks HTTP/1.1 only.
             drop(ticket);
-            return Ok(Connection::Http1(h1::Client::new(
+            Ok(Connection::Http1(h1::Client::new(
                 stream,
                 worker.limits.clone(),
                 None,
-            )));
+            )))
         }
         Err(failure) => {
             ticket.failed();
-            return Err(failure);
-        }
-    };
-    match h2::connect(stream, &worker.limits).await {
-        Ok((client, driver)) => {
-            let waiting = pool.downgrade();
-            client.on_freed(Rc::new(move || waiting.stream_ended()));
-            tokio::task::spawn_local(async move {
-                if let Err(error) = driver.await {
-                    tracing::debug!(%error, "http/2 connection ended");
-                }
-            });
-            ticket.connected(client.clone());
-            Ok(Connection::Multiplexed { client, marked })
-        }
-        Err(error) => {
-            ticket.failed();
-            Err(ConnectFailure::new(
-                Reason::UpstreamConnectFailure,
-                "http2_failed",
-                error.to_string(),
-            ))
+            Err(failure)
         }
     }
 }
 
-fn streams(client: &h2::Client) -> Streams {
-    if client.is_closing() {
+fn streams(client: &h2::Client, uses: Uses) -> Streams {
+    if client.is_closing() || client.requests() >= uses.requests {
         Streams::Closing
     } else {
-        Streams::Available(client.available_streams())
+        let room = uses.streams.saturating_sub(client.active_streams());
+        Streams::Available(client.available_streams().min(room))
     }
 }
 
 fn overflow(detail: &str) -> ConnectFailure {
     ConnectFailure::new(Reason::Overload, "overflow", detail)
+}
+
+/// A bound of the backend's policy is reached.
+fn over_bound(reason: Reason) -> ConnectFailure {
+    ConnectFailure::new(reason, "overflow", "a bound of the backend's policy is reached")
 }

@@ -31,7 +31,7 @@ pub(crate) async fn secure(
         .map_err(|error| refused("tls_settings", &error.to_string()))?;
     // Sessions are kept by this name; the identity is checked against the workload's, never against it.
     let name = ServerName::from(upstream.address.ip());
-    let connected = tls::connect(stream, name, config, worker.settings.connect_timeout).await;
+    let connected = tls::connect(stream, name, config, worker.outward_to(&upstream.bounds).timeout).await;
     let connected = connected.map_err(|error| failed(&error))?;
     let peer =
         Peer::from_chain(&connected.agreed.peer_certificates).map_err(|rejection| rejected(&rejection))?;

@@ -48,11 +48,11 @@ pub(super) fn listing(word: Option<&str>) -> anyhow::Result<Listing> {
         .find(|(name, _)| *name == lower)
         .map(|(_, kind)| *kind);
     let is_named = |kind: &Kind| {
-        let name = kind.as_str().to_ascii_lowercase();
+        let name = kind.unique_name().to_ascii_lowercase();
         lower == name || lower == format!("{name}s") || lower == plural(&name)
     };
     match short.or_else(|| Kind::ALL.into_iter().find(is_named)) {
-        Some(kind) => Ok(Listing::Objects(Some(kind.as_str()))),
+        Some(kind) => Ok(Listing::Objects(Some(kind.unique_name()))),
         None => Err(unknown(word)),
     }
 }
@@ -64,7 +64,7 @@ fn plural(name: &str) -> String {
 }
 
 fn unknown(word: &str) -> anyhow::Error {
-    let kinds = Kind::ALL.map(Kind::as_str).join(", ");
+    let kinds = Kind::ALL.map(Kind::unique_name).join(", ");
     let hint = format!("choose processes, proxies, services, endpoints or a kind: {kinds}");
     Failure::error(format!("there is no kind `{word}`"), hint)
 }
@@ -84,6 +84,7 @@ mod tests {
             ("svc", "Service"),
             ("service", "Service"),
             ("process", "Process"),
+            ("httproute.policy.linkerd.io", "HTTPRoute.policy.linkerd.io"),
         ] {
             assert_eq!(
                 listing(Some(word)).unwrap(),

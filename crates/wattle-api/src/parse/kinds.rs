@@ -1,0 +1,78 @@
+//! Which decoder reads which kind.
+
+use crate::decode::{Decoded, Fields};
+use crate::key::Kind;
+use crate::meta::{Meta, Origin};
+use crate::object::{Object, Resource};
+use crate::{authorization, core, grant, istio, peer, process, route, workload};
+use crate::{
+    backend_tls, backend_traffic, egress_policy, endpoint_slice, grpc, linkerd, rate_limit, stream_route,
+};
+
+/// Decodes `spec` and makes the object. This is where a new kind gets its decoder.
+pub(super) fn spec(
+    kind: Kind,
+    fields: &Fields<'_>,
+    meta: Decoded<Meta>,
+    origin: impl Fn() -> Origin,
+) -> Decoded<Object> {
+    macro_rules! object {
+        ($variant:ident, $decode:expr) => {{
+            let spec = fields.required("spec", $decode);
+            Object::$variant(Resource {
+                meta: meta?,
+                spec: spec?,
+                origin: origin(),
+            })
+        }};
+    }
+    Ok(match kind {
+        Kind::Namespace => Object::Namespace(Resource {
+            meta: meta?,
+            spec: core::Namespace {},
+            origin: origin(),
+        }),
+        Kind::ServiceAccount => Object::ServiceAccount(Resource {
+            meta: meta?,
+            spec: core::ServiceAccount {},
+            origin: origin(),
+        }),
+        Kind::Service => object!(Service, core::service),
+        Kind::HttpRoute => object!(HttpRoute, route::http_route),
+        Kind::ReferenceGrant => object!(ReferenceGrant, grant::reference_grant),
+        Kind::GrpcRoute => object!(GrpcRoute, grpc::grpc_route),
+        Kind::TlsRoute => object!(TlsRoute, stream_route::tls_route),
+        Kind::TcpRoute => object!(TcpRoute, stream_route::tcp_route),
+        Kind::BackendTlsPolicy => object!(BackendTlsPolicy, backend_tls::backend_tls_policy),
+        Kind::BackendTrafficPolicy => object!(BackendTrafficPolicy, backend_traffic::backend_traffic_policy),
+        Kind::EndpointSlice => {
+            let spec = endpoint_slice::endpoint_slice(fields);
+            Object::EndpointSlice(Resource {
+                meta: meta?,
+                spec: spec?,
+                origin: origin(),
+            })
+        }
+        Kind::PeerAuthentication => object!(PeerAuthentication, peer::peer_authentication),
+        Kind::AuthorizationPolicy => object!(AuthorizationPolicy, authorization::authorization_policy),
+        Kind::WorkloadEntry => {
+            let healthy = fields.at("status").and_then(|at| workload::healthy(&at));
+            object!(WorkloadEntry, |at| {
+                workload::workload_entry(at).map(|entry| workload::WorkloadEntry { healthy, ..entry })
+            })
+        }
+        Kind::VirtualService => object!(VirtualService, istio::virtual_service),
+        Kind::DestinationRule => object!(DestinationRule, istio::destination_rule),
+        Kind::ServiceEntry => object!(ServiceEntry, istio::service_entry),
+        Kind::WorkloadGroup => object!(WorkloadGroup, istio::workload_group),
+        Kind::Sidecar => object!(Sidecar, istio::sidecar),
+        Kind::Process => object!(Process, process::process),
+        Kind::LinkerdHttpRoute => object!(LinkerdHttpRoute, route::http_route),
+        Kind::Server => object!(Server, linkerd::server),
+        Kind::LocalRateLimit => object!(LocalRateLimit, linkerd::local_rate_limit),
+        Kind::EgressNetwork => object!(EgressNetwork, linkerd::egress_network),
+        Kind::ServiceProfile => object!(ServiceProfile, linkerd::service_profile),
+        Kind::RateLimit => object!(RateLimit, rate_limit::rate_limit),
+        Kind::EgressPolicy => object!(EgressPolicy, egress_policy::egress_policy),
+    })
+}

@@ -1,0 +1,170 @@
+//! DestinationRules.
+
+use wattle_api::Resource;
+use wattle_api::istio::{Algorithm, DestinationRule, HashKey, Settings, TrafficPolicy};
+
+use super::super::Findings;
+use crate::istio::{frontend, host, routes, subset};
+use crate::view::View;
+use crate::{backend, endpoints};
+
+pub(in super::super) fn check(
+    rule: &Resource<DestinationRule>,
+    view: &View<'_>,
+    findings: &mut Findings<'_>,
+) {
+    let namespace = &rule.meta.namespace;
+    let pattern = host::pattern(&rule.spec.host, namespace, view.settings);
+    let rules = view.destination_rules_of(&pattern);
+    let same = rules
+        .into_iter()
+        .filter(|other| other.meta.namespace == *namespace);
+    let first = same.min_by_key(|other| routes::age(&other.meta));
+    if let Some(first) = first.filter(|first| first.meta.name != rule.meta.name) {
+        let reason = format!(
+            "DestinationRule {namespace}/{} is older and is for the same host; this one has no effect",
+            first.meta.name
+        );
+        findings.warn(
+            "conflicting-rules",
+            "spec.host",
+            reason,
+            "write one DestinationRule for a host",
+        );
+    }
+    if !rule.spec.host.is_pattern() {
+        match frontend::find(&pattern, namespace, view) {
+            None => {
+                let reason = format!("nothing has the host {pattern}");
+                let hint = "name a Service or a host of a ServiceEntry";
+                findings.warn("unknown-host", "spec.host", reason, hint);
+            }
+            Some(found) => subsets(rule, &found.name, view, findings),
+        }
+    }
+    if rule.spec.workload_selector.is_some() {
+        let reason = "a rule for some of the callers is not supported yet; it has no effect".to_owned();
+        findings.warn(
+            "unsupported-field",
+            "spec.workloadSelector",
+            reason,
+            "remove the field",
+        );
+    }
+    if let Some(policy) = rule.spec.traffic_policy.as_deref() {
+        traffic_policy(policy, "spec.trafficPolicy", findings);
+    }
+    for (index, subset) in rule.spec.subsets.iter().enumerate() {
+        if let Some(policy) = &subset.traffic_policy {
+            traffic_policy(policy, &format!("spec.subsets[{index}].trafficPolicy"), findings);
+        }
+    }
+}
+
+fn subsets(
+    rule: &Resource<DestinationRule>,
+    name: &crate::Name,
+    view: &View<'_>,
+    findings: &mut Findings<'_>,
+) {
+    let Some(service) = view
+        .service(name)
+        .filter(|service| !service.spec.selector.is_empty())
+    else {
+        return;
+    };
+    let Some(port) = service.spec.ports.first() else {
+        return;
+    };
+    for (index, subset) in rule.spec.subsets.iter().enumerate() {
+        let id = subset::id(&backend::id(name, port.port.number()), &subset.labels);
+        let none = endpoints::endpoints(&id, view).is_none_or(|found| found.endpoints.is_empty());
+        let offline = view.selected(&name.0, &service.spec.selector);
+        let would = offline
+            .iter()
+            .any(|instance| crate::view::selects(&subset.labels, &instance.labels));
+        if none && !would {
+            let reason = format!("no workload of the host has the labels of subset {}", subset.name);
+            let hint = "compare them with the labels of your workloads";
+            findings.warn(
+                "selects-nothing",
+                &format!("spec.subsets[{index}].labels"),
+                reason,
+                hint,
+            );
+        }
+    }
+}
+
+fn traffic_policy(policy: &TrafficPolicy, field: &str, findings: &mut Findings<'_>) {
+    settings(&policy.settings, field, findings);
+    for (index, port) in policy.port_level_settings.iter().enumerate() {
+        settings(
+            &port.settings,
+            &format!("{field}.portLevelSettings[{index}]"),
+            findings,
+        );
+    }
+    if policy
+        .retry_budget
+        .as_ref()
+        .is_some_and(|budget| budget.budget_interval.is_some())
+    {
+        let field = format!("{field}.retryBudget.budgetInterval");
+        findings.ignored(&field, "the requests under way count, not those of an interval");
+    }
+}
+
+fn settings(settings: &Settings, field: &str, findings: &mut Findings<'_>) {
+    if settings
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.credential_name.is_some())
+    {
+        let reason = "a Secret cannot be read here, so that no connection comes about".to_owned();
+        let hint = "name files with clientCertificate, privateKey and caCertificates";
+        findings.error(
+            "unsupported-field",
+            &format!("{field}.tls.credentialName"),
+            reason,
+            hint,
+        );
+    }
+    let http = settings.connection_pool.as_ref().and_then(|pool| pool.http);
+    if http.is_some_and(|http| http.http2_keep_alive.is_some()) {
+        let field = format!("{field}.connectionPool.http.http2KeepAlive");
+        findings.ignored(&field, "dead connections are found by TCP's keep-alive only");
+    }
+    if let Some(outliers) = &settings.outlier_detection {
+        if !outliers.outlier_detection_http_error_codes.is_empty() {
+            let field = format!("{field}.outlierDetection.outlierDetectionHttpErrorCodes");
+            findings.ignored(&field, "failures are statuses from 500");
+        }
+        let locality = settings
+            .load_balancer
+            .as_ref()
+            .and_then(|balancer| balancer.locality_lb_setting.as_ref());
+        if locality.is_none() {
+            let reason = "endpoints of other localities are used as before; Istio prefers near ones once outlierDetection is \
+                          written. Write loadBalancer.localityLbSetting to have it so";
+            findings.info(
+                "outlier-detection-without-failover",
+                &format!("{field}.outlierDetection"),
+                reason.to_owned(),
+            );
+        }
+    }
+    if let Some(Algorithm::ConsistentHash(hash)) = settings
+        .load_balancer
+        .as_ref()
+        .and_then(|one| one.algorithm.as_ref())
+        && let HashKey::HttpCookie(cookie) = &hash.key
+        && !cookie.attributes.is_empty()
+    {
+        let field = format!("{field}.loadBalancer.consistentHash.httpCookie.attributes");
+        findings.ignored(
+            &field,
+            "a cookie that is made up has the attributes Path, Max-Age and HttpOnly",
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! ServiceEntries.
+
+use std::sync::Arc;
+
+use wattle_api::istio::{AppProtocol, Location, Resolution, ServiceEntry};
+use wattle_api::{Address, Resource};
+
+use super::super::Findings;
+use crate::istio::{host, routes};
+use crate::view::View;
+
+pub(in super::super) fn check(entry: &Resource<ServiceEntry>, view: &View<'_>, findings: &mut Findings<'_>) {
+    hosts(entry, view, findings);
+    if entry.spec.resolution == Resolution::DynamicDns {
+        let reason =
+            "a host cannot be resolved by the name in each request yet; it has no endpoints".to_owned();
+        findings.error(
+            "unsupported-value",
+            "spec.resolution",
+            reason,
+            "write NONE, or DNS with hosts that are names",
+        );
+    }
+    for (index, port) in entry.spec.ports.iter().enumerate() {
+        if port.protocol == Some(AppProtocol::Udp) {
+            findings.ignored(
+                &format!("spec.ports[{index}].protocol"),
+                "datagrams are not carried by the mesh",
+            );
+        }
+    }
+    if !entry.spec.subject_alt_names.is_empty() {
+        findings.ignored(
+            "spec.subjectAltNames",
+            "names of a certificate are compared where a DestinationRule writes them",
+        );
+    }
+    if entry.spec.location == Location::MeshInternal && !entry.spec.endpoints.is_empty() {
+        findings.ignored(
+            "spec.location",
+            "endpoints written here have no proxy of the mesh; those of workloadSelector may have one",
+        );
+    }
+    for (index, endpoint) in entry.spec.endpoints.iter().enumerate() {
+        if matches!(endpoint.address, Address::Unix(_) | Address::Unknown) {
+            let reason = "an endpoint without an address or a host cannot be reached".to_owned();
+            let hint = "write an address or a host name";
+            findings.error(
+                "unsupported-value",
+                &format!("spec.endpoints[{index}].address"),
+                reason,
+                hint,
+            );
+        }
+    }
+}
+
+fn hosts(entry: &Resource<ServiceEntry>, view: &View<'_>, findings: &mut Findings<'_>) {
+    for (index, written) in entry.spec.hosts.iter().enumerate() {
+        let field = format!("spec.hosts[{index}]");
+        let text: Arc<str> = written.to_string().into();
+        if host::service(&text, view.settings).is_some_and(|name| view.service(&name).is_some()) {
+            let reason = format!("{text} is a Service, which alone counts");
+            findings.warn(
+                "conflicting-hosts",
+                &field,
+                reason,
+                "name a host that no Service has",
+            );
+        }
+        let others = view.entries_of(&text);
+        let same = others
+            .into_iter()
+            .filter(|other| other.meta.namespace == entry.meta.namespace);
+        let first = same.min_by_key(|other| routes::age(&other.meta));
+        if let Some(first) = first.filter(|first| first.meta.name != entry.meta.name) {
+            let reason = format!(
+                "ServiceEntry {}/{} has the same host",
+                first.meta.namespace, first.meta.name
+            );
+            findings.warn(
+                "conflicting-hosts",
+                &field,
+                reason,
+                "write one ServiceEntry for a host",
+            );
+        }
+    }
+}

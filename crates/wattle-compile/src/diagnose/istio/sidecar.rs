@@ -1,0 +1,81 @@
+//! Sidecars.
+
+use wattle_api::Resource;
+use wattle_api::istio::{CaptureMode, DefaultEndpoint, EgressHost, EgressNamespace, Host, Sidecar};
+
+use super::super::Findings;
+use crate::istio::scope;
+use crate::view::View;
+
+pub(in super::super) fn check(sidecar: &Resource<Sidecar>, view: &View<'_>, findings: &mut Findings<'_>) {
+    for (index, listener) in sidecar.spec.egress.iter().enumerate() {
+        let field = format!("spec.egress[{index}]");
+        if listener.bind.is_some() || listener.capture_mode == CaptureMode::None {
+            findings.ignored(
+                &field,
+                "what a workload sends is always redirected; no listener is opened for it to dial",
+            );
+        }
+        for (position, host) in listener.hosts.iter().enumerate() {
+            if names_nothing(host, &sidecar.meta.namespace, view) {
+                let reason = format!("nothing is called {host}");
+                let hint = "compare it with your Services and ServiceEntries";
+                findings.warn(
+                    "selects-nothing",
+                    &format!("{field}.hosts[{position}]"),
+                    reason,
+                    hint,
+                );
+            }
+        }
+    }
+    for (index, listener) in sidecar.spec.ingress.iter().enumerate() {
+        let field = format!("spec.ingress[{index}]");
+        if listener.tls.is_some() {
+            let reason =
+                "TLS of other clients cannot be terminated yet; the port keeps the mesh's own".to_owned();
+            findings.error(
+                "unsupported-field",
+                &format!("{field}.tls"),
+                reason,
+                "remove the field",
+            );
+        }
+        if matches!(listener.default_endpoint, Some(DefaultEndpoint::Unix(_))) {
+            let reason =
+                "a Unix socket cannot be reached yet; the port of the workload is dialled".to_owned();
+            findings.error(
+                "unsupported-value",
+                &format!("{field}.defaultEndpoint"),
+                reason,
+                "write an address",
+            );
+        }
+        if listener.bind.is_some()
+            || listener.connection_pool.is_some()
+            || listener.capture_mode == CaptureMode::None
+        {
+            findings.ignored(
+                &field,
+                "bind, captureMode and connectionPool of one listener are not applied",
+            );
+        }
+    }
+    let policy = sidecar.spec.outbound_traffic_policy.as_ref();
+    if policy.is_some_and(|policy| policy.egress_proxy.is_some()) {
+        let field = "spec.outboundTrafficPolicy.egressProxy";
+        findings.ignored(
+            field,
+            "what nothing describes goes where it was dialled, or nowhere",
+        );
+    }
+}
+
+fn names_nothing(entry: &EgressHost, own: &str, view: &View<'_>) -> bool {
+    let plain = !matches!(entry.namespace, EgressNamespace::Nowhere) && entry.host != Host::Any;
+    plain
+        && !view
+            .known_hosts()
+            .iter()
+            .any(|(namespace, host)| scope::names(entry, own, namespace, host))
+}

@@ -1,0 +1,17 @@
+//! What Istio's networking kinds mean: VirtualService, DestinationRule, ServiceEntry, Sidecar.
+//!
+//! Everything goes by host: a `frontend` is a port of what a host names, `routes` finds the VirtualService that applies
+//! to it, `policy` the DestinationRule. Where an Istio default is a known trap, ours is the safe one unless
+//! [`Settings::istio_defaults`](crate::Settings::istio_defaults) is set; `diagnose` says so.
+
+pub(crate) mod connection;
+pub(crate) mod entry;
+pub(crate) mod frontend;
+pub(crate) mod host;
+pub(crate) mod http;
+pub(crate) mod ingress;
+pub(crate) mod policy;
+pub(crate) mod routes;
+pub(crate) mod scope;
+pub(crate) mod shelf;
+pub(crate) mod subset;

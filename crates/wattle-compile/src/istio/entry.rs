@@ -1,0 +1,280 @@
+//! ServiceEntries: what their hosts and addresses are to callers, and their endpoints.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use wattle_api::istio::{EntryPort, Resolution, ServiceEntry};
+use wattle_api::{Address, Labels, Meta, Resource, WorkloadEntry};
+use wattle_model::{
+    Access, Action, BackendId, ConnectionMatch, ConnectionRoute, Destination, Endpoint, EndpointHealth,
+    Endpoints, Hop, HostMatch, NamedEndpoint, Protocol, RequestMatch, RouteRule, RouteTable, RuleRef,
+    Timeouts, WeightedBackend, Workload,
+};
+
+use super::frontend::{self, Frontend};
+
+use crate::instance;
+use crate::route::object_ref;
+use crate::view::{View, selects};
+use crate::{Name, destination, endpoints};
+
+/// What the host of a ServiceEntry is to callers in `from`, on a port; `None` when there is none they may see.
+pub(crate) fn of_host(
+    name: &Arc<str>,
+    host: &Arc<str>,
+    port: u16,
+    from: &Arc<str>,
+    view: &View<'_>,
+) -> Option<Destination> {
+    let entry = view
+        .entries_of(host)
+        .into_iter()
+        .find(|entry| frontend::is_visible(entry, from))?;
+    destination::of_frontend(name, &frontend::of_entry(entry, host), port, from, view)
+}
+
+/// The host of a ServiceEntry that has this virtual address, its own or an assigned one.
+pub(crate) fn at_address<'a>(
+    address: IpAddr,
+    port: u16,
+    from: &str,
+    view: &View<'a>,
+) -> Option<Frontend<'a>> {
+    let hosts = view.entry_hosts_at(address);
+    let found = hosts.into_iter().find(|(entry, host)| {
+        frontend::is_visible(entry, from) && frontend::of_entry(entry, host).port(port).is_some()
+    });
+    if let Some((entry, host)) = found {
+        return Some(frontend::of_entry(entry, &host));
+    }
+    // Blocks of addresses: few, and only of what no single address names.
+    view.open_entries().into_iter().find_map(|entry| {
+        let covers = entry.spec.addresses.iter().any(|block| block.contains(&address));
+        let host = entry.spec.hosts.first()?;
+        let frontend = frontend::of_entry(entry, &host.to_string().into());
+        (covers && frontend::is_visible(entry, from) && frontend.port(port).is_some()).then_some(frontend)
+    })
+}
+
+/// Rules for what goes to an address that nothing names: hosts that any address may have, because they are patterns or
+/// resolve to whatever is dialled.
+pub(crate) fn open_rules(destination: &mut Destination, port: u16, from: &Arc<str>, view: &View<'_>) {
+    let mut rules = Vec::new();
+    for entry in view
+        .open_entries()
+        .into_iter()
+        .filter(|entry| frontend::is_visible(entry, from))
+    {
+        let Some(written) = entry
+            .spec
+            .ports
+            .iter()
+            .find(|written| written.number.number() == port)
+        else {
+            continue;
+        };
+        let hosts: Vec<_> = entry
+            .spec
+            .hosts
+            .iter()
+            .filter(|host| is_open(entry, host.is_pattern()))
+            .collect();
+        let hosts: Vec<_> = hosts
+            .iter()
+            .map(|host| HostMatch::parse(&host.to_string()))
+            .collect();
+        if hosts.is_empty() {
+            continue;
+        }
+        let origin = RuleRef {
+            object: object_ref(&entry.meta, wattle_api::Kind::ServiceEntry, &entry.origin),
+            rule: 0,
+            matched: 0,
+            name: "".into(),
+        };
+        match frontend::protocol(written) {
+            Some(Protocol::Tls) => destination.connections.push(connection(origin, hosts)),
+            Some(protocol) if protocol.is_http() => rules.push(request(origin, hosts)),
+            _ => {}
+        }
+    }
+    if destination.connections.is_empty() && rules.is_empty() {
+        return;
+    }
+    // Where nothing else may be reached, what is open is not refused with the rest: its rules are all there are.
+    let closed = matches!(&destination.scopes[..], [scope]
+        if scope.labels.is_empty() && matches!(scope.access, Access::Refused(_)));
+    if closed {
+        destination.scopes.clear();
+        destination.default_backend = None;
+    } else {
+        destination.connections.push(connection(anywhere(), Vec::new()));
+        rules.push(request(anywhere(), Vec::new()));
+    }
+    destination.routes = RouteTable::new(rules);
+}
+
+/// May any address have the host?
+fn is_open(entry: &Resource<ServiceEntry>, pattern: bool) -> bool {
+    entry.spec.addresses.is_empty() && (pattern || entry.spec.resolution == Resolution::None)
+}
+
+/// The rule of everything else: it goes where it was dialled.
+fn anywhere() -> RuleRef {
+    RuleRef {
+        object: wattle_model::ObjectRef {
+            kind: "Mesh".into(),
+            namespace: "".into(),
+            name: "as-dialled".into(),
+            file: "".into(),
+            line: 0,
+        },
+        rule: 0,
+        matched: 0,
+        name: "".into(),
+    }
+}
+
+fn as_dialled() -> Vec<WeightedBackend> {
+    vec![WeightedBackend {
+        backend: Some(0),
+        written: "as dialled".into(),
+        weight: 1,
+        filters: None,
+    }]
+}
+
+fn connection(origin: RuleRef, server_names: Vec<HostMatch>) -> ConnectionRoute {
+    ConnectionRoute {
+        origin,
+        matches: ConnectionMatch {
+            server_names,
+            ..ConnectionMatch::default()
+        },
+        backends: as_dialled(),
+    }
+}
+
+fn request(origin: RuleRef, hosts: Vec<HostMatch>) -> RouteRule {
+    RouteRule {
+        origin,
+        matches: RequestMatch {
+            hosts,
+            ..RequestMatch::default()
+        },
+        filters: Arc::default(),
+        action: Arc::new(Action::Forward(as_dialled())),
+        timeouts: Timeouts::default(),
+        retry: None,
+        session: None,
+    }
+}
+
+/// The endpoints of `namespace/host:port`, or of the part that has these labels.
+pub(crate) fn endpoints(
+    id: &BackendId,
+    name: &Name,
+    port: u16,
+    labels: &Labels,
+    view: &View<'_>,
+) -> Option<Endpoints> {
+    let entry = view
+        .entries_of(&name.1)
+        .into_iter()
+        .find(|entry| entry.meta.namespace == name.0)?;
+    let port = entry
+        .spec
+        .ports
+        .iter()
+        .find(|written| written.number.number() == port)?;
+    let mut found = Endpoints {
+        id: Arc::clone(id),
+        ..Endpoints::default()
+    };
+    if let Some(selector) = &entry.spec.workload_selector {
+        let selected = view.selected(&name.0, &selector.labels);
+        let fitting = selected
+            .into_iter()
+            .filter(|instance| selects(labels, &instance.labels));
+        let reached = fitting.filter_map(|instance| {
+            let number = instance.port_named(&port.name).unwrap_or_else(|| target(port));
+            endpoints::endpoint(instance, number, view)
+        });
+        found.endpoints.extend(reached);
+        return Some(found);
+    }
+    for (index, written) in entry.spec.endpoints.iter().enumerate() {
+        if selects(labels, &written.labels) {
+            add(&mut found, entry, (index, written), port, view);
+        }
+    }
+    if entry.spec.endpoints.is_empty() && entry.spec.resolution.is_dns() {
+        let template = template(&entry.meta, 0, None, view);
+        found
+            .names
+            .push(named(&name.1, target(port), template, entry.spec.resolution));
+    }
+    Some(found)
+}
+
+/// The port of an endpoint unless it says otherwise.
+fn target(port: &EntryPort) -> u16 {
+    port.target_port.unwrap_or(port.number).number()
+}
+
+fn add(
+    found: &mut Endpoints,
+    entry: &Resource<ServiceEntry>,
+    (index, written): (usize, &WorkloadEntry),
+    port: &EntryPort,
+    view: &View<'_>,
+) {
+    let number = written
+        .ports
+        .get(&port.name)
+        .map_or_else(|| target(port), |own| own.number());
+    let endpoint = template(&entry.meta, index, Some(written), view);
+    match &written.address {
+        Address::Ip(address) => found.endpoints.push(Endpoint {
+            address: SocketAddr::new(*address, number),
+            ..endpoint
+        }),
+        Address::Host(host) => found
+            .names
+            .push(named(host, number, endpoint, entry.spec.resolution)),
+        // Not reached by address; `diagnose` says so.
+        Address::Unix(_) | Address::Unknown => {}
+    }
+}
+
+fn named(host: &str, port: u16, template: Endpoint, resolution: Resolution) -> NamedEndpoint {
+    NamedEndpoint {
+        host: host.into(),
+        port,
+        template,
+        single: resolution == Resolution::DnsRoundRobin,
+    }
+}
+
+/// All of an endpoint but its address. It has no proxy of the mesh: one that has is a WorkloadEntry of its own.
+fn template(meta: &Meta, index: usize, written: Option<&WorkloadEntry>, view: &View<'_>) -> Endpoint {
+    let locality = written.and_then(|written| written.locality.as_deref());
+    let workload = Workload {
+        namespace: Arc::clone(&meta.namespace),
+        name: Arc::clone(&meta.name),
+        instance: format!("{}-{index}", meta.name).into(),
+        canonical_service: Arc::clone(&meta.name),
+        canonical_revision: "latest".into(),
+        cluster: Arc::clone(&view.settings.cluster),
+        ..Workload::default()
+    };
+    Endpoint {
+        address: SocketAddr::from(([0, 0, 0, 0], 0)),
+        weight: written.and_then(|written| written.weight).unwrap_or(1).max(1),
+        health: EndpointHealth::Healthy,
+        locality: locality.map(instance::locality).unwrap_or_default(),
+        hop: Hop::Plaintext,
+        workload: Arc::new(workload),
+        labels: Vec::new(),
+    }
+}

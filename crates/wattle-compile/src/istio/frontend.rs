@@ -1,0 +1,143 @@
+//! What a host names: a Service, or a host of a ServiceEntry, with its ports.
+
+use std::sync::Arc;
+
+use wattle_api::istio::{AppProtocol, EntryPort, Resolution, ServiceEntry};
+use wattle_api::{Exposure, Resource, Service};
+use wattle_model::{BackendId, Protocol, ServicePort};
+
+use super::host;
+use crate::view::View;
+use crate::{Name, backend};
+
+/// A Service or a host of a ServiceEntry.
+#[derive(Clone)]
+pub(crate) struct Frontend<'a> {
+    /// Namespace, and name of the Service or host of the ServiceEntry.
+    pub(crate) name: Name,
+    /// Fully qualified host.
+    pub(crate) host: Arc<str>,
+    of: Of<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Of<'a> {
+    Service(&'a Service),
+    Entry(&'a ServiceEntry),
+}
+
+/// One of its ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrontendPort {
+    pub(crate) number: u16,
+    pub(crate) protocol: Protocol,
+}
+
+/// What `host`, fully qualified, names for callers in `from`; nothing that is not visible there.
+pub(crate) fn find<'a>(host: &Arc<str>, from: &str, view: &View<'a>) -> Option<Frontend<'a>> {
+    if let Some(name) = host::service(host, view.settings) {
+        let service = view.service(&name)?;
+        let external = service.spec.exposure == Exposure::ExternalName;
+        return (!external).then(|| of_service(&name, service, view));
+    }
+    let entry = view
+        .entries_of(host)
+        .into_iter()
+        .find(|entry| is_visible(entry, from))?;
+    Some(of_entry(entry, host))
+}
+
+/// Is the ServiceEntry for callers in `from`?
+pub(crate) fn is_visible(entry: &Resource<ServiceEntry>, from: &str) -> bool {
+    entry
+        .spec
+        .export_to
+        .reaches(&entry.meta.namespace, from)
+        .unwrap_or(true)
+}
+
+/// A Service as a frontend.
+pub(crate) fn of_service<'a>(name: &Name, service: &'a Resource<Service>, view: &View<'_>) -> Frontend<'a> {
+    Frontend {
+        name: name.clone(),
+        host: crate::host::qualified(name, view.settings),
+        of: Of::Service(&service.spec),
+    }
+}
+
+/// A host of a ServiceEntry as a frontend.
+pub(crate) fn of_entry<'a>(entry: &'a Resource<ServiceEntry>, host: &Arc<str>) -> Frontend<'a> {
+    Frontend {
+        name: (Arc::clone(&entry.meta.namespace), Arc::clone(host)),
+        host: Arc::clone(host),
+        of: Of::Entry(&entry.spec),
+    }
+}
+
+impl Frontend<'_> {
+    /// The TCP port of this number.
+    pub(crate) fn port(&self, number: u16) -> Option<FrontendPort> {
+        let protocol = match self.of {
+            Of::Service(service) => backend::protocol_of(backend::port(service, number)?),
+            Of::Entry(entry) => protocol(entry.ports.iter().find(|port| port.number.number() == number)?)?,
+        };
+        Some(FrontendPort { number, protocol })
+    }
+
+    /// Numbers of its TCP ports.
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        match self.of {
+            Of::Service(service) => {
+                let tcp = service
+                    .ports
+                    .iter()
+                    .filter(|port| port.protocol == wattle_api::Protocol::Tcp);
+                tcp.map(|port| port.port.number()).collect()
+            }
+            Of::Entry(entry) => entry.ports.iter().map(|port| port.number.number()).collect(),
+        }
+    }
+
+    /// Its only TCP port.
+    pub(crate) fn only_port(&self) -> Option<FrontendPort> {
+        match self.ports()[..] {
+            [number] => self.port(number),
+            _ => None,
+        }
+    }
+
+    /// The id of a port's endpoints; empty when the dialled address itself is the endpoint.
+    pub(crate) fn id(&self, port: u16) -> BackendId {
+        match self.of {
+            Of::Entry(entry) if entry.resolution == Resolution::None => "".into(),
+            _ => backend::id(&self.name, port),
+        }
+    }
+
+    /// The frontend as metrics name it.
+    pub(crate) fn service_port(&self, port: u16) -> ServicePort {
+        ServicePort {
+            namespace: Arc::clone(&self.name.0),
+            name: Arc::clone(&self.name.1),
+            host: Arc::clone(&self.host),
+            port,
+        }
+    }
+}
+
+/// What is spoken on a port of a ServiceEntry; `None` for datagrams.
+pub(crate) fn protocol(port: &EntryPort) -> Option<Protocol> {
+    port.protocol.map_or(Some(Protocol::Detect), spoken)
+}
+
+/// A protocol in Istio's words; `None` for datagrams.
+pub(crate) fn spoken(protocol: AppProtocol) -> Option<Protocol> {
+    Some(match protocol {
+        AppProtocol::Http | AppProtocol::GrpcWeb => Protocol::Http1,
+        AppProtocol::Http2 => Protocol::Http2,
+        AppProtocol::Grpc => Protocol::Grpc,
+        AppProtocol::Https | AppProtocol::Tls => Protocol::Tls,
+        AppProtocol::Tcp | AppProtocol::Mongo | AppProtocol::Redis | AppProtocol::Mysql => Protocol::Tcp,
+        AppProtocol::Udp => return None,
+    })
+}

@@ -1,0 +1,142 @@
+//! Sidecars: what callers of a namespace know of, and what happens to the rest.
+
+use std::sync::Arc;
+
+use wattle_api::istio::{EgressHost, EgressNamespace, Host, OutboundMode, Sidecar};
+use wattle_api::{Kind, Resource};
+use wattle_model::{Access, CallerScope, Reason};
+
+use super::http::caller_labels;
+use super::routes;
+use crate::Name;
+use crate::route::object_ref;
+use crate::view::View;
+
+/// What is dialled.
+#[derive(Clone, Copy)]
+pub(crate) enum Dialled<'a> {
+    /// A port of a service in a namespace.
+    Service {
+        namespace: &'a str,
+        host: &'a str,
+        port: u16,
+    },
+    /// An address that nothing names.
+    Unknown,
+}
+
+/// What the destination is to callers in `from`: those that a Sidecar selects by their labels first, the oldest such one
+/// before the others; then the namespace's own Sidecar without a selector, else the root namespace's.
+pub(crate) fn scopes(dialled: Dialled<'_>, from: &Arc<str>, view: &View<'_>) -> Vec<CallerScope> {
+    let own = sorted(view.sidecars_in(from));
+    let (selecting, whole): (Vec<_>, Vec<_>) =
+        own.into_iter().partition(|sidecar| selector(sidecar).is_some());
+    let root = &view.settings.root_namespace;
+    let everywhere = whole.into_iter().next().or_else(|| {
+        let there = if from == root {
+            Vec::new()
+        } else {
+            sorted(view.sidecars_in(root))
+        };
+        there.into_iter().find(|sidecar| selector(sidecar).is_none())
+    });
+    let mut scopes: Vec<_> = selecting
+        .into_iter()
+        .chain(everywhere)
+        .map(|sidecar| CallerScope {
+            labels: selector(sidecar)
+                .map(|labels| caller_labels(labels))
+                .unwrap_or_default(),
+            origin: object_ref(&sidecar.meta, Kind::Sidecar, &sidecar.origin),
+            access: access(sidecar, dialled, from),
+        })
+        .collect();
+    // What is open to all that are left needs no scope.
+    while scopes.last().is_some_and(|scope| scope.access == Access::Full) {
+        scopes.pop();
+    }
+    scopes
+}
+
+fn sorted<'a>(mut found: Vec<&'a Arc<Resource<Sidecar>>>) -> Vec<&'a Arc<Resource<Sidecar>>> {
+    found.sort_by_key(|sidecar| routes::age(&sidecar.meta));
+    found
+}
+
+fn selector(sidecar: &Resource<Sidecar>) -> Option<&wattle_api::Labels> {
+    let labels = sidecar
+        .spec
+        .workload_selector
+        .as_ref()
+        .map(|selector| &selector.labels)?;
+    (!labels.is_empty()).then_some(labels)
+}
+
+fn access(sidecar: &Resource<Sidecar>, dialled: Dialled<'_>, from: &str) -> Access {
+    let Dialled::Service {
+        namespace,
+        host,
+        port,
+    } = dialled
+    else {
+        return rest(&sidecar.spec);
+    };
+    let listeners = &sidecar.spec.egress;
+    if listeners.is_empty() {
+        return Access::Full;
+    }
+    // A listener of this port counts alone; one without a port is for all the others.
+    let own = listeners
+        .iter()
+        .find(|one| one.port.as_ref().is_some_and(|own| own.number.number() == port));
+    let listener = own.or_else(|| listeners.iter().find(|one| one.port.is_none()));
+    let named = |excluded: bool| {
+        let hosts = listener.into_iter().flat_map(|listener| &listener.hosts);
+        hosts
+            .filter(move |one| one.excluded == excluded)
+            .any(|one| names(one, from, namespace, host))
+    };
+    if named(false) && !named(true) {
+        Access::Full
+    } else {
+        rest(&sidecar.spec)
+    }
+}
+
+/// What happens to the destinations that it does not know.
+fn rest(spec: &Sidecar) -> Access {
+    match spec.outbound_traffic_policy.as_ref().map(|policy| policy.mode) {
+        Some(OutboundMode::RegistryOnly) => Access::Refused(Reason::UnknownDestination),
+        Some(OutboundMode::AllowAny) | None => Access::PassThrough,
+    }
+}
+
+/// Does an entry name this service?
+pub(crate) fn names(entry: &EgressHost, own: &str, namespace: &str, host: &str) -> bool {
+    let there = match &entry.namespace {
+        EgressNamespace::Any => true,
+        EgressNamespace::Own => namespace == own,
+        EgressNamespace::Nowhere => false,
+        EgressNamespace::Named(name) => namespace == name,
+    };
+    there && (entry.host == Host::Any || entry.host.covers(&Host::Name(host.to_owned())))
+}
+
+/// The Sidecar of a workload: one that selects it, else its namespace's, else the root namespace's.
+pub(crate) fn of_workload<'a>(
+    name: &Name,
+    labels: &wattle_api::Labels,
+    view: &View<'a>,
+) -> Option<&'a Arc<Resource<Sidecar>>> {
+    let own = sorted(view.sidecars_in(&name.0));
+    let selecting = own
+        .iter()
+        .find(|sidecar| selector(sidecar).is_some_and(|wanted| crate::view::selects(wanted, labels)));
+    let whole = || own.iter().find(|sidecar| selector(sidecar).is_none());
+    let found = selecting.or_else(whole).copied();
+    found.or_else(|| {
+        sorted(view.sidecars_in(&view.settings.root_namespace))
+            .into_iter()
+            .find(|sidecar| selector(sidecar).is_none())
+    })
+}

@@ -1,0 +1,331 @@
+//! The names one workload sees, and how one is found.
+//!
+//! The order is: the name itself, then the name without a search domain, then wildcards from the longest. A resolver
+//! appends its search domains before it asks for a name as it was written, so `db.example.com` arrives first as
+//! `db.example.com.shop.svc.cluster.local`. That is answered at once, as an alias of the real name (as Istio's agent does).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// How long a client may keep an answer from the table, in seconds (Istio: 30).
+pub const TTL: u32 = 30;
+
+/// Most names of one table, short forms included.
+pub const MAX_NAMES: usize = 65_536;
+
+/// Most addresses of one host; over TCP they fit in one message.
+pub const MAX_ADDRESSES: usize = 256;
+
+/// Most search domains; musl and old resolvers use six.
+pub const MAX_SEARCH: usize = 6;
+
+/// Longest name, in bytes without the final dot (RFC 1035, 2.3.4).
+const NAME_LIMIT: usize = 253;
+
+/// Longest label of a name, in bytes (RFC 1035, 2.3.4).
+const LABEL_LIMIT: usize = 63;
+
+/// Why a host or a search domain is not in the table; the rest of the table is not touched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// It is no name.
+    #[error(
+        "cannot answer for {name:?}: expected labels of 1 to 63 letters, digits, '-' and '_', 253 bytes at most, \
+         with a leading \"*.\" for a wildcard"
+    )]
+    Invalid {
+        /// The text.
+        name: String,
+    },
+    /// A wildcard was given a short form, which has no meaning.
+    #[error("cannot answer for {name:?}: a wildcard has no short forms, found {alias:?}")]
+    WildcardAlias {
+        /// The wildcard.
+        name: String,
+        /// Its short form.
+        alias: String,
+    },
+    /// Another host has the name.
+    #[error("cannot answer for {host:?}: {name:?} belongs to {owner:?}")]
+    Taken {
+        /// The host that was added.
+        host: String,
+        /// The name or short form.
+        name: String,
+        /// Who had it first.
+        owner: String,
+    },
+    /// The host has more addresses than fit in an answer.
+    #[error("cannot answer for {name:?}: {count} addresses, the limit is {MAX_ADDRESSES}")]
+    Addresses {
+        /// The host.
+        name: String,
+        /// How many there were.
+        count: usize,
+    },
+    /// The table is full.
+    #[error("cannot answer for {name:?}: the table has {MAX_NAMES} names already")]
+    Full {
+        /// The host.
+        name: String,
+    },
+    /// There are more search domains than resolvers use.
+    #[error("cannot expand names with {count} search domains: the limit is {MAX_SEARCH}")]
+    Search {
+        /// How many there were.
+        count: usize,
+    },
+}
+
+/// One name with its addresses, as whoever owns the table gives it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Host {
+    /// The full name, or `*.` and a suffix for every name below it; a final dot counts for nothing.
+    pub name: String,
+    /// Short forms that are valid for the asking workload, such as `web` and `web.shop`; none for a wildcard.
+    pub aliases: Vec<String>,
+    /// IPv4 and IPv6 addresses, at most [`MAX_ADDRESSES`]; none means that the name exists and has no address.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// All names a workload sees. Immutable: a new table replaces the old one whole.
+#[derive(Debug, Default)]
+pub struct Names {
+    exact: HashMap<Box<str>, Arc<Known>>,
+    /// By suffix, without the `*.`.
+    wildcards: HashMap<Box<str>, Arc<Known>>,
+    reverse: HashMap<IpAddr, Box<str>>,
+    search: Vec<Box<str>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    name: Box<str>,
+    addresses: Vec<IpAddr>,
+}
+
+/// A name that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found<'a> {
+    /// The name without the search domain, if it was asked for with one: the answer is an alias of it.
+    pub alias_of: Option<&'a str>,
+    /// The host's addresses of both families.
+    pub addresses: &'a [IpAddr],
+}
+
+impl Names {
+    /// A table to fill, for a workload whose resolver appends `search`. Istio expands the first domain alone, the one
+    /// a resolver tries first; each more costs a look-up for names that are not in the table.
+    ///
+    /// # Errors
+    /// When a search domain is no name or there are more than [`MAX_SEARCH`].
+    pub fn builder<S: AsRef<str>>(search: &[S]) -> Result<NamesBuilder, NameError> {
+        if search.len() > MAX_SEARCH {
+            return Err(NameError::Search { count: search.len() });
+        }
+        let search = search
+            .iter()
+            .map(|domain| normal(domain.as_ref()).map(String::into_boxed_str))
+            .collect::<Result<_, _>>()?;
+        Ok(NamesBuilder {
+            names: Self {
+                search,
+                ..Self::default()
+            },
+        })
+    }
+
+    /// Finds a name, in small letters and without the final dot.
+    #[must_use]
+    pub fn find<'a>(&'a self, name: &'a str) -> Option<Found<'a>> {
+        let direct = |known: &'a Arc<Known>| Found {
+            alias_of: None,
+            addresses: &known.addresses,
+        };
+        if let Some(known) = self.exact.get(name) {
+            return Some(direct(known));
+        }
+        if let Some((short, known)) = self.unexpanded(name, |short| self.exact.get(short)) {
+            return Some(alias(short, known));
+        }
+        if let Some(known) = self.wildcard(name) {
+            return Some(direct(known));
+        }
+        self.unexpanded(name, |short| self.wildcard(short))
+            .map(|(short, known)| alias(short, known))
+    }
+
+    /// The full name of the host with this address, the alphabetically first if there are several.
+    #[must_use]
+    pub fn name_of(&self, address: IpAddr) -> Option<&str> {
+        self.reverse.get(&address).map(AsRef::as_ref)
+    }
+
+    /// Number of names, short forms and wildcards included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.exact.len() + self.wildcards.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn unexpanded<'a>(
+        &'a self,
+        name: &'a str,
+        find: impl Fn(&'a str) -> Option<&'a Arc<Known>>,
+    ) -> Option<(&'a str, &'a Arc<Known>)> {
+        self.search.iter().find_map(|domain| {
+            let short = name.strip_suffix(&**domain)?.strip_suffix('.')?;
+            Some((short, find(short)?))
+        })
+    }
+
+    /// The longest wildcard above a name; any number of labels stand for the `*` (as in Istio).
+    fn wildcard(&self, name: &str) -> Option<&Arc<Known>> {
+        if self.wildcards.is_empty() {
+            return None;
+        }
+        name.match_indices('.')
+            .find_map(|(dot, _)| self.wildcards.get(&name[dot + 1..]))
+    }
+}
+
+fn alias<'a>(name: &'a str, known: &'a Arc<Known>) -> Found<'a> {
+    Found {
+        alias_of: Some(name),
+        addresses: &known.addresses,
+    }
+}
+
+/// A table that is being filled.
+#[derive(Debug)]
+pub struct NamesBuilder {
+    names: Names,
+}
+
+impl NamesBuilder {
+    /// Adds one host; one that is refused leaves nothing behind.
+    ///
+    /// # Errors
+    /// When a name is invalid or taken, or a bound is passed.
+    pub fn add(&mut self, host: Host) -> Result<&mut Self, NameError> {
+        let Host {
+            name,
+            aliases,
+            addresses,
+        } = host;
+        if addresses.len() > MAX_ADDRESSES {
+            return Err(NameError::Addresses {
+                name,
+                count: addresses.len(),
+            });
+        }
+        if self.names.len() + 1 + aliases.len() > MAX_NAMES {
+            return Err(NameError::Full { name });
+        }
+        match name.strip_prefix("*.") {
+            Some(suffix) => self.add_wildcard(&name, suffix, &aliases, addresses),
+            None => self.add_exact(&name, &aliases, addresses),
+        }?;
+        Ok(self)
+    }
+
+    /// The finished table.
+    #[must_use]
+    pub fn build(self) -> Names {
+        self.names
+    }
+
+    fn add_wildcard(
+        &mut self,
+        name: &str,
+        suffix: &str,
+        aliases: &[String],
+        addresses: Vec<IpAddr>,
+    ) -> Result<(), NameError> {
+        if let Some(alias) = aliases.first() {
+            return Err(NameError::WildcardAlias {
+                name: name.to_owned(),
+                alias: alias.clone(),
+            });
+        }
+        let suffix = normal(suffix).map_err(|_| NameError::Invalid {
+            name: name.to_owned(),
+        })?;
+        free(&self.names.wildcards, name, &suffix)?;
+        let known = Known {
+            name: format!("*.{suffix}").into(),
+            addresses,
+        };
+        self.names.wildcards.insert(suffix.into(), Arc::new(known));
+        Ok(())
+    }
+
+    fn add_exact(&mut self, name: &str, aliases: &[String], addresses: Vec<IpAddr>) -> Result<(), NameError> {
+        let full = normal(name)?;
+        let mut all = vec![full.clone()];
+        for alias in aliases {
+            let alias = normal(alias)?;
+            if !all.contains(&alias) {
+                all.push(alias);
+            }
+        }
+        for one in &all {
+            free(&self.names.exact, name, one)?;
+        }
+        for address in &addresses {
+            let held = self
+                .names
+                .reverse
+                .entry(*address)
+                .or_insert_with(|| full.as_str().into());
+            if *full < **held {
+                *held = full.as_str().into();
+            }
+        }
+        let known = Arc::new(Known {
+            name: full.into(),
+            addresses,
+        });
+        for one in all {
+            self.names.exact.insert(one.into(), known.clone());
+        }
+        Ok(())
+    }
+}
+
+fn free(table: &HashMap<Box<str>, Arc<Known>>, host: &str, name: &str) -> Result<(), NameError> {
+    match table.get(name) {
+        None => Ok(()),
+        Some(owner) => Err(NameError::Taken {
+            host: host.to_owned(),
+            name: name.to_owned(),
+            owner: owner.name.to_string(),
+        }),
+    }
+}
+
+/// A name as the table holds it: small letters, no final dot.
+pub(crate) fn normal(name: &str) -> Result<String, NameError> {
+    let text = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    let is_label = |label: &str| {
+        (1..=LABEL_LIMIT).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    if text.len() <= NAME_LIMIT && text.split('.').all(is_label) {
+        return Ok(text);
+    }
+    Err(NameError::Invalid {
+        name: name.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,328 @@
+//! What a backend's policy bounds, and what is under way towards it: shared by its endpoints and their connections.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::sync::Notify;
+use wattle_balance::{Breaker, BreakerCounts, Permit, Picked, RetryBudget, RetryBudgetConfig, SharedLimits};
+use wattle_model::traffic::{Balance, HttpVersion, ProxyProtocol, Tunnel, UpstreamTls};
+use wattle_model::{BackendPolicy, Reason};
+
+use super::policy;
+use crate::identity::Outside;
+
+/// A policy with what counts against it.
+pub(crate) struct Bounds {
+    policy: RefCell<Arc<BackendPolicy>>,
+    /// The policy bounds something: without that, nothing is counted.
+    counts: Cell<bool>,
+    by_hash: Cell<bool>,
+    breaker: Breaker,
+    budget: RefCell<Option<Rc<RetryBudget>>>,
+    /// Of routes that repeat requests, where the policy says nothing.
+    default_budget: OnceCell<Rc<RetryBudget>>,
+    uses: Cell<Uses>,
+    hop: Cell<Hopping>,
+    /// The backend's service, whose name a server outside the mesh is asked for.
+    host: RefCell<Option<ServerName<'static>>>,
+    /// Settings by what they offer, each made of what the files held then.
+    tls: RefCell<Vec<OutsideTls>>,
+    /// A connection was closed or came back.
+    freed: Notify,
+}
+
+/// How much one connection is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Uses {
+    /// Requests over one connection.
+    pub(crate) requests: u64,
+    /// Streams at once on a multiplexed connection.
+    pub(crate) streams: usize,
+    /// Life of a connection, in nanoseconds.
+    pub(crate) life_ns: u64,
+}
+
+impl Default for Uses {
+    fn default() -> Self {
+        Self {
+            requests: u64::MAX,
+            streams: usize::MAX,
+            life_ns: u64::MAX,
+        }
+    }
+}
+
+/// Protocols offered in a handshake, most preferred first.
+type Offer = &'static [&'static [u8]];
+type OutsideTls = (Offer, Arc<Outside>, Arc<ClientConfig>);
+
+/// How connections to a backend are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hopping {
+    /// How they are secured.
+    pub(crate) security: Security,
+    /// HTTP/2 for all requests, where no proxy of the mesh is at the other end.
+    pub(crate) http2: bool,
+}
+
+/// How connections to a backend are secured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Security {
+    /// As each endpoint asks.
+    #[default]
+    AsEndpoint,
+    /// Not at all.
+    Plaintext,
+    /// By the mesh's own mutual TLS.
+    Mesh,
+    /// By TLS of the outside world.
+    Outside,
+}
+
+/// Time after which an idle connection is closed, where the policy says nothing.
+pub(crate) const HTTP_IDLE: Duration = Duration::from_secs(60);
+
+impl Bounds {
+    /// Of this policy, with nothing under way.
+    pub(crate) fn new(policy: Arc<BackendPolicy>) -> Rc<Self> {
+        let bounds = Self {
+            policy: RefCell::default(),
+            counts: Cell::new(false),
+            by_hash: Cell::new(false),
+            breaker: Breaker::default(),
+            budget: RefCell::default(),
+            default_budget: OnceCell::new(),
+            uses: Cell::default(),
+            hop: Cell::default(),
+            host: RefCell::default(),
+            tls: RefCell::default(),
+            freed: Notify::new(),
+        };
+        bounds.set(policy);
+        Rc::new(bounds)
+    }
+
+    /// Takes another policy; what is under way stays and counts.
+    pub(crate) fn set(&self, policy: Arc<BackendPolicy>) {
+        let limits = policy::limits(&policy);
+        self.breaker.set_limits(limits);
+        if policy.retry_budget != self.policy.borrow().retry_budget {
+            let budget = policy.retry_budget.as_ref().map(policy::budget);
+            *self.budget.borrow_mut() = budget.map(|config| Rc::new(RetryBudget::new(config)));
+        }
+        self.counts
+            .set(limits != wattle_balance::Limits::default() || policy.retry_budget.is_some());
+        self.by_hash.set(matches!(policy.balance, Balance::Hash { .. }));
+        self.uses.set(uses(&policy));
+        self.hop.set(hopping(&policy));
+        *self.policy.borrow_mut() = policy;
+        // A wider bound may let in who waits.
+        self.freed.notify_waiters();
+    }
+
+    /// The policy in force.
+    pub(crate) fn policy(&self) -> Arc<BackendPolicy> {
+        self.policy.borrow().clone()
+    }
+
+    /// How connections are made.
+    pub(crate) fn hop(&self) -> Hopping {
+        self.hop.get()
+    }
+
+    /// Whose name a server outside the mesh is asked for, where the policy names none; not for a wildcard.
+    pub(crate) fn name_server(&self, host: Option<&str>) {
+        *self.host.borrow_mut() = host.and_then(|host| ServerName::try_from(host.to_owned()).ok());
+    }
+
+    /// See [`Self::name_server`].
+    pub(crate) fn server_name(&self) -> Option<ServerName<'static>> {
+        self.host.borrow().clone()
+    }
+
+    /// TLS settings towards the outside with this offer, made once for what the files hold.
+    pub(crate) fn outside_tls<E>(
+        &self,
+        offer: Offer,
+        material: &Arc<Outside>,
+        make: impl FnOnce() -> Result<Arc<ClientConfig>, E>,
+    ) -> Result<Arc<ClientConfig>, E> {
+        let mut known = self.tls.borrow_mut();
+        known.retain(|(_, of, _)| Arc::ptr_eq(of, material));
+        if let Some((_, _, config)) = known.iter().find(|(by, _, _)| *by == offer) {
+            return Ok(config.clone());
+        }
+        let config = make()?;
+        known.push((offer, material.clone(), config.clone()));
+        Ok(config)
+    }
+
+    /// Makes TLS settings anew from now on.
+    pub(super) fn forget_tls(&self) {
+        self.tls.borrow_mut().clear();
+    }
+
+    /// The version of the PROXY protocol that connections begin with.
+    pub(crate) fn proxy_protocol(&self) -> Option<ProxyProtocol> {
+        self.policy.borrow().proxy_protocol
+    }
+
+    /// The proxy that opaque connections go through.
+    pub(crate) fn tunnel(&self) -> Option<Tunnel> {
+        self.policy.borrow().tunnel.clone()
+    }
+
+    /// How much one connection may be used.
+    pub(crate) fn uses(&self) -> Uses {
+        self.uses.get()
+    }
+
+    /// Does the policy choose by a hash?
+    pub(crate) fn is_by_hash(&self) -> bool {
+        self.by_hash.get()
+    }
+
+    /// Connections to one endpoint that carry many requests each.
+    pub(crate) fn shared_connections(&self) -> usize {
+        let most = SharedLimits::default().max_connections;
+        let bound = self.policy.borrow().limits.connections;
+        bound.map_or(most, |bound| most.min(bound as usize))
+    }
+
+    /// Time without a byte, and life, of an opaque connection.
+    pub(crate) fn relaying(&self) -> (Option<Duration>, Option<Duration>) {
+        let limits = &self.policy.borrow().limits;
+        (limits.tcp_idle, limits.connection_life)
+    }
+
+    /// Time after which an idle HTTP connection is closed.
+    pub(crate) fn http_idle(&self) -> Duration {
+        self.policy.borrow().limits.http_idle.unwrap_or(HTTP_IDLE)
+    }
+
+    /// Counts one more request: what holds its place is attached to the pick. `first` for the first try of a request.
+    pub(crate) fn admit<T>(&self, picked: &mut Picked<T>, now: u64, first: bool) -> Result<(), Reason> {
+        if !self.counts.get() {
+            return Ok(());
+        }
+        picked.attach(self.breaker.try_request().ok_or(Reason::UpstreamOverflow)?);
+        if let (true, Some(budget)) = (first, self.budget.borrow().as_ref()) {
+            picked.attach(budget.request(now));
+        }
+        Ok(())
+    }
+
+    /// The right to repeat a request, to be held while that lasts; an overflow when the breaker or the budget has none left.
+    pub(crate) fn retry(&self, now: u64) -> Result<Repetition, Reason> {
+        if !self.counts.get() {
+            return Ok(Repetition::default());
+        }
+        let retry = self.breaker.try_retry().ok_or(Reason::UpstreamOverflow)?;
+        let budget = match self.budget.borrow().as_ref() {
+            None => None,
+            Some(budget) => Some(budget.try_retry(now).ok_or(Reason::UpstreamOverflow)?),
+        };
+        Ok(Repetition {
+            _permits: (Some(retry), budget),
+        })
+    }
+
+    /// The budget of repetitions where the policy names none: 20 % of the requests under way, and 3 always (Envoy's).
+    pub(crate) fn default_budget(&self) -> Option<Rc<RetryBudget>> {
+        if self.budget.borrow().is_some() {
+            return None;
+        }
+        let budget = || Rc::new(RetryBudget::new(RetryBudgetConfig::concurrent()));
+        Some(self.default_budget.get_or_init(budget).clone())
+    }
+
+    /// Counts a request that waits for a connection, one that is dialled for it included.
+    pub(crate) fn pending(&self) -> Result<Option<Permit>, Reason> {
+        if !self.counts.get() {
+            return Ok(None);
+        }
+        self.breaker
+            .try_pending()
+            .map(Some)
+            .ok_or(Reason::UpstreamOverflow)
+    }
+
+    /// The right to one more connection, now or not; [`Connecting::Full`] at the bound.
+    pub(crate) fn connection(&self) -> Connecting {
+        if !self.counts.get() {
+            return Connecting::Uncounted;
+        }
+        self.breaker
+            .try_connection()
+            .map_or(Connecting::Full, Connecting::Counted)
+    }
+
+    /// Done when a connection was closed or came back.
+    pub(crate) async fn freed(&self) {
+        self.freed.notified().await;
+    }
+
+    /// Tells one of those who wait that a connection was closed or came back.
+    pub(crate) fn free(&self) {
+        if self.counts.get() {
+            self.freed.notify_one();
+        }
+    }
+
+    /// What was refused since the beginning; retries by the budget included.
+    pub(super) fn overflows(&self) -> BreakerCounts {
+        let mut counts = self.breaker.overflows();
+        counts.retries += self
+            .budget
+            .borrow()
+            .as_ref()
+            .map_or(0, |budget| budget.exhausted());
+        counts
+    }
+}
+
+/// The right to a connection.
+pub(crate) enum Connecting {
+    /// Nothing is bounded.
+    Uncounted,
+    /// To be held as long as the connection is open.
+    Counted(Permit),
+    /// As many as allowed are open.
+    Full,
+}
+
+/// What a repetition holds while it lasts.
+#[derive(Debug, Default)]
+pub(crate) struct Repetition {
+    _permits: (Option<Permit>, Option<Permit>),
+}
+
+fn hopping(policy: &BackendPolicy) -> Hopping {
+    Hopping {
+        security: match policy.tls {
+            UpstreamTls::Mesh => Security::AsEndpoint,
+            UpstreamTls::Disabled => Security::Plaintext,
+            UpstreamTls::MeshMutual => Security::Mesh,
+            UpstreamTls::Origination { .. } => Security::Outside,
+        },
+        http2: policy.http_version == HttpVersion::Http2,
+    }
+}
+
+fn uses(policy: &BackendPolicy) -> Uses {
+    let limits = &policy.limits;
+    let none = Uses::default();
+    Uses {
+        requests: limits.requests_per_connection.map_or(none.requests, u64::from),
+        streams: limits
+            .concurrent_streams
+            .map_or(none.streams, |streams| streams as usize),
+        life_ns: limits.connection_life.map_or(none.life_ns, |life| {
+            u64::try_from(life.as_nanos()).unwrap_or(u64::MAX)
+        }),
+    }
+}
