@@ -1,7 +1,7 @@
 //! What a caller notices of backends that fail: retries, ejection, stickiness and weights, on real proxies.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -66,12 +66,13 @@ impl World {
             directory,
             server,
         };
-        eventually("every copy answers", PATIENCE, || {
-            let seen: std::collections::BTreeSet<_> = (0..copies.len() * 6)
-                .filter_map(|number| world.try_get(&format!("/?key=warm-{number}")))
-                .map(|(_, body)| body["name"].to_string())
-                .collect();
-            (seen.len() == copies.len()).then_some(())
+        eventually("every copy answers, and nobody else", PATIENCE, || {
+            let answers: Vec<_> = (0..copies.len() * 8)
+                .map(|number| world.try_get(&format!("/?key=warm-{number}")))
+                .collect::<Option<_>>()?;
+            let seen: BTreeSet<_> = answers.iter().map(|(_, body)| body["name"].to_string()).collect();
+            let well = answers.iter().all(|(status, _)| *status == 200);
+            (well && seen.len() == copies.len()).then_some(())
         });
         Some(world)
     }
@@ -238,6 +239,7 @@ spec:
                 ..Request::get("flaky:8000", target)
             };
             let answer = kept.send(&request).unwrap();
+            assert_eq!(answer.status, 200, "{} {:?}", answer.text(), answer.headers);
             let body: Value = serde_json::from_slice(&answer.body).unwrap();
             body["name"].as_str().unwrap().to_owned()
         };

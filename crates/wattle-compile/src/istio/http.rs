@@ -46,8 +46,9 @@ pub(crate) fn table(
         let place = Place {
             origin: &origin,
             rule: index,
+            delegates: DELEGATES,
         };
-        rules.extend(of_rule(rule, &[], place, scene, backends, DELEGATES));
+        rules.extend(of_rule(rule, &[], place, scene, backends));
     }
     RouteTable::new(rules)
 }
@@ -57,6 +58,8 @@ pub(crate) fn table(
 struct Place<'a> {
     origin: &'a ObjectRef,
     rule: usize,
+    /// How many delegations may still follow.
+    delegates: usize,
 }
 
 /// The rules that one written rule comes to; `outer` are the matches of the rule that delegates to it.
@@ -66,11 +69,13 @@ fn of_rule(
     place: Place<'_>,
     scene: Scene<'_, '_>,
     backends: &mut Backends,
-    depth: usize,
 ) -> Vec<RouteRule> {
     let matches = applying(&combined(outer, &rule.matches), scene);
     if let HttpAction::Delegate(delegate) = &rule.action {
-        return delegated(rule, delegate, &matches, scene, backends, depth);
+        return match place.delegates.checked_sub(1) {
+            Some(left) => delegated(rule, (delegate, left), &matches, scene, backends),
+            None => Vec::new(),
+        };
     }
     let compiled = action::of(rule, scene, backends);
     let name: Arc<str> = rule.name.as_deref().unwrap_or("").into();
@@ -86,14 +91,13 @@ fn of_rule(
     each.collect()
 }
 
-/// The rules of the VirtualService that another one delegates to; none when it is not there, which `diagnose` reports.
+/// The rules of the VirtualService that another one delegates to, with the delegations left to it; none when it is not there, which `diagnose` reports.
 fn delegated(
     rule: &HttpRule,
-    delegate: &wattle_api::istio::Delegate,
+    (delegate, delegates): (&wattle_api::istio::Delegate, usize),
     matches: &[HttpMatch],
     scene: Scene<'_, '_>,
     backends: &mut Backends,
-    depth: usize,
 ) -> Vec<RouteRule> {
     let namespace = delegate
         .namespace
@@ -104,7 +108,7 @@ fn delegated(
         .view
         .delegate(&name)
         .filter(|found| found.spec.is_delegate());
-    let (Some(found), 1..) = (found, depth) else {
+    let Some(found) = found else {
         return Vec::new();
     };
     let origin = routes::origin(found);
@@ -117,9 +121,10 @@ fn delegated(
         let place = Place {
             origin: &origin,
             rule: index,
+            delegates,
         };
         let inner = changes::inherited(inner, rule);
-        of_rule(&inner, matches, place, scene, backends, depth - 1)
+        of_rule(&inner, matches, place, scene, backends)
     });
     each.collect()
 }

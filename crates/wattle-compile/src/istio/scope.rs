@@ -44,9 +44,7 @@ pub(crate) fn scopes(dialled: Dialled<'_>, from: &Arc<str>, view: &View<'_>) -> 
         .into_iter()
         .chain(everywhere)
         .map(|sidecar| CallerScope {
-            labels: selector(sidecar)
-                .map(|labels| caller_labels(labels))
-                .unwrap_or_default(),
+            labels: selector(sidecar).map(caller_labels).unwrap_or_default(),
             origin: object_ref(&sidecar.meta, Kind::Sidecar, &sidecar.origin),
             access: access(sidecar, dialled, from),
         })
@@ -58,7 +56,7 @@ pub(crate) fn scopes(dialled: Dialled<'_>, from: &Arc<str>, view: &View<'_>) -> 
     scopes
 }
 
-fn sorted<'a>(mut found: Vec<&'a Arc<Resource<Sidecar>>>) -> Vec<&'a Arc<Resource<Sidecar>>> {
+fn sorted(mut found: Vec<&Arc<Resource<Sidecar>>>) -> Vec<&Arc<Resource<Sidecar>>> {
     found.sort_by_key(|sidecar| routes::age(&sidecar.meta));
     found
 }

@@ -142,10 +142,8 @@ impl Outbound {
         }
         transform::leave_downstream(&mut request.head);
         let matched = rule.and_then(|rule| rule.matches.path.as_ref());
-        if let Some(rule) = rule {
-            transform::request(&mut request.head, &rule.filters, matched);
-        }
-        if let Some(filters) = filters {
+        let route = rule.map(|rule| &*rule.filters);
+        for filters in route.into_iter().chain(filters.iter().copied()) {
             transform::request(&mut request.head, filters, matched);
         }
         let timeouts = rule.map(|rule| rule.timeouts).unwrap_or_default();
@@ -178,11 +176,8 @@ impl Outbound {
             record.is_tunnel();
         }
         transform::leave_upstream(&mut response.head);
-        if let Some(filters) = filters {
+        for filters in filters.iter().copied().chain(route) {
             transform::response(&mut response.head, filters);
-        }
-        if let Some(rule) = rule {
-            transform::response(&mut response.head, &rule.filters);
         }
         response.body = record.watch(response.body);
         response

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use wattle_balance::{EndpointId, Outcome, Picked};
-use wattle_http::{Body, Kept, Request, Response};
+use wattle_http::{Kept, Request, Response};
 use wattle_model::{Reason, RetryPolicy, TryResult};
 
 use super::forward::{Ended, Forward, Tried, blame, verdict};
@@ -42,7 +42,7 @@ impl Forward<'_> {
         loop {
             let again = Request {
                 head: head.clone(),
-                body: kept.body().unwrap_or_else(Body::default),
+                body: kept.body().unwrap_or_default(),
                 informational: informational.clone(),
             };
             let attempt = self.attempt(again, grpc, &tried).await;
