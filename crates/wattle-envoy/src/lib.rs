@@ -5,6 +5,7 @@
 //!
 //! Refuses to know: streams, subscriptions, where keys come from, what was written to make the model.
 
+pub mod bootstrap;
 mod resource;
 mod scene;
 
