@@ -4,9 +4,21 @@
 //! in, protobuf out, the same bytes for the same values.
 //!
 //! Refuses to know: streams, subscriptions, where keys come from, what was written to make the model.
+//!
+//! Start reading at [`Sidecar::encode`]. Where Envoy told by this crate does something else than a Wattle proxy is written
+//! down in `docs/differences.md`.
 
+mod cluster;
+mod grpc;
+mod listener;
+mod notes;
+mod proto;
+mod rbac;
 mod resource;
+mod route;
 mod scene;
+mod sidecar;
+mod text;
 
 pub use resource::{Gap, Kind, Resource, Resources};
 pub use scene::{GrpcClient, Scene, Sidecar};
