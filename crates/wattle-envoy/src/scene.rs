@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use wattle_model::{BackendId, Destination, Endpoints, Inbound, Workload};
-
-use crate::Resources;
+use wattle_model::{BackendId, CallerLabel, Destination, Endpoints, Inbound, Locality, Workload};
 
 /// What one client sees of the mesh.
 #[derive(Clone, Debug)]
 pub struct Scene<'a> {
-    /// The client: its labels choose among the scopes of a destination, its locality and identity are its own.
+    /// The client.
     pub workload: &'a Workload,
+    /// Labels of the client, as [`Inbound::labels`]: they choose among the scopes and routes of a destination.
+    pub labels: &'a [CallerLabel],
+    /// Where the client runs, as [`Inbound::locality`].
+    pub locality: &'a Locality,
     /// Every destination it can dial: by `ip:port` for a sidecar, by `host:port` for a gRPC client.
     pub destinations: &'a [Arc<Destination>],
     /// Endpoints of every backend that the destinations name.
@@ -24,6 +26,8 @@ pub struct Scene<'a> {
 pub struct Sidecar<'a> {
     /// What it sees.
     pub scene: Scene<'a>,
+    /// What an address is that no destination names (its backend has no id: as it was dialled); `None` refuses it.
+    pub others: Option<&'a Destination>,
     /// What it enforces for connections to the workload; `None` for a client alone.
     pub inbound: Option<&'a Inbound>,
     /// Where outgoing connections are redirected to.
@@ -42,18 +46,4 @@ pub struct GrpcClient<'a> {
     pub scene: Scene<'a>,
     /// Name of the certificate provider instance of its bootstrap; without one it speaks plaintext to those who take it.
     pub certificates: Option<Arc<str>>,
-}
-
-impl Sidecar<'_> {
-    /// What this Envoy is told.
-    pub fn encode(&self) -> Resources {
-        Resources::default()
-    }
-}
-
-impl GrpcClient<'_> {
-    /// What this program is told.
-    pub fn encode(&self) -> Resources {
-        Resources::default()
-    }
 }

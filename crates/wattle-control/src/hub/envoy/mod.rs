@@ -167,7 +167,7 @@ impl Clients {
         if self.sidecars.is_empty() {
             self.dialable = scene::dialable(mesh);
         }
-        let seen = Arc::new(Seen::gather(mesh, self.dialable.iter(), namespace));
+        let seen = Arc::new(Seen::gather_all(mesh, self.dialable.iter(), namespace));
         self.sidecars.insert(namespace.clone(), seen.clone());
         seen
     }
@@ -223,7 +223,7 @@ impl Clients {
         let mut before = Vec::new();
         for (namespace, seen) in &mut self.sidecars {
             if others || !seen.reads.is_disjoint(changed) {
-                let newest = Arc::new(Seen::gather(mesh, self.dialable.iter(), namespace));
+                let newest = Arc::new(Seen::gather_all(mesh, self.dialable.iter(), namespace));
                 before.push(std::mem::replace(seen, newest));
             }
         }

@@ -7,20 +7,40 @@ use std::sync::Arc;
 use wattle_compile::{Mesh, ResourceName as Compiled};
 use wattle_envoy::{GrpcClient, Resources, Scene, Sidecar};
 use wattle_identity::SpiffeId;
-use wattle_model::{BackendId, Destination, Endpoints, Inbound, Workload, port};
+use wattle_model::{BackendId, Destination, Endpoints, Inbound, Locality, Workload, port};
 
 use super::Program;
+
+/// An address that can belong to nobody (RFC 5737, TEST-NET-1): what it is to a caller, every unknown address is.
+const NOBODYS: &str = "192.0.2.1:1";
 
 /// Destinations and endpoints as seen from one namespace.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     destinations: Vec<Arc<Destination>>,
     endpoints: BTreeMap<BackendId, Arc<Endpoints>>,
+    /// What an address is that nothing names.
+    others: Option<Arc<Destination>>,
     /// Everything that was asked of the compiler; when one of these changes, it is looked at again.
     pub(super) reads: BTreeSet<Compiled>,
 }
 
 impl Seen {
+    /// Looks at these names, and at addresses that nothing names.
+    pub(super) fn gather_all<'a>(
+        mesh: &mut Mesh,
+        names: impl Iterator<Item = &'a Arc<str>>,
+        from: &str,
+    ) -> Self {
+        let mut seen = Self::gather(mesh, names, from);
+        seen.reads.insert(Compiled::Destination {
+            name: NOBODYS.into(),
+            from: from.into(),
+        });
+        seen.others = mesh.destination(NOBODYS, from);
+        seen
+    }
+
     /// Looks at these names from a namespace.
     pub(super) fn gather<'a>(mesh: &mut Mesh, names: impl Iterator<Item = &'a Arc<str>>, from: &str) -> Self {
         let mut seen = Self::default();
@@ -61,7 +81,9 @@ impl Seen {
 
     /// Does a client see the same?
     pub(super) fn is_like(&self, other: &Self) -> bool {
-        self.destinations == other.destinations && self.endpoints == other.endpoints
+        self.destinations == other.destinations
+            && self.endpoints == other.endpoints
+            && self.others == other.others
     }
 }
 
@@ -107,14 +129,18 @@ pub(super) fn encode(subject: Subject<'_>) -> Resources {
             &stranger
         }
     };
+    let nowhere = Locality::default();
     let scene = Scene {
         workload,
+        labels: subject.inbound.map_or(&[], |inbound| &inbound.labels),
+        locality: subject.inbound.map_or(&nowhere, |inbound| &inbound.locality),
         destinations: &subject.seen.destinations,
         endpoints: &subject.seen.endpoints,
     };
     match subject.program {
         Program::Sidecar { secrets } => Sidecar {
             scene,
+            others: subject.seen.others.as_deref(),
             inbound: subject.inbound,
             outbound_listener: SocketAddr::from((Ipv4Addr::LOCALHOST, port::OUTBOUND)),
             inbound_listener: SocketAddr::from((Ipv4Addr::UNSPECIFIED, port::INBOUND)),
