@@ -1,6 +1,6 @@
 //! What is wrong, or does not do what its writer may expect, object by object. Nothing here changes what is compiled.
 
-use wattle_api::{Diagnostic, Finding, Kind, Meta, Object, Origin, ProxyKind, Severity};
+use wattle_api::{Diagnostic, Finding, Kind, Meta, Object, Origin, Severity};
 
 use crate::Settings;
 use crate::any_route::AnyRoute;
@@ -105,9 +105,6 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
         Object::DestinationRule(rule) => istio::check_destination_rule(rule, &view, &mut findings),
         Object::ServiceEntry(entry) => istio::check_service_entry(entry, &view, &mut findings),
         Object::Sidecar(sidecar) => istio::check_sidecar(sidecar, &view, &mut findings),
-        Object::Process(process) if process.spec.proxy.kind == ProxyKind::Envoy => {
-            findings.no_effect("spec.proxy.kind", "a proxy of kind envoy is not started yet");
-        }
         Object::Namespace(namespace) => service::check_namespace(namespace, &mut findings),
         Object::ServiceAccount(_) | Object::ReferenceGrant(_) | Object::Process(_) => {}
         Object::BackendTlsPolicy(policy) => attached::check_tls(policy, &view, &mut findings),

@@ -36,6 +36,13 @@ pub(crate) fn count(counter: &AtomicU64) {
 }
 
 impl Metrics {
+    /// A response left with so many resources and removals, and so many bytes of resources.
+    pub(crate) fn pushed(&self, carried: usize, bytes: usize) {
+        count(&self.pushes);
+        self.push_resources.fetch_add(carried as u64, Ordering::Relaxed);
+        self.push_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
     /// A response was answered after this time.
     pub(crate) fn answered(&self, after: Duration) {
         let bucket = BOUNDS

@@ -63,6 +63,9 @@ pub struct ProxyStatus {
     pub pending: usize,
     /// Resources it refused.
     pub refused: usize,
+    /// What was asked for in the mesh and cannot be said to it: an object, the address it concerns, what happens instead.
+    #[serde(default)]
+    pub gaps: Vec<String>,
     /// What it wants, by kind and name.
     pub resources: Vec<ResourceStatus>,
 }
@@ -70,7 +73,7 @@ pub struct ProxyStatus {
 /// How a proxy stands with one resource.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResourceStatus {
-    /// `Inbound`, `Destination`, `Endpoints` or `Peer`.
+    /// `Inbound`, `Destination`, `Endpoints` or `Peer`; for a client of standard xDS the name of the message.
     pub kind: String,
     /// Name within the kind.
     pub name: String,

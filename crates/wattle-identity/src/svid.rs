@@ -89,6 +89,13 @@ impl Svid {
         text
     }
 
+    /// The key as PEM, for a program of the same workload that keeps it in memory; wiped when dropped.
+    pub fn key_pem(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::new());
+        self.key.write_pem(&mut text);
+        text
+    }
+
     /// The chain as PEM, leaf first, without the root.
     pub fn chain_pem(&self) -> String {
         self.chain()

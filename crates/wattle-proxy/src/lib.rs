@@ -2,7 +2,8 @@
 //!
 //! Owns the composition: inbound and outbound sides, the life of a request as named phases (`phases/`, one file each),
 //! share-nothing workers (`worker/`), and what surrounds them on the main thread: config (`config/`), the workload's
-//! certificate (`identity/`), admin and metrics (`admin/`).
+//! certificate (`identity/`), admin and metrics (`admin/`). Where an Envoy carries the traffic instead, `envoy/` is the
+//! agent beside it.
 //!
 //! Refuses to know: the control plane's inside, what people write, Kubernetes. Control plane and proxy meet in the
 //! model and on the wire alone.
@@ -11,6 +12,7 @@
 
 mod admin;
 mod config;
+mod envoy;
 mod identity;
 mod inbound;
 mod outbound;
@@ -19,5 +21,6 @@ mod run;
 mod settings;
 mod worker;
 
+pub use envoy::run as run_envoy;
 pub use run::{Hooks, SetLogLevel, StartError, run};
 pub use settings::{AccessLogTarget, Settings};

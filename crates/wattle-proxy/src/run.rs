@@ -62,7 +62,7 @@ pub fn run(settings: Settings, hooks: Hooks) -> Result<(), StartError> {
     LocalSet::new().block_on(&runtime, main(Arc::new(settings), hooks))
 }
 
-fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> StartError {
+pub(crate) fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> StartError {
     move |source| StartError::Io { what, source }
 }
 
@@ -117,7 +117,7 @@ async fn main(settings: Arc<Settings>, hooks: Hooks) -> Result<(), StartError> {
     Ok(())
 }
 
-fn prepare_state(settings: &Settings) -> Result<(), StartError> {
+pub(crate) fn prepare_state(settings: &Settings) -> Result<(), StartError> {
     let mut builder = std::fs::DirBuilder::new();
     builder
         .recursive(true)
@@ -230,7 +230,7 @@ async fn tell_credentials(feed: Feed, mut credentials: watch::Receiver<Option<Ar
     }
 }
 
-async fn until_asked_to_end(drain: &Notify) {
+pub(crate) async fn until_asked_to_end(drain: &Notify) {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).ok();
     let mut interrupt = signal(SignalKind::interrupt()).ok();

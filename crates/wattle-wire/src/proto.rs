@@ -2,7 +2,7 @@
 //!
 //! Regenerate with `cargo xtask proto` after editing `proto/*.proto`.
 
-/// Delta aggregated discovery service (Envoy data-plane-api v3).
+/// Laid out as their packages are, because one refers to the other.
 #[allow(
     missing_docs,
     unreachable_pub,
@@ -10,9 +10,23 @@
     clippy::all,
     clippy::pedantic
 )]
-pub mod discovery {
-    include!("generated/envoy.service.discovery.v3.rs");
+mod service {
+    pub mod discovery {
+        pub mod v3 {
+            include!("generated/envoy.service.discovery.v3.rs");
+        }
+    }
+    pub mod secret {
+        pub mod v3 {
+            include!("generated/envoy.service.secret.v3.rs");
+        }
+    }
 }
+
+/// Aggregated discovery service, delta and state of the world (Envoy data-plane-api v3).
+pub use service::discovery::v3 as discovery;
+/// Secret discovery service (Envoy data-plane-api v3).
+pub use service::secret::v3 as secret;
 
 /// Certificate signing (Istio's CA API).
 #[allow(

@@ -82,7 +82,7 @@ fn a_client_behind_envoy_sees_what_one_behind_our_proxy_sees() {
     let seed = number("WATTLE_TEST_SEED").unwrap_or(1);
     let configs = number("WATTLE_TEST_CONFIGS").map_or(CONFIGS, |count| usize::try_from(count).unwrap());
     let mut dice = Dice::new(seed);
-    let manifests = Manifests::new(&[("mesh.yaml", &mesh_manifest(""))]);
+    let manifests = Manifests::new(&[("mesh.yaml", &mesh_manifest(", proxy: {kind: envoy}"))]);
     let mesh = Mesh::up(WATTLE, manifests.path());
     for server in SERVERS {
         mesh.wait_ready(server);

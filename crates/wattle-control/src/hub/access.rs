@@ -59,7 +59,7 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    fn of(workload: &Workload) -> Self {
+    pub(super) fn of(workload: &Workload) -> Self {
         Self {
             trust_domain: workload.trust_domain.to_string(),
             namespace: workload.namespace.to_string(),

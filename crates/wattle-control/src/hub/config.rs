@@ -115,6 +115,7 @@ impl Hub {
             }
             self.pump(id, now);
         }
+        self.begin_standard(now);
     }
 
     fn catch_up(&mut self, id: StreamId) -> Result<(), Denied> {

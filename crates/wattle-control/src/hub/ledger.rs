@@ -4,17 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use wattle_wire::ResourceName;
-
 /// Longest reason of a nack that is kept, characters.
 const MAX_REASON: usize = 1024;
 
 /// A version of a resource; `None` is "there is no such thing".
 pub(super) type Version = Option<Arc<str>>;
 
-#[derive(Debug, Default)]
-pub(super) struct Ledger {
-    entries: BTreeMap<ResourceName, Entry>,
+#[derive(Debug)]
+pub(super) struct Ledger<Name> {
+    entries: BTreeMap<Name, Entry>,
+}
+
+impl<Name> Default for Ledger<Name> {
+    fn default() -> Self {
+        Self {
+            entries: BTreeMap::new(),
+        }
+    }
 }
 
 /// How the proxy stands with one resource.
@@ -27,8 +33,8 @@ pub(super) struct Entry {
     pub(super) at: Instant,
 }
 
-impl Ledger {
-    pub(super) fn acked(&mut self, name: &ResourceName, version: Version, now: Instant) {
+impl<Name: Ord + Clone> Ledger<Name> {
+    pub(super) fn acked(&mut self, name: &Name, version: Version, now: Instant) {
         self.entries.insert(
             name.clone(),
             Entry {
@@ -39,7 +45,7 @@ impl Ledger {
         );
     }
 
-    pub(super) fn refused(&mut self, name: &ResourceName, version: Version, reason: &str, now: Instant) {
+    pub(super) fn refused(&mut self, name: &Name, version: Version, reason: &str, now: Instant) {
         let acked = self.entries.get(name).and_then(|entry| entry.acked.clone());
         let reason = reason.chars().take(MAX_REASON).collect();
         self.entries.insert(
@@ -52,11 +58,11 @@ impl Ledger {
         );
     }
 
-    pub(super) fn forget(&mut self, name: &ResourceName) {
+    pub(super) fn forget(&mut self, name: &Name) {
         self.entries.remove(name);
     }
 
-    pub(super) fn entry(&self, name: &ResourceName) -> Option<&Entry> {
+    pub(super) fn entry(&self, name: &Name) -> Option<&Entry> {
         self.entries.get(name)
     }
 }

@@ -7,6 +7,8 @@
 mod access;
 mod config;
 mod disk;
+mod envoy;
+mod guest;
 mod ledger;
 mod report;
 mod stream;
@@ -21,7 +23,7 @@ use std::time::Instant;
 use wattle_api::Diagnostic;
 use wattle_compile::{Mesh, ResourceName as Compiled, Settings};
 use wattle_identity::SpiffeId;
-use wattle_wire::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
+use wattle_wire::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryResponse};
 use wattle_wire::{Encoded, ResourceName};
 
 use crate::metrics::{Metrics, count};
@@ -29,14 +31,34 @@ use crate::virtual_ips::VirtualIps;
 pub(crate) use access::Denied;
 use access::Owner;
 pub(crate) use disk::Disk;
+pub(crate) use envoy::Request;
+use guest::Guest;
 use stream::Stream;
-pub(crate) use task::{Command, Gone, HubHandle, spawn};
+pub(crate) use task::{Command, Gone, HubHandle, Outgoing, spawn};
 
 /// Number of a stream, never used twice.
 pub(crate) type StreamId = u64;
 
 /// Something to send on a stream: a response, or why the stream ends.
-pub(crate) type Push = (StreamId, Result<DeltaDiscoveryResponse, Denied>);
+pub(crate) type Push = (StreamId, Result<Answer, Denied>);
+
+/// A response in the protocol of its stream.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Answer {
+    /// What changed.
+    Delta(DeltaDiscoveryResponse),
+    /// The state of the world.
+    World(DiscoveryResponse),
+}
+
+/// The protocol of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// `DeltaAggregatedResources`, of our own proxies and of others.
+    Delta,
+    /// `StreamAggregatedResources`.
+    World,
+}
 
 /// The state; see the module.
 pub(crate) struct Hub {
@@ -48,6 +70,8 @@ pub(crate) struct Hub {
     diagnosed: Option<Arc<[Diagnostic]>>,
     streams: BTreeMap<StreamId, Stream>,
     wanted: HashMap<Compiled, Wanted>,
+    /// Clients of standard xDS.
+    envoys: envoy::Clients,
     /// Every source has said what it holds: an answer before that could be a lie.
     ready: bool,
     outbox: Vec<Push>,
@@ -73,6 +97,7 @@ impl Hub {
             diagnosed: None,
             streams: BTreeMap::new(),
             wanted: HashMap::new(),
+            envoys: envoy::Clients::default(),
             ready: false,
             outbox: Vec::new(),
             metrics,
@@ -80,43 +105,75 @@ impl Hub {
     }
 
     /// A proxy that proved to be `peer` opened a stream.
-    pub(crate) fn opened(&mut self, id: StreamId, peer: SpiffeId, address: SocketAddr, now: Instant) {
+    pub(crate) fn opened(
+        &mut self,
+        id: StreamId,
+        (peer, address): (SpiffeId, SocketAddr),
+        method: Method,
+        now: Instant,
+    ) {
         self.metrics.streams.fetch_add(1, Ordering::Relaxed);
-        self.streams.insert(id, Stream::new(peer, address, now));
+        let guest = Guest::new(peer, address, now);
+        match method {
+            Method::Delta => {
+                self.streams.insert(id, Stream::new(guest));
+            }
+            Method::World => self.envoys.opened(id, guest, false),
+        }
     }
 
     /// A stream ended.
     pub(crate) fn closed(&mut self, id: StreamId) {
-        let Some(stream) = self.streams.remove(&id) else {
+        let stream = self.streams.remove(&id);
+        if stream.is_none() && !self.envoys.contains(id) {
             return;
-        };
+        }
         self.metrics.streams.fetch_sub(1, Ordering::Relaxed);
-        for name in stream.publisher.wanted() {
-            self.unwant(id, &stream.compiled(&name));
+        let unread = self.envoys.closed(id);
+        self.forget_unread(unread);
+        if let Some(stream) = stream {
+            for name in stream.publisher.wanted() {
+                self.unwant(id, &stream.compiled(&name));
+            }
         }
     }
 
     /// A proxy said something.
-    pub(crate) fn requested(&mut self, id: StreamId, request: DeltaDiscoveryRequest, now: Instant) {
-        if let Err(denied) = self.take(id, request, now) {
-            count(&self.metrics.streams_refused);
-            self.closed(id);
-            self.outbox.push((id, Err(denied)));
+    pub(crate) fn requested(&mut self, id: StreamId, request: Request, now: Instant) {
+        let standard = self.is_standard(id, &request);
+        let taken = match request {
+            Request::Delta(request) if !standard => self.take(id, request, now),
+            request => self.take_standard(id, request, now),
+        };
+        if let Err(denied) = taken {
+            self.refuse(id, denied);
         }
+        self.metrics
+            .compiled
+            .store(self.mesh.compiled(), Ordering::Relaxed);
+    }
+
+    /// Ends a stream.
+    fn refuse(&mut self, id: StreamId, denied: Denied) {
+        count(&self.metrics.streams_refused);
+        self.closed(id);
+        self.outbox.push((id, Err(denied)));
     }
 
     fn take(&mut self, id: StreamId, request: DeltaDiscoveryRequest, now: Instant) -> Result<(), Denied> {
         let Some(stream) = self.streams.get_mut(&id) else {
             return Ok(());
         };
-        stream.introduce(request.node.as_ref())?;
+        stream.guest.introduce(request.node.as_ref())?;
         let nonce = request.response_nonce.clone();
         let heard = stream.publisher.request(request)?;
         stream.note(&heard, &nonce, now, &self.metrics);
         for name in heard.unsubscribed {
             let compiled = stream.compiled(&name);
             stream.ledger.forget(&name);
-            Self::unwant_in(&mut self.wanted, &mut self.mesh, id, &compiled);
+            if Self::unwant_in(&mut self.wanted, id, &compiled) && !self.envoys.reads(&compiled) {
+                self.mesh.forget(&compiled);
+            }
         }
         for name in &heard.subscribed {
             stream.may_ask_for(name)?;
@@ -126,9 +183,6 @@ impl Hub {
                 self.subscribe(id, name)?;
             }
         }
-        self.metrics
-            .compiled
-            .store(self.mesh.compiled(), Ordering::Relaxed);
         self.pump(id, now);
         Ok(())
     }
@@ -148,15 +202,17 @@ impl Hub {
             }
         });
         if let Some(owner) = &wanted.owner
-            && !owner.is(&stream.peer)
+            && !owner.is(&stream.guest.peer)
         {
             let denied = Denied::Foreign {
                 name: name.to_string(),
-                peer: stream.peer.to_string(),
+                peer: stream.guest.peer.to_string(),
             };
             if wanted.streams.is_empty() {
                 self.wanted.remove(&compiled);
-                self.mesh.forget(&compiled);
+                if !self.envoys.reads(&compiled) {
+                    self.mesh.forget(&compiled);
+                }
             }
             return Err(denied);
         }
@@ -171,30 +227,34 @@ impl Hub {
             return;
         }
         let mut concerned = BTreeSet::new();
-        for name in self.mesh.take_changed() {
-            let Some(wanted) = self.wanted.get_mut(&name) else {
-                self.mesh.forget(&name);
+        let changed = self.mesh.take_changed();
+        for name in &changed {
+            let Some(wanted) = self.wanted.get_mut(name) else {
+                if !self.envoys.reads(name) {
+                    self.mesh.forget(name);
+                }
                 continue;
             };
-            let (encoded, owner) = access::compile(&mut self.mesh, &name);
+            let (encoded, owner) = access::compile(&mut self.mesh, name);
             if encoded == wanted.encoded && owner == wanted.owner {
                 continue;
             }
             (wanted.encoded, wanted.owner) = (encoded, owner);
-            let wire = access::wire_name(&name);
+            let wire = access::wire_name(name);
             for id in &wanted.streams {
                 let Some(stream) = self.streams.get_mut(id) else {
                     continue;
                 };
                 stream
                     .publisher
-                    .publish(&wire, access::visible(wanted, &stream.peer));
+                    .publish(&wire, access::visible(wanted, &stream.guest.peer));
                 concerned.insert(*id);
             }
         }
         for id in concerned {
             self.pump(id, now);
         }
+        self.flush_standard(&changed, now);
         self.metrics
             .compiled
             .store(self.mesh.compiled(), Ordering::Relaxed);
@@ -217,26 +277,28 @@ impl Hub {
                 .filter_map(|r| Some(r.resource.as_ref()?.value.len()))
                 .sum();
             let carried = response.resources.len() + response.removed_resources.len();
-            count(&self.metrics.pushes);
-            self.metrics
-                .push_resources
-                .fetch_add(carried as u64, Ordering::Relaxed);
-            self.metrics.push_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-            self.outbox.push((id, Ok(response)));
+            self.metrics.pushed(carried, bytes);
+            self.outbox.push((id, Ok(Answer::Delta(response))));
         }
     }
 
     fn unwant(&mut self, id: StreamId, name: &Compiled) {
-        Self::unwant_in(&mut self.wanted, &mut self.mesh, id, name);
+        if Self::unwant_in(&mut self.wanted, id, name) && !self.envoys.reads(name) {
+            self.mesh.forget(name);
+        }
     }
 
-    fn unwant_in(wanted: &mut HashMap<Compiled, Wanted>, mesh: &mut Mesh, id: StreamId, name: &Compiled) {
-        let Some(found) = wanted.get_mut(name) else { return };
+    /// Says whether no stream wants it any more.
+    fn unwant_in(wanted: &mut HashMap<Compiled, Wanted>, id: StreamId, name: &Compiled) -> bool {
+        let Some(found) = wanted.get_mut(name) else {
+            return false;
+        };
         found.streams.remove(&id);
-        if found.streams.is_empty() {
+        let is_last = found.streams.is_empty();
+        if is_last {
             wanted.remove(name);
-            mesh.forget(name);
         }
+        is_last
     }
 }
 

@@ -7,6 +7,8 @@ use wattle_api::{Kind, Object, ObjectKey, Severity};
 use wattle_model::{EndpointHealth, Hop};
 use wattle_wire::ResourceName;
 
+use super::guest::Guest;
+use super::ledger::{Entry, Version};
 use super::stream::Stream;
 use super::{Hub, access};
 use crate::explain::{ExplainError, Explanation, Question, explain};
@@ -35,6 +37,7 @@ impl Hub {
             .streams
             .values()
             .map(|stream| self.proxy(stream, now))
+            .chain(self.envoys.statuses(self.ready, now))
             .collect();
         proxies.sort_by(|a, b| (&a.node, &a.address).cmp(&(&b.node, &b.address)));
         Census {
@@ -47,51 +50,18 @@ impl Hub {
     }
 
     fn proxy(&self, stream: &Stream, now: Instant) -> ProxyStatus {
-        let resources: Vec<_> = stream
-            .publisher
-            .wanted()
-            .map(|name| self.resource(stream, &name, now))
-            .collect();
-        let refused = resources
-            .iter()
-            .filter(|resource| resource.refused.is_some())
-            .count();
-        let pending = resources
-            .iter()
-            .filter(|resource| !resource.synced && resource.refused.is_none())
-            .count();
-        ProxyStatus {
-            node: stream.node.to_string(),
-            identity: stream.peer.to_string(),
-            address: stream.address.to_string(),
-            agent: stream.agent.clone(),
-            connected_secs: now.saturating_duration_since(stream.opened).as_secs(),
-            synced: self.ready && pending == 0 && refused == 0,
-            pending,
-            refused,
-            resources,
-        }
+        let wanted = stream.publisher.wanted();
+        let resources = wanted.map(|name| self.resource(stream, &name, now)).collect();
+        proxy_status(&stream.guest, resources, Vec::new(), (self.ready, now))
     }
 
     fn resource(&self, stream: &Stream, name: &ResourceName, now: Instant) -> ResourceStatus {
         let wanted = self.wanted.get(&stream.compiled(name));
         let newest = wanted
-            .and_then(|wanted| access::visible(wanted, &stream.peer))
+            .and_then(|wanted| access::visible(wanted, &stream.guest.peer))
             .map(|encoded| encoded.version.clone());
         let entry = stream.ledger.entry(name);
-        let acked = entry.and_then(|entry| entry.acked.clone());
-        let refused = entry
-            .and_then(|entry| entry.refused.clone())
-            .filter(|(version, _)| *version == newest);
-        ResourceStatus {
-            kind: name.kind.as_str().to_owned(),
-            name: name.name.to_string(),
-            synced: acked.as_ref() == Some(&newest),
-            version: newest.map(|version| version.to_string()),
-            acked: acked.flatten().map(|version| version.to_string()),
-            refused: refused.map(|(_, reason)| reason),
-            answered_secs: entry.map(|entry| now.saturating_duration_since(entry.at).as_secs()),
-        }
+        resource_status((name.kind.as_str(), &name.name), newest, entry, now)
     }
 
     /// Every Service with its names and address.
@@ -132,9 +102,8 @@ impl Hub {
         }
         let mut found = Vec::new();
         for id in ids {
-            let wanted = self
-                .wanted
-                .contains_key(&wattle_compile::ResourceName::Endpoints(id.as_str().into()));
+            let name = wattle_compile::ResourceName::Endpoints(id.as_str().into());
+            let wanted = self.wanted.contains_key(&name) || self.envoys.reads(&name);
             let endpoints = self.mesh.endpoints(&id);
             found.extend(
                 endpoints
@@ -143,8 +112,7 @@ impl Hub {
                     .map(|endpoint| endpoint_view(&id, endpoint)),
             );
             if !wanted {
-                self.mesh
-                    .forget(&wattle_compile::ResourceName::Endpoints(id.as_str().into()));
+                self.mesh.forget(&name);
             }
         }
         found
@@ -201,6 +169,54 @@ impl Hub {
     /// Virtual addresses as given.
     pub(crate) fn virtual_ips(&self) -> &crate::virtual_ips::VirtualIps {
         &self.virtual_ips
+    }
+}
+
+/// How a proxy stands, by what it wants; `(ready, now)` say whether the sources have spoken, and the time.
+pub(super) fn proxy_status(
+    guest: &Guest,
+    resources: Vec<ResourceStatus>,
+    gaps: Vec<String>,
+    (ready, now): (bool, Instant),
+) -> ProxyStatus {
+    let refused = resources.iter().filter(|one| one.refused.is_some()).count();
+    let pending = resources
+        .iter()
+        .filter(|one| !one.synced && one.refused.is_none())
+        .count();
+    ProxyStatus {
+        node: guest.node.to_string(),
+        identity: guest.peer.to_string(),
+        address: guest.address.to_string(),
+        agent: guest.agent.clone(),
+        connected_secs: now.saturating_duration_since(guest.opened).as_secs(),
+        synced: ready && pending == 0 && refused == 0,
+        pending,
+        refused,
+        gaps,
+        resources,
+    }
+}
+
+/// How a proxy stands with one resource, by what it said last.
+pub(super) fn resource_status(
+    (kind, name): (&str, &str),
+    newest: Version,
+    entry: Option<&Entry>,
+    now: Instant,
+) -> ResourceStatus {
+    let acked = entry.and_then(|entry| entry.acked.clone());
+    let refused = entry
+        .and_then(|entry| entry.refused.clone())
+        .filter(|(version, _)| *version == newest);
+    ResourceStatus {
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        synced: acked.as_ref() == Some(&newest),
+        version: newest.map(|version| version.to_string()),
+        acked: acked.flatten().map(|version| version.to_string()),
+        refused: refused.map(|(_, reason)| reason),
+        answered_secs: entry.map(|entry| now.saturating_duration_since(entry.at).as_secs()),
     }
 }
 

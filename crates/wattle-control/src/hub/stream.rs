@@ -1,76 +1,45 @@
 //! One open stream: who is there, what it wants, what it said.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use wattle_compile::ResourceName as Compiled;
-use wattle_identity::SpiffeId;
 use wattle_wire::delta::{Heard, Publisher};
-use wattle_wire::proto::discovery::{DeltaDiscoveryResponse, Node};
+use wattle_wire::proto::discovery::DeltaDiscoveryResponse;
 use wattle_wire::{Kind, ResourceName};
 
 use super::Denied;
 use super::access::compiled_name;
+use super::guest::Guest;
 use super::ledger::Ledger;
 use crate::metrics::{Metrics, count};
 
-/// Longest text taken from a node's introduction, bytes.
-const MAX_NODE_TEXT: usize = 512;
-
 pub(super) struct Stream {
-    pub(super) peer: SpiffeId,
-    pub(super) address: SocketAddr,
-    pub(super) node: Arc<str>,
-    pub(super) agent: String,
-    pub(super) opened: Instant,
+    pub(super) guest: Guest,
     pub(super) publisher: Publisher,
-    pub(super) ledger: Ledger,
+    pub(super) ledger: Ledger<ResourceName>,
     /// When responses that are not answered yet were sent; at most one for each kind.
     in_flight: BTreeMap<String, Instant>,
 }
 
 impl Stream {
-    pub(super) fn new(peer: SpiffeId, address: SocketAddr, now: Instant) -> Self {
+    pub(super) fn new(guest: Guest) -> Self {
         Self {
-            peer,
-            address,
-            node: "".into(),
-            agent: String::new(),
-            opened: now,
+            guest,
             publisher: Publisher::new(),
             ledger: Ledger::default(),
             in_flight: BTreeMap::new(),
         }
     }
 
-    /// Takes in the node's introduction; a name outside the namespace of its identity is refused.
-    pub(super) fn introduce(&mut self, node: Option<&Node>) -> Result<(), Denied> {
-        let Some(node) = node.filter(|node| !node.id.is_empty()) else {
-            return Ok(());
-        };
-        let namespace = node.id.split_once('/').map(|(namespace, _)| namespace);
-        if namespace != Some(self.peer.namespace()) || node.id.len() > MAX_NODE_TEXT {
-            let shown: String = node.id.chars().take(MAX_NODE_TEXT).collect();
-            return Err(Denied::Node {
-                node: shown,
-                peer: self.peer.to_string(),
-            });
-        }
-        self.node = node.id.as_str().into();
-        let agent = format!("{} {}", node.user_agent_name, node.user_agent_version);
-        self.agent = agent.trim().chars().take(MAX_NODE_TEXT).collect();
-        Ok(())
-    }
-
     /// Only the inbound sides of the peer's own namespace may be asked for; whose they are is seen when they are compiled.
     pub(super) fn may_ask_for(&self, name: &ResourceName) -> Result<(), Denied> {
         let namespace = name.name.split_once('/').map(|(namespace, _)| namespace);
-        if name.kind == Kind::Inbound && namespace != Some(self.peer.namespace()) {
+        if name.kind == Kind::Inbound && namespace != Some(self.guest.peer.namespace()) {
             return Err(Denied::Foreign {
                 name: name.to_string(),
-                peer: self.peer.to_string(),
+                peer: self.guest.peer.to_string(),
             });
         }
         Ok(())
@@ -78,7 +47,7 @@ impl Stream {
 
     /// The compiler's name for what this peer calls so; a name that cannot exist leads to one that does not.
     pub(super) fn compiled(&self, name: &ResourceName) -> Compiled {
-        compiled_name(name, &self.peer).unwrap_or_else(|| Compiled::Endpoints(Arc::from("")))
+        compiled_name(name, &self.guest.peer).unwrap_or_else(|| Compiled::Endpoints(Arc::from("")))
     }
 
     /// Takes in acks, nacks and what the proxy says it holds.

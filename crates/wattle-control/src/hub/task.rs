@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use wattle_identity::SpiffeId;
 use wattle_source::Batch;
-use wattle_wire::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
+use wattle_wire::proto::discovery::{DeltaDiscoveryResponse, DiscoveryResponse};
 
 use super::disk::{Disk, Keeper};
-use super::{Denied, Hub, StreamId};
+use super::{Answer, Denied, Hub, Method, Request, StreamId};
 
 /// Longest wait for further changes before proxies are told.
 const COALESCE: Duration = Duration::from_millis(5);
@@ -25,14 +25,52 @@ const MEASURE_AFTER: Duration = Duration::from_millis(500);
 
 /// What goes out on a stream. The hub has at most one response per kind in flight, so a queue of
 /// [`HubHandle::MAX_OUTGOING`] is never full.
-pub(crate) type Outgoing = mpsc::Sender<Result<DeltaDiscoveryResponse, Status>>;
+#[derive(Clone)]
+pub(crate) enum Outgoing {
+    /// A delta stream's.
+    Delta(mpsc::Sender<Result<DeltaDiscoveryResponse, Status>>),
+    /// A stream's of the state of the world.
+    World(mpsc::Sender<Result<DiscoveryResponse, Status>>),
+}
+
+impl Outgoing {
+    fn method(&self) -> Method {
+        match self {
+            Self::Delta(_) => Method::Delta,
+            Self::World(_) => Method::World,
+        }
+    }
+
+    /// Sends, or fails when nobody reads; the hub answers a stream in its own protocol.
+    pub(crate) fn try_send(&self, answer: Result<Answer, Status>) -> Result<(), Gone> {
+        match (self, answer) {
+            (Self::Delta(sender), Ok(Answer::Delta(response))) => {
+                sender.try_send(Ok(response)).map_err(|_| Gone)
+            }
+            (Self::World(sender), Ok(Answer::World(response))) => {
+                sender.try_send(Ok(response)).map_err(|_| Gone)
+            }
+            (Self::Delta(sender), Err(status)) => sender.try_send(Err(status)).map_err(|_| Gone),
+            (Self::World(sender), Err(status)) => sender.try_send(Err(status)).map_err(|_| Gone),
+            (_, Ok(_)) => Err(Gone),
+        }
+    }
+
+    /// Ready when nobody reads any more.
+    pub(crate) async fn closed(&self) {
+        match self {
+            Self::Delta(sender) => sender.closed().await,
+            Self::World(sender) => sender.closed().await,
+        }
+    }
+}
 
 /// A word to the hub.
 pub(crate) enum Command {
     /// A stream opened.
     Opened(StreamId, SpiffeId, SocketAddr, Outgoing),
     /// A proxy said something on it.
-    Requested(StreamId, DeltaDiscoveryRequest),
+    Requested(StreamId, Request),
     /// It ended.
     Closed(StreamId),
     /// Somebody wants to know something.
@@ -164,8 +202,8 @@ impl Task {
         let now = Instant::now().into_std();
         match command {
             Command::Opened(id, peer, address, outgoing) => {
+                self.hub.opened(id, (peer, address), outgoing.method(), now);
                 self.outgoing.insert(id, outgoing);
-                self.hub.opened(id, peer, address, now);
             }
             Command::Requested(id, request) => self.hub.requested(id, request, now),
             Command::Closed(id) => {

@@ -10,7 +10,7 @@ use wattle_source::{Event, Snapshot};
 use wattle_wire::Kind;
 use wattle_wire::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Status};
 
-use super::{Denied, Hub};
+use super::{Answer, Denied, Hub, Method, Request};
 use crate::metrics::Metrics;
 use crate::virtual_ips::VirtualIps;
 
@@ -81,12 +81,12 @@ impl Bench {
         let peer = format!("spiffe://cluster.local/ns/default/sa/{account}")
             .parse()
             .unwrap();
-        self.hub
-            .opened(id, peer, SocketAddr::from(([127, 0, 0, 1], 1)), self.now);
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        self.hub.opened(id, (peer, address), Method::Delta, self.now);
     }
 
     fn request(&mut self, id: u64, request: DeltaDiscoveryRequest) -> Vec<DeltaDiscoveryResponse> {
-        self.hub.requested(id, request, self.now);
+        self.hub.requested(id, Request::Delta(request), self.now);
         self.responses()
     }
 
@@ -133,7 +133,10 @@ impl Bench {
         self.hub
             .take_outbox()
             .into_iter()
-            .map(|(_, push)| push.unwrap())
+            .map(|(_, push)| match push.unwrap() {
+                Answer::Delta(response) => response,
+                Answer::World(response) => panic!("not a delta response: {response:?}"),
+            })
             .collect()
     }
 }

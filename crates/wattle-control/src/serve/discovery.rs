@@ -1,4 +1,4 @@
-//! Delta aggregated discovery: one task for each stream, between the connection and the hub.
+//! Aggregated discovery, delta and state of the world: one task for each stream, between the connection and the hub.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 use wattle_identity::Peer;
 use wattle_wire::proto::discovery::aggregated_discovery_service_server::AggregatedDiscoveryService;
-use wattle_wire::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
+use wattle_wire::proto::discovery::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
+};
 
 use super::{Caller, Services};
-use crate::hub::{Command, HubHandle};
+use crate::hub::{self, Command, HubHandle, Outgoing};
 use crate::metrics::{Metrics, count};
-
-type Answer = Result<DeltaDiscoveryResponse, Status>;
 
 pub(crate) struct Discovery {
     hub: HubHandle,
@@ -55,19 +55,18 @@ fn proven(caller: Option<&Caller>) -> Result<(Peer, SocketAddr), Box<Status>> {
     Ok((peer, caller.address))
 }
 
-#[tonic::async_trait]
-impl AggregatedDiscoveryService for Discovery {
-    type DeltaAggregatedResourcesStream = ReceiverStream<Answer>;
-
-    async fn delta_aggregated_resources(
+impl Discovery {
+    /// Opens a stream with the hub and passes on what is said, until either side has enough.
+    async fn open<R: Send + 'static>(
         &self,
-        request: Request<Streaming<DeltaDiscoveryRequest>>,
-    ) -> Result<Response<Self::DeltaAggregatedResourcesStream>, Status> {
+        request: Request<Streaming<R>>,
+        outgoing: Outgoing,
+        word: fn(R) -> hub::Request,
+    ) -> Result<(), Status> {
         let (peer, address) = proven(request.extensions().get::<Caller>()).map_err(|status| {
             count(&self.metrics.streams_refused);
             *status
         })?;
-        let (outgoing, answers) = mpsc::channel(HubHandle::MAX_OUTGOING);
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let opened = Command::Opened(id, peer.id().clone(), address, outgoing.clone());
         self.hub
@@ -79,7 +78,7 @@ impl AggregatedDiscoveryService for Discovery {
         // Owned by the stream: it ends with either direction, with the certificate or with the control plane.
         tokio::spawn(async move {
             let end = tokio::select! {
-                () = listen(id, requests, &hub) => None,
+                () = listen(id, requests, word, &hub) => None,
                 () = outgoing.closed() => None,
                 () = expired(&peer) => Some(Status::unauthenticated("the certificate of the connection has expired")),
                 () = stop.cancelled() => Some(Status::unavailable("the control plane is stopping")),
@@ -89,16 +88,42 @@ impl AggregatedDiscoveryService for Discovery {
             }
             let _ = hub.tell(Command::Closed(id)).await;
         });
+        Ok(())
+    }
+}
+
+#[tonic::async_trait]
+impl AggregatedDiscoveryService for Discovery {
+    type DeltaAggregatedResourcesStream = ReceiverStream<Result<DeltaDiscoveryResponse, Status>>;
+    type StreamAggregatedResourcesStream = ReceiverStream<Result<DiscoveryResponse, Status>>;
+
+    async fn delta_aggregated_resources(
+        &self,
+        request: Request<Streaming<DeltaDiscoveryRequest>>,
+    ) -> Result<Response<Self::DeltaAggregatedResourcesStream>, Status> {
+        let (outgoing, answers) = mpsc::channel(HubHandle::MAX_OUTGOING);
+        self.open(request, Outgoing::Delta(outgoing), hub::Request::Delta)
+            .await?;
+        Ok(Response::new(ReceiverStream::new(answers)))
+    }
+
+    async fn stream_aggregated_resources(
+        &self,
+        request: Request<Streaming<DiscoveryRequest>>,
+    ) -> Result<Response<Self::StreamAggregatedResourcesStream>, Status> {
+        let (outgoing, answers) = mpsc::channel(HubHandle::MAX_OUTGOING);
+        self.open(request, Outgoing::World(outgoing), hub::Request::World)
+            .await?;
         Ok(Response::new(ReceiverStream::new(answers)))
     }
 }
 
 /// Passes on what the proxy says, until it says no more.
-async fn listen(id: u64, mut requests: Streaming<DeltaDiscoveryRequest>, hub: &HubHandle) {
+async fn listen<R>(id: u64, mut requests: Streaming<R>, word: fn(R) -> hub::Request, hub: &HubHandle) {
     loop {
         match requests.message().await {
             Ok(Some(request)) => {
-                if hub.tell(Command::Requested(id, request)).await.is_err() {
+                if hub.tell(Command::Requested(id, word(request))).await.is_err() {
                     return;
                 }
             }

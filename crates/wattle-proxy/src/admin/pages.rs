@@ -6,27 +6,18 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::sync::Notify;
-use wattle_http::{Body, Request, Response};
+use wattle_http::{Request, Response};
 use wattle_telemetry::{Registry, text};
 use wattle_wire::Resource;
 
+use super::{Audience, Pages, gauges, json_page, plain, typed, typed_status};
 use crate::config::{ConfigDump, StreamHealth};
 use crate::identity::IdentityHealth;
 use crate::run::Hooks;
 use crate::settings::Settings;
-
-/// Who may see a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Audience {
-    /// Processes of the workload's own network namespace.
-    Local,
-    /// Whoever reaches the status port.
-    Anyone,
-}
 
 /// What the pages tell.
 pub(crate) struct Facts {
@@ -41,9 +32,8 @@ pub(crate) struct Facts {
     pub(crate) hooks: Hooks,
 }
 
-impl Facts {
-    /// Answers one request.
-    pub(crate) async fn page(&self, audience: Audience, request: Request) -> Response {
+impl Pages for Facts {
+    async fn page(&self, audience: Audience, request: Request) -> Response {
         let target = request.head.path_and_query.as_str();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let local = audience == Audience::Local;
@@ -68,7 +58,9 @@ impl Facts {
             _ => plain(StatusCode::NOT_FOUND, "no such page, see /help\n"),
         }
     }
+}
 
+impl Facts {
     /// Ready once there is a certificate and the workload's own config.
     fn is_ready(&self) -> bool {
         self.identity.not_after_secs.load(Relaxed) > unix_now() && self.stream.inbound_known.load(Relaxed)
@@ -131,47 +123,46 @@ impl Facts {
 
     fn metrics(&self) -> String {
         let mut out = text(&self.registry);
-        for (name, help, value) in [
-            (
-                "wattle_proxy_control_connected",
-                "Whether a discovery stream is open.",
-                u64::from(self.stream.connected.load(Relaxed)),
-            ),
-            (
-                "wattle_proxy_control_last_heard_seconds",
-                "Time of the last word of the control plane.",
-                self.stream.last_heard_secs.load(Relaxed),
-            ),
-            (
-                "wattle_proxy_config_resources",
-                "Resources held.",
-                self.stream.held.load(Relaxed),
-            ),
-            (
-                "wattle_proxy_config_rejected",
-                "Resources refused since start.",
-                self.stream.rejected.load(Relaxed),
-            ),
-            (
-                "wattle_proxy_certificate_expiry_seconds",
-                "End of the certificate in use.",
-                self.identity.not_after_secs.load(Relaxed),
-            ),
-            (
-                "wattle_proxy_certificate_renewals",
-                "Certificates obtained since start.",
-                self.identity.renewals.load(Relaxed),
-            ),
-            (
-                "wattle_proxy_certificate_failures",
-                "Failed requests for a certificate since start.",
-                self.identity.failures.load(Relaxed),
-            ),
-        ] {
-            out.push_str(&format!(
-                "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"
-            ));
-        }
+        gauges(
+            &mut out,
+            &[
+                (
+                    "wattle_proxy_control_connected",
+                    "Whether a discovery stream is open.",
+                    u64::from(self.stream.connected.load(Relaxed)),
+                ),
+                (
+                    "wattle_proxy_control_last_heard_seconds",
+                    "Time of the last word of the control plane.",
+                    self.stream.last_heard_secs.load(Relaxed),
+                ),
+                (
+                    "wattle_proxy_config_resources",
+                    "Resources held.",
+                    self.stream.held.load(Relaxed),
+                ),
+                (
+                    "wattle_proxy_config_rejected",
+                    "Resources refused since start.",
+                    self.stream.rejected.load(Relaxed),
+                ),
+                (
+                    "wattle_proxy_certificate_expiry_seconds",
+                    "End of the certificate in use.",
+                    self.identity.not_after_secs.load(Relaxed),
+                ),
+                (
+                    "wattle_proxy_certificate_renewals",
+                    "Certificates obtained since start.",
+                    self.identity.renewals.load(Relaxed),
+                ),
+                (
+                    "wattle_proxy_certificate_failures",
+                    "Failed requests for a certificate since start.",
+                    self.identity.failures.load(Relaxed),
+                ),
+            ],
+        );
         out
     }
 
@@ -205,32 +196,6 @@ POST /drain          finish open work, then end (loopback only)
 POST /renew          ask for a new certificate now (loopback only)
 POST /logging?level= change the log level (loopback only)
 ";
-
-fn plain(status: StatusCode, text: &'static str) -> Response {
-    let mut response = Response::new(status, Body::full(Bytes::from_static(text.as_bytes())));
-    response
-        .head
-        .headers
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    response
-}
-
-fn json_page(value: &serde_json::Value) -> Response {
-    typed("application/json", value.to_string())
-}
-
-fn typed(content_type: &'static str, text: String) -> Response {
-    typed_status(StatusCode::OK, content_type, text)
-}
-
-fn typed_status(status: StatusCode, content_type: &'static str, text: String) -> Response {
-    let mut response = Response::new(status, Body::full(Bytes::from(text)));
-    response
-        .head
-        .headers
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
-}
 
 fn unix_now() -> u64 {
     SystemTime::now()

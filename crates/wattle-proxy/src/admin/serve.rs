@@ -9,8 +9,6 @@ use bytes::Bytes;
 use wattle_http::{DrainSignal, Handler, Limits, Request, Response, h1};
 use wattle_net::{ListenOptions, listen};
 
-use super::pages::{Audience, Facts};
-
 /// Connections served at once; a further one waits in the kernel's queue.
 const MAX_CONNECTIONS: usize = 64;
 
@@ -19,19 +17,38 @@ const IDLE: Duration = Duration::from_secs(10);
 /// Wait after accept failed.
 const PAUSE: Duration = Duration::from_millis(50);
 
-struct Pages {
-    facts: Rc<Facts>,
+/// Who may see a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Processes of the workload's own network namespace.
+    Local,
+    /// Whoever reaches the status port.
+    Anyone,
+}
+
+/// What is said of a proxy.
+pub(crate) trait Pages {
+    /// Answers one request.
+    async fn page(&self, audience: Audience, request: Request) -> Response;
+}
+
+struct Desk<P> {
+    pages: Rc<P>,
     audience: Audience,
 }
 
-impl Handler for Pages {
+impl<P: Pages + 'static> Handler for Desk<P> {
     async fn handle(&self, request: Request) -> Response {
-        self.facts.page(self.audience, request).await
+        self.pages.page(self.audience, request).await
     }
 }
 
 /// Opens both listeners and serves them in tasks of this thread.
-pub(crate) fn serve(facts: &Rc<Facts>, admin: SocketAddr, status: SocketAddr) -> io::Result<()> {
+pub(crate) fn serve<P: Pages + 'static>(
+    pages: &Rc<P>,
+    admin: SocketAddr,
+    status: SocketAddr,
+) -> io::Result<()> {
     for (address, audience) in [(admin, Audience::Local), (status, Audience::Anyone)] {
         let options = ListenOptions {
             reuse_port: false,
@@ -39,16 +56,16 @@ pub(crate) fn serve(facts: &Rc<Facts>, admin: SocketAddr, status: SocketAddr) ->
         };
         let listener = listen(address, &options)
             .map_err(|error| io::Error::new(error.kind(), format!("admin listener on {address}: {error}")))?;
-        let pages = Rc::new(Pages {
-            facts: facts.clone(),
+        let desk = Rc::new(Desk {
+            pages: pages.clone(),
             audience,
         });
-        tokio::task::spawn_local(accept(listener, pages));
+        tokio::task::spawn_local(accept(listener, desk));
     }
     Ok(())
 }
 
-async fn accept(listener: tokio::net::TcpListener, pages: Rc<Pages>) {
+async fn accept<P: Pages + 'static>(listener: tokio::net::TcpListener, desk: Rc<Desk<P>>) {
     let limits = Rc::new(Limits {
         idle_timeout: Some(IDLE),
         ..Limits::default()
@@ -66,7 +83,7 @@ async fn accept(listener: tokio::net::TcpListener, pages: Rc<Pages>) {
         let serving = h1::serve(
             socket,
             Bytes::new(),
-            pages.clone(),
+            desk.clone(),
             limits.clone(),
             signal.subscribe(),
         );

@@ -237,9 +237,9 @@ impl ConfigTask {
     fn node(&self) -> Node {
         Node {
             id: self.settings.inbound_name(),
-            cluster: String::new(),
             user_agent_name: "wattle".to_owned(),
             user_agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Node::default()
         }
     }
 }

@@ -55,6 +55,7 @@ const ACCEPTED: &[&[u8]] = &[
 /// A certificate in use.
 pub(crate) struct Credentials {
     svid: Svid,
+    bundles: Arc<BundleSet>,
     tls: TlsSettings,
     server: Arc<ServerConfig>,
 }
@@ -70,17 +71,30 @@ impl std::fmt::Debug for Credentials {
 impl Credentials {
     /// Prepares TLS for a certificate; fails when the TLS library refuses it.
     pub(crate) fn new(svid: Svid, bundles: Arc<BundleSet>) -> Result<Self, wattle_identity::TlsError> {
-        let tls = TlsSettings::new(bundles, &[]);
+        let tls = TlsSettings::new(bundles.clone(), &[]);
         let server = tls
             .clone()
             .with_alpn(ACCEPTED)
             .server(&svid, ClientCertificates::Required)?;
-        Ok(Self { svid, tls, server })
+        Ok(Self {
+            svid,
+            bundles,
+            tls,
+            server,
+        })
     }
 
     /// The certificate.
     pub(crate) fn svid(&self) -> &Svid {
         &self.svid
+    }
+
+    /// The roots that it is believed under, as PEM.
+    pub(crate) fn roots_pem(&self) -> String {
+        self.bundles
+            .iter()
+            .map(wattle_identity::TrustBundle::to_pem)
+            .collect()
     }
 
     /// For accepting connections of other proxies.

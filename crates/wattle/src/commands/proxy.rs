@@ -73,6 +73,9 @@ pub(crate) struct Arguments {
     /// Carry HTTP/1.1 as HTTP/1.1 between proxies instead of multiplexing it on HTTP/2
     #[arg(long, env = "WATTLE_PROXY_HTTP1_HOP")]
     http1_hop: bool,
+    /// Envoy to run as the proxy, under an agent that holds its identity
+    #[arg(long, env = "WATTLE_PROXY_ENVOY", value_name = "FILE")]
+    envoy: Option<PathBuf>,
 }
 
 /// The address towards the application.
@@ -136,9 +139,12 @@ impl Arguments {
 /// Runs the proxy until it is told to end.
 pub(crate) fn run(arguments: Arguments, set_log_level: Option<SetLevel>) -> anyhow::Result<ExitCode> {
     keep_memory_private();
-    let hooks = Hooks { set_log_level };
     let hint = "check that its addresses are free and its state directory is its own";
-    wattle_proxy::run(arguments.settings(), hooks).advise("cannot run the proxy", hint)?;
+    let ended = match arguments.envoy.clone() {
+        Some(program) => wattle_proxy::run_envoy(arguments.settings(), program),
+        None => wattle_proxy::run(arguments.settings(), Hooks { set_log_level }),
+    };
+    ended.advise("cannot run the proxy", hint)?;
     Ok(ExitCode::SUCCESS)
 }
 

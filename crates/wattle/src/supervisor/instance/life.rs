@@ -14,6 +14,7 @@ use crate::supervisor::control;
 use crate::supervisor::status::{Exit, Name, Phase};
 use crate::supervisor::world::World;
 
+use super::envoy;
 use super::face::Face;
 use super::network::Network;
 use super::proxy::Keeper;
@@ -63,11 +64,12 @@ impl Life {
     async fn live(&mut self) -> anyhow::Result<()> {
         self.wait_for_dependencies().await;
         self.face.phase(Phase::Preparing, None);
+        let envoy = envoy::program(&self.face.spec)?;
         let network = Network::create(&self.face.world, &self.face.spec).await?;
         self.face.change(|status| status.address = Some(network.address));
         self.face.publish(network.address, false);
         let meshed = self.face.spec.meshed();
-        let keeper = meshed.then(|| Keeper::start(&self.face.world, &self.face.spec, &network));
+        let keeper = meshed.then(|| Keeper::start(&self.face.world, &self.face.spec, &network, envoy));
         (self.network, self.proxy) = (Some(network), keeper);
         if let Some(proxy) = &mut self.proxy {
             self.face.phase(Phase::Preparing, Some("waiting for its proxy"));

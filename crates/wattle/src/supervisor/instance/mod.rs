@@ -3,6 +3,7 @@
 //! Start reading at [`life`](life.rs), whose phases stand in the order in which they happen.
 
 mod application;
+mod envoy;
 mod face;
 mod life;
 mod network;

@@ -26,6 +26,7 @@ use crate::supervisor::scrape;
 use crate::supervisor::status::ProxyStatus;
 use crate::supervisor::world::World;
 
+use super::envoy;
 use super::network::{Network, spawn};
 use super::spec::Spec;
 
@@ -43,6 +44,8 @@ const TOKEN_RETRY: Duration = Duration::from_millis(250);
 const TOKEN: &str = "token";
 /// Longest time for open work when an instance is stopped.
 const DRAIN: Duration = Duration::from_secs(10);
+/// The same of an Envoy, which takes a while to end after that.
+const ENVOY_DRAIN: Duration = Duration::from_secs(7);
 
 /// Keeps a proxy running until it is told to drain it.
 #[derive(Debug)]
@@ -54,7 +57,12 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// Starts keeping.
-    pub(super) fn start(world: &Rc<World>, spec: &Rc<Spec>, network: &Network) -> Self {
+    pub(super) fn start(
+        world: &Rc<World>,
+        spec: &Rc<Spec>,
+        network: &Network,
+        envoy: Option<PathBuf>,
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (ready_now, ready) = watch::channel(false);
         let address = SocketAddr::new(network.address, port::STATUS);
@@ -64,6 +72,7 @@ impl Keeper {
             netns: Arc::clone(&network.netns),
             hosts: network.hosts.clone(),
             address,
+            envoy,
             ready: ready_now,
         };
         Self {
@@ -94,6 +103,8 @@ struct Kept {
     netns: Arc<wattle_capture::Netns>,
     hosts: PathBuf,
     address: SocketAddr,
+    /// The Envoy that is its proxy, in place of ours.
+    envoy: Option<PathBuf>,
     ready: watch::Sender<bool>,
 }
 
@@ -257,8 +268,21 @@ impl Kept {
         if world.assignment.access_log {
             flag("access-log", "-".to_owned());
         }
+        if self.envoy.is_some() {
+            let shown = world.place.own().join(envoy::SHOWN_AS);
+            flag("envoy", shown.display().to_string());
+            flag("drain-grace", format!("{}s", ENVOY_DRAIN.as_secs()));
+        }
         let mut program = SpawnSpec::new("/proc/self/exe", arguments).as_proxy(world.exemption);
         program.binds = world.proxy_binds(state);
+        if let Some(envoy) = &self.envoy {
+            // It may be where the proxy's user cannot go.
+            let covered = state.join(envoy::SHOWN_AS);
+            std::fs::write(&covered, "").context("cannot make a place for Envoy")?;
+            program
+                .binds
+                .push((envoy, world.place.own().join(envoy::SHOWN_AS)).into());
+        }
         program.binds.push((&self.hosts, "/etc/hosts").into());
         Ok(program)
     }

@@ -35,6 +35,7 @@ fn proxy(synced: bool) -> ProxyStatus {
         pending: usize::from(!synced),
         refused: 0,
         resources: Vec::new(),
+        gaps: Vec::new(),
     }
 }
 

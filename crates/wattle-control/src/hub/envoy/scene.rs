@@ -1,0 +1,169 @@
+//! What one client sees of the mesh, and what was read to know it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use wattle_compile::{Mesh, ResourceName as Compiled};
+use wattle_envoy::{GrpcClient, Resources, Scene, Sidecar};
+use wattle_identity::SpiffeId;
+use wattle_model::{BackendId, Destination, Endpoints, Inbound, Locality, Workload, port};
+
+use super::Program;
+
+/// An address that can belong to nobody (RFC 5737, TEST-NET-1): what it is to a caller, every unknown address is.
+const NOBODYS: &str = "192.0.2.1:1";
+
+/// Destinations and endpoints as seen from one namespace.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    destinations: Vec<Arc<Destination>>,
+    endpoints: BTreeMap<BackendId, Arc<Endpoints>>,
+    /// What an address is that nothing names.
+    others: Option<Arc<Destination>>,
+    /// Everything that was asked of the compiler; when one of these changes, it is looked at again.
+    pub(super) reads: BTreeSet<Compiled>,
+}
+
+impl Seen {
+    /// Looks at these names, and at addresses that nothing names.
+    pub(super) fn gather_all<'a>(
+        mesh: &mut Mesh,
+        names: impl Iterator<Item = &'a Arc<str>>,
+        from: &str,
+    ) -> Self {
+        let mut seen = Self::gather(mesh, names, from);
+        seen.reads.insert(Compiled::Destination {
+            name: NOBODYS.into(),
+            from: from.into(),
+        });
+        seen.others = mesh.destination(NOBODYS, from);
+        seen
+    }
+
+    /// Looks at these names from a namespace.
+    pub(super) fn gather<'a>(mesh: &mut Mesh, names: impl Iterator<Item = &'a Arc<str>>, from: &str) -> Self {
+        let mut seen = Self::default();
+        for name in names {
+            seen.reads.insert(Compiled::Destination {
+                name: name.clone(),
+                from: from.into(),
+            });
+            let Some(destination) = mesh.destination(name, from) else {
+                continue;
+            };
+            for backend in destination
+                .backends
+                .iter()
+                .filter(|backend| !backend.id.is_empty())
+            {
+                if !seen.reads.insert(Compiled::Endpoints(backend.id.clone())) {
+                    continue;
+                }
+                if let Some(endpoints) = mesh.endpoints(&backend.id) {
+                    seen.endpoints.insert(backend.id.clone(), endpoints);
+                }
+            }
+            seen.destinations.push(destination);
+        }
+        seen
+    }
+
+    #[cfg(test)]
+    pub(super) fn destinations(&self) -> &[Arc<Destination>] {
+        &self.destinations
+    }
+
+    #[cfg(test)]
+    pub(super) fn endpoints(&self) -> &BTreeMap<BackendId, Arc<Endpoints>> {
+        &self.endpoints
+    }
+
+    /// Does a client see the same?
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.destinations == other.destinations
+            && self.endpoints == other.endpoints
+            && self.others == other.others
+    }
+}
+
+/// Everything that can be dialled: ports of Services and ServiceEntries at their address, and of workloads at theirs.
+pub(super) fn dialable(mesh: &Mesh) -> BTreeSet<Arc<str>> {
+    let addresses: BTreeMap<_, _> = mesh
+        .services()
+        .filter_map(|(_, address, host)| Some((host, address?)))
+        .collect();
+    let ports = mesh.ports().into_iter();
+    let services = ports.filter_map(|(host, port)| Some(SocketAddr::new(*addresses.get(&host)?, port)));
+    let workloads = mesh.workloads().flat_map(|instance| {
+        let ports = instance.ports.iter();
+        ports.filter_map(|port| Some(SocketAddr::new(instance.address?, port.port)))
+    });
+    services
+        .chain(workloads)
+        .map(|address| address.to_string().into())
+        .collect()
+}
+
+/// What is to be encoded for a client.
+#[derive(Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub(super) program: &'a Program,
+    pub(super) seen: &'a Seen,
+    /// What the client may have of its own inbound side.
+    pub(super) inbound: Option<&'a Inbound>,
+    pub(super) peer: &'a SpiffeId,
+    pub(super) node: &'a str,
+}
+
+/// Encodes what a client sees.
+pub(super) type Encode = fn(Subject<'_>) -> Resources;
+
+/// The encoding in use.
+pub(super) fn encode(subject: Subject<'_>) -> Resources {
+    let stranger;
+    let workload = match subject.inbound {
+        Some(inbound) => &inbound.workload,
+        None => {
+            stranger = described(subject.peer, subject.node);
+            &stranger
+        }
+    };
+    let nowhere = Locality::default();
+    let scene = Scene {
+        workload,
+        labels: subject.inbound.map_or(&[], |inbound| &inbound.labels),
+        locality: subject.inbound.map_or(&nowhere, |inbound| &inbound.locality),
+        destinations: &subject.seen.destinations,
+        endpoints: &subject.seen.endpoints,
+    };
+    match subject.program {
+        Program::Sidecar { secrets } => Sidecar {
+            scene,
+            others: subject.seen.others.as_deref(),
+            inbound: subject.inbound,
+            outbound_listener: SocketAddr::from((Ipv4Addr::LOCALHOST, port::OUTBOUND)),
+            inbound_listener: SocketAddr::from((Ipv4Addr::UNSPECIFIED, port::INBOUND)),
+            secrets: secrets.clone(),
+        }
+        .encode(),
+        Program::Grpc { certificates } => GrpcClient {
+            scene,
+            certificates: certificates.clone(),
+        }
+        .encode(),
+    }
+}
+
+/// A client that is not among the workloads is known by its identity alone.
+fn described(peer: &SpiffeId, node: &str) -> Workload {
+    let instance = node.split_once('/').map_or(node, |(_, instance)| instance);
+    Workload {
+        namespace: peer.namespace().into(),
+        name: instance.into(),
+        instance: instance.into(),
+        service_account: peer.service_account().into(),
+        trust_domain: peer.trust_domain().into(),
+        ..Workload::default()
+    }
+}

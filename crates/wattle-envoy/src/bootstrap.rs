@@ -1,0 +1,116 @@
+//! What clients are started with: how they find the agent beside them, and what they say of themselves.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+/// Cluster of an Envoy's bootstrap behind which the agent is, for discovery and for secrets.
+pub const AGENT: &str = "wattle-agent";
+/// Metadata of an Envoy's node: the cluster from which secrets come, if it is not [`AGENT`].
+pub const SECRETS_KEY: &str = "WATTLE_SECRETS_CLUSTER";
+/// Metadata of a gRPC program's node: the certificate provider instance of its bootstrap; without it plaintext is spoken.
+pub const CERTIFICATES_KEY: &str = "WATTLE_CERTIFICATES";
+/// Name of the certificate provider instance of the bootstrap made here.
+pub const CERTIFICATES: &str = "default";
+
+/// An Envoy beside a workload.
+#[derive(Clone, Copy, Debug)]
+pub struct Envoy<'a> {
+    /// `namespace/instance`.
+    pub node: &'a str,
+    /// Name of the workload, for Envoy's own statistics.
+    pub cluster: &'a str,
+    /// Unix socket of the agent.
+    pub agent: &'a Path,
+    /// Unix socket of Envoy's own admin pages.
+    pub admin: &'a Path,
+    /// Mark on its sockets, where that exempts them from redirection (`SO_MARK`).
+    pub mark: Option<u32>,
+}
+
+impl Envoy<'_> {
+    /// The bootstrap (`envoy.config.bootstrap.v3.Bootstrap`).
+    pub fn bootstrap(&self) -> Value {
+        let ads = json!({ "ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s" });
+        let mut bootstrap = json!({
+            "node": { "id": self.node, "cluster": self.cluster },
+            "admin": { "address": { "pipe": { "path": self.admin, "mode": 0o600 } } },
+            "dynamic_resources": {
+                "ads_config": {
+                    "api_type": "DELTA_GRPC",
+                    "transport_api_version": "V3",
+                    "set_node_on_first_message_only": true,
+                    "grpc_services": [{ "envoy_grpc": { "cluster_name": AGENT } }],
+                },
+                "cds_config": ads,
+                "lds_config": ads,
+            },
+            "static_resources": { "clusters": [agent(self.agent)] },
+        });
+        if let Some(mark) = self.mark {
+            /// `SOL_SOCKET` and `SO_MARK` of Linux.
+            const OPTION: (u32, u32) = (1, 36);
+            let option =
+                json!({ "level": OPTION.0, "name": OPTION.1, "int_value": mark, "state": "STATE_PREBIND" });
+            bootstrap["cluster_manager"] = json!({ "upstream_bind_config": { "socket_options": [option] } });
+        }
+        bootstrap
+    }
+}
+
+/// The agent, which speaks HTTP/2 on a Unix socket.
+fn agent(socket: &Path) -> Value {
+    let endpoint = json!({ "endpoint": { "address": { "pipe": { "path": socket } } } });
+    json!({
+        "name": AGENT,
+        "type": "STATIC",
+        "connect_timeout": "5s",
+        "load_assignment": { "cluster_name": AGENT, "endpoints": [{ "lb_endpoints": [endpoint] }] },
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": { "http2_protocol_options": {} },
+            },
+        },
+    })
+}
+
+/// A gRPC program.
+#[derive(Clone, Copy, Debug)]
+pub struct Grpc<'a> {
+    /// `namespace/instance`.
+    pub node: &'a str,
+    /// Unix socket of the agent.
+    pub agent: &'a Path,
+    /// Directory with `tls.crt`, `tls.key` and `ca.crt`, if it has a certificate of its own.
+    pub certificates: Option<&'a Path>,
+}
+
+impl Grpc<'_> {
+    /// The bootstrap that `GRPC_XDS_BOOTSTRAP` names (gRFC A27, with certificate providers of A29).
+    pub fn bootstrap(&self) -> Value {
+        let mut bootstrap = json!({
+            "xds_servers": [{
+                "server_uri": format!("unix:{}", self.agent.display()),
+                "channel_creds": [{ "type": "insecure" }],
+                "server_features": ["xds_v3"],
+            }],
+            "node": { "id": self.node },
+        });
+        if let Some(directory) = self.certificates {
+            bootstrap["node"]["metadata"] = json!({ CERTIFICATES_KEY: CERTIFICATES });
+            bootstrap["certificate_providers"] = json!({
+                CERTIFICATES: {
+                    "plugin_name": "file_watcher",
+                    "config": {
+                        "certificate_file": directory.join("tls.crt"),
+                        "private_key_file": directory.join("tls.key"),
+                        "ca_certificate_file": directory.join("ca.crt"),
+                        "refresh_interval": "10s",
+                    },
+                },
+            });
+        }
+        bootstrap
+    }
+}

@@ -1,0 +1,31 @@
+//! The compiled mesh as standard xDS resources, for Envoy sidecars and proxyless gRPC clients.
+//!
+//! Owns: what a value of the model is in Envoy's terms, and which values have no such terms ([`Gap`]). Pure: model values
+//! in, protobuf out, the same bytes for the same values.
+//!
+//! Refuses to know: streams, subscriptions, where keys come from, what was written to make the model.
+//!
+//! Start reading at [`Sidecar::encode`]. Where Envoy told by this crate does something else than a Wattle proxy is written
+//! down in `docs/differences.md`.
+
+pub mod bootstrap;
+mod resource;
+mod scene;
+pub mod secret;
+
+pub use resource::{Gap, Kind, Resource, Resources};
+pub use scene::{GrpcClient, Scene, Sidecar};
+
+impl Sidecar<'_> {
+    /// What this Envoy is told.
+    pub fn encode(&self) -> Resources {
+        Resources::default()
+    }
+}
+
+impl GrpcClient<'_> {
+    /// What this program is told.
+    pub fn encode(&self) -> Resources {
+        Resources::default()
+    }
+}

@@ -1,0 +1,109 @@
+//! `when`: attributes by key.
+
+use envoy_types::pb::envoy::config::rbac::v3 as xds;
+use envoy_types::pb::envoy::config::route::v3::{HeaderMatcher, header_matcher::HeaderMatchSpecifier};
+use http::HeaderName;
+use wattle_model::{Condition, IpBlock, TextMatch};
+use xds::permission::Rule;
+
+use super::Subject;
+use super::clause::{Held, lists, permission};
+use super::source::{address, by_account, by_namespace, by_principal, by_trust_domain, named};
+use super::operation::port;
+use crate::route::header;
+use crate::text::{compared, escaped, matching, source};
+
+/// What a condition is about.
+pub(super) enum Side {
+    Source(Held<xds::Principal>),
+    Operation(Held<xds::Permission>),
+}
+
+pub(super) fn held(when: &Condition, subject: Subject) -> Side {
+    let source = |held: &dyn Fn(&TextMatch, bool) -> Held<xds::Principal>| {
+        Side::Source(lists(&when.values, &when.not_values, held))
+    };
+    match &*when.key {
+        "source.ip" => source(&|text, unwanted| within(text, subject, unwanted)),
+        "source.namespace" => source(&|text, unwanted| named(by_namespace(text), subject, unwanted)),
+        "source.principal" => source(&|text, unwanted| named(by_principal(text), subject, unwanted)),
+        "source.serviceAccount" => source(&|text, unwanted| named(by_account(text), subject, unwanted)),
+        "source.trustDomain" => source(&|text, unwanted| named(by_trust_domain(text), subject, unwanted)),
+        "destination.port" => Side::Operation(lists(&when.values, &when.not_values, |text, unwanted| {
+            numbered(text, subject, unwanted)
+        })),
+        key => Side::Operation(match header_name(key) {
+            Some(name) => of_header(&name, when, subject),
+            None => subject.doubt(),
+        }),
+    }
+}
+
+fn within(text: &TextMatch, subject: Subject, unwanted: bool) -> Held<xds::Principal> {
+    match text {
+        TextMatch::Present => Held::Always,
+        TextMatch::Exact(block) => subject.known(IpBlock::parse(block).map(|block| address(&block)), unwanted),
+        _ => subject.known(None, unwanted),
+    }
+}
+
+fn numbered(text: &TextMatch, subject: Subject, unwanted: bool) -> Held<xds::Permission> {
+    match text {
+        TextMatch::Present => Held::Always,
+        TextMatch::Exact(number) => match number.parse::<u16>() {
+            Ok(number) => Held::If(port(number)),
+            Err(_) => Held::Never,
+        },
+        _ => subject.known(None, unwanted),
+    }
+}
+
+fn of_header(name: &HeaderName, when: &Condition, subject: Subject) -> Held<xds::Permission> {
+    if !subject.http {
+        return subject.doubt();
+    }
+    lists(&when.values, &when.not_values, |text, unwanted| {
+        let said = match subject.denies && !unwanted {
+            true => singly(name, text),
+            false => header(name.as_str(), text),
+        };
+        subject.known(said.map(|header| permission(Rule::Header(header))), unwanted)
+    })
+}
+
+/// A server may read any one of several values, so that a DENY rule looks at each. Envoy sees them joined.
+fn singly(name: &HeaderName, text: &TextMatch) -> Option<HeaderMatcher> {
+    let (before, behind) = ("(?:.*,)?", "(?:,.*)?");
+    let expression = match text {
+        TextMatch::Present => return header(name.as_str(), text),
+        TextMatch::Exact(value) => format!("{before}{}{behind}", escaped(value)),
+        TextMatch::Prefix(start) => format!("{before}{}.*", escaped(start)),
+        TextMatch::Suffix(end) => format!(".*{}{behind}", escaped(end)),
+        TextMatch::Regex(pattern) => format!("{before}(?:{}){behind}", source(pattern)?),
+    };
+    Some(HeaderMatcher {
+        name: name.as_str().to_owned(),
+        header_match_specifier: Some(HeaderMatchSpecifier::StringMatch(matching(expression))),
+        ..Default::default()
+    })
+}
+
+fn header_name(key: &str) -> Option<HeaderName> {
+    let name = key.strip_prefix("request.headers[")?.strip_suffix(']')?;
+    HeaderName::from_bytes(name.as_bytes()).ok()
+}
+
+/// Does it name what cannot be said?
+pub(super) fn is_doubtful(when: &Condition) -> bool {
+    let mut texts = when.values.iter().chain(&when.not_values);
+    match &*when.key {
+        "source.ip" => texts.any(|text| match text {
+            TextMatch::Present => false,
+            TextMatch::Exact(block) => IpBlock::parse(block).is_none(),
+            _ => true,
+        }),
+        "source.serviceAccount" => texts.any(|text| by_account(text).is_none()),
+        "destination.port" => texts.any(|text| !matches!(text, TextMatch::Present | TextMatch::Exact(_))),
+        key => !Condition::is_supported(key) || texts.any(|text| compared(text).is_none()),
+    }
+}

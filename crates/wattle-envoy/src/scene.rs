@@ -1,0 +1,49 @@
+//! What goes into an encoding.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use wattle_model::{BackendId, CallerLabel, Destination, Endpoints, Inbound, Locality, Workload};
+
+/// What one client sees of the mesh.
+#[derive(Clone, Debug)]
+pub struct Scene<'a> {
+    /// The client.
+    pub workload: &'a Workload,
+    /// Labels of the client, as [`Inbound::labels`]: they choose among the scopes and routes of a destination.
+    pub labels: &'a [CallerLabel],
+    /// Where the client runs, as [`Inbound::locality`].
+    pub locality: &'a Locality,
+    /// Every destination it can dial: by `ip:port` for a sidecar, by `host:port` for a gRPC client.
+    pub destinations: &'a [Arc<Destination>],
+    /// Endpoints of every backend that the destinations name.
+    pub endpoints: &'a BTreeMap<BackendId, Arc<Endpoints>>,
+}
+
+/// An Envoy beside a workload, to which all of its connections are redirected.
+#[derive(Clone, Debug)]
+pub struct Sidecar<'a> {
+    /// What it sees.
+    pub scene: Scene<'a>,
+    /// What an address is that no destination names (its backend has no id: as it was dialled); `None` refuses it.
+    pub others: Option<&'a Destination>,
+    /// What it enforces for connections to the workload; `None` for a client alone.
+    pub inbound: Option<&'a Inbound>,
+    /// Where outgoing connections are redirected to.
+    pub outbound_listener: SocketAddr,
+    /// Where incoming connections are redirected to.
+    pub inbound_listener: SocketAddr,
+    /// Name of the static cluster of the bootstrap from which certificates come by SDS, as the secrets `default` (the
+    /// workload's own chain and key) and `ROOTCA` (the bundle).
+    pub secrets: Arc<str>,
+}
+
+/// A gRPC program that asks for its own configuration, `xds:///host:port`.
+#[derive(Clone, Debug)]
+pub struct GrpcClient<'a> {
+    /// What it sees.
+    pub scene: Scene<'a>,
+    /// Name of the certificate provider instance of its bootstrap; without one it speaks plaintext to those who take it.
+    pub certificates: Option<Arc<str>>,
+}

@@ -1,0 +1,38 @@
+//! An Envoy beside a workload.
+
+use std::collections::BTreeMap;
+
+use crate::cluster::{Clusters, Secrets};
+use crate::listener;
+use crate::notes::{Notes, Output};
+use crate::{Resources, Sidecar};
+
+impl Sidecar<'_> {
+    /// What this Envoy is told.
+    ///
+    /// Listeners: `outbound` takes what was redirected and hands it over to `outbound|IP:PORT`, one for each destination;
+    /// `inbound` takes what comes to the workload. Routes: `IP:PORT|http/1` and `IP:PORT|http/2`. Clusters: `BACKEND|http/1`,
+    /// `BACKEND|http/2` and `BACKEND|tcp`, with endpoints `BACKEND`.
+    pub fn encode(&self) -> Resources {
+        let (mut output, mut notes) = (Output::default(), Notes::default());
+        let secrets = Secrets(self.secrets.clone());
+        let mut clusters = Clusters::new(&self.scene, secrets.clone());
+        // The order of the destinations decides nothing.
+        let destinations: BTreeMap<_, _> =
+            self.scene.destinations.iter().map(|destination| (&destination.name, destination)).collect();
+        for destination in destinations.values() {
+            listener::destination(destination, &self.scene, &mut clusters, (&mut output, &mut notes));
+        }
+        listener::unnamed(
+            self.others,
+            self.outbound_listener,
+            &self.scene,
+            (&mut clusters, &mut output, &mut notes),
+        );
+        if let Some(inbound) = self.inbound {
+            listener::inbound(inbound, self.inbound_listener, &secrets, (&mut output, &mut notes));
+        }
+        clusters.write(&mut output, &mut notes);
+        output.finish(notes)
+    }
+}
