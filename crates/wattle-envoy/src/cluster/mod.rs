@@ -148,7 +148,9 @@ impl<'a> Clusters<'a> {
     pub(crate) fn write(self, output: &mut Output, notes: &mut Notes) {
         output.add(Kind::Cluster, BLACKHOLE, &message::blackhole());
         for (base, wire) in self.wanted.keys() {
-            let Some(entry) = self.entries.get(base) else { continue };
+            let Some(entry) = self.entries.get(base) else {
+                continue;
+            };
             notes.at(entry.policy.origins.first(), base);
             let of = message::Of {
                 base,
@@ -157,7 +159,11 @@ impl<'a> Clusters<'a> {
                 scene: self.scene,
                 secrets: &self.secrets,
             };
-            output.add(Kind::Cluster, &format!("{base}|{}", wire.as_str()), &of.message(notes));
+            output.add(
+                Kind::Cluster,
+                &format!("{base}|{}", wire.as_str()),
+                &of.message(notes),
+            );
             if let Members::Known(endpoints) = &entry.members
                 && endpoints.names.is_empty()
             {
@@ -170,7 +176,10 @@ impl<'a> Clusters<'a> {
 
 /// The dialled address alone, as the backend's endpoint there, else as if it were outside the mesh.
 fn alone(known: &Endpoints, address: SocketAddr) -> Endpoints {
-    let there = known.endpoints.iter().find(|endpoint| endpoint.address == address);
+    let there = known
+        .endpoints
+        .iter()
+        .find(|endpoint| endpoint.address == address);
     let outside = || Endpoint {
         address,
         weight: 1,

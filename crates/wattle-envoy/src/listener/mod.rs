@@ -3,9 +3,9 @@
 mod chain;
 mod hcm;
 mod inbound;
+mod limit;
 mod outbound;
 mod ports;
-mod limit;
 mod tcp;
 
 pub(crate) use hcm::router;

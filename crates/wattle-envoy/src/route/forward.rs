@@ -3,8 +3,12 @@
 
 use envoy_types::pb::envoy::config::route::v3 as xds;
 use wattle_model::traffic::{Balance, HashKey};
-use wattle_model::{Chance, Filters, HeaderModifier, Mirror, PathMatch, Reason, RouteRule, Timeouts, WeightedBackend};
-use xds::route_action::{self, ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier, hash_policy};
+use wattle_model::{
+    Chance, Filters, HeaderModifier, Mirror, PathMatch, Reason, RouteRule, Timeouts, WeightedBackend,
+};
+use xds::route_action::{
+    self, ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier, hash_policy,
+};
 
 use super::filters::Changes;
 use super::rewrite::{self, Change};
@@ -23,7 +27,8 @@ pub(super) struct Share<'r> {
 impl Share<'_> {
     /// Does it change what Envoy changes by route alone?
     fn is_own_route(&self) -> bool {
-        self.filters.is_some_and(|filters| filters.rewrite.path.is_some() || !filters.mirrors.is_empty())
+        self.filters
+            .is_some_and(|filters| filters.rewrite.path.is_some() || !filters.mirrors.is_empty())
     }
 }
 
@@ -66,7 +71,9 @@ impl Facing<'_, '_> {
         let (Some(first), plans) = (shares.first(), retry::plans(rule, self.notes)) else {
             return vec![refusal(matched, Reason::NoBackend)];
         };
-        let apart = shares.iter().any(|share| share.is_own_route() || share.hash != first.hash);
+        let apart = shares
+            .iter()
+            .any(|share| share.is_own_route() || share.hash != first.hash);
         let mut made = Vec::new();
         for plan in plans {
             let mut matched = matched.clone();
@@ -89,7 +96,9 @@ impl Facing<'_, '_> {
         let weights = scaled(backends);
         let some = backends.iter().zip(weights).filter(|(_, weight)| *weight > 0);
         some.map(|(backend, weight)| {
-            let resolved = backend.backend.and_then(|index| self.share(index, backend.filters.as_deref()));
+            let resolved = backend
+                .backend
+                .and_then(|index| self.share(index, backend.filters.as_deref()));
             let unresolved = || Share {
                 cluster: UNRESOLVED.to_owned(),
                 weight,
@@ -105,7 +114,13 @@ impl Facing<'_, '_> {
     }
 
     /// A route to one backend.
-    fn one(&mut self, rule: &RouteRule, share: &Share<'_>, matched: xds::RouteMatch, timed: xds::RouteAction) -> Made {
+    fn one(
+        &mut self,
+        rule: &RouteRule,
+        share: &Share<'_>,
+        matched: xds::RouteMatch,
+        timed: xds::RouteAction,
+    ) -> Made {
         if share.cluster == UNRESOLVED {
             return refusal(matched, Reason::NoBackend);
         }
@@ -114,14 +129,18 @@ impl Facing<'_, '_> {
         action.host_rewrite_specifier = host(rule, filters).map(HostRewriteSpecifier::HostRewriteLiteral);
         let own = filters.and_then(|filters| filters.rewrite.path.as_ref());
         if own.is_some() && rule.filters.rewrite.path.is_some() {
-            self.notes.gap("a rewrite of the path by the rule and one by its backend: the backend's alone is done");
+            self.notes
+                .gap("a rewrite of the path by the rule and one by its backend: the backend's alone is done");
         }
         if let Some(path) = own.or(rule.filters.rewrite.path.as_ref()) {
             self.rewrite(&mut action, path, rule.matches.path.as_ref());
         }
         let mirrors = rule.filters.mirrors.iter();
         let own = filters.map_or(&[][..], |filters| &filters.mirrors);
-        action.request_mirror_policies = mirrors.chain(own).filter_map(|mirror| self.mirror(mirror)).collect();
+        action.request_mirror_policies = mirrors
+            .chain(own)
+            .filter_map(|mirror| self.mirror(mirror))
+            .collect();
         let (request, response) = self.changes(rule, filters);
         Made::new(xds::Route {
             r#match: Some(matched),
@@ -203,7 +222,9 @@ impl Facing<'_, '_> {
     /// Requests: the rule's changes, then the backend's; responses the other way round.
     fn changes(&mut self, rule: &RouteRule, own: Option<&Filters>) -> (Changes, Changes) {
         let none = HeaderModifier::default();
-        let (request, response) = own.map_or((&none, &none), |own| (&own.request_headers, &own.response_headers));
+        let (request, response) = own.map_or((&none, &none), |own| {
+            (&own.request_headers, &own.response_headers)
+        });
         (
             Changes::of(&[&rule.filters.request_headers, request], self.notes),
             Changes::of(&[response, &rule.filters.response_headers], self.notes),
@@ -266,7 +287,9 @@ fn timed(timeouts: &Timeouts) -> xds::RouteAction {
         timeout: limit(timeouts.request),
         idle_timeout: limit(timeouts.idle),
         max_stream_duration: Some(route_action::MaxStreamDuration {
-            grpc_timeout_header_max: timeouts.request.map_or_else(unlimited, |time| Some(duration(time))),
+            grpc_timeout_header_max: timeouts
+                .request
+                .map_or_else(unlimited, |time| Some(duration(time))),
             ..Default::default()
         }),
         ..Default::default()
@@ -287,8 +310,12 @@ fn hashed(key: Option<&HashKey>) -> Vec<route_action::HashPolicy> {
             ttl: ttl.map(duration),
             ..Default::default()
         }),
-        HashKey::SourceAddress => By::ConnectionProperties(hash_policy::ConnectionProperties { source_ip: true }),
-        HashKey::Query(name) => By::QueryParameter(hash_policy::QueryParameter { name: name.to_string() }),
+        HashKey::SourceAddress => {
+            By::ConnectionProperties(hash_policy::ConnectionProperties { source_ip: true })
+        }
+        HashKey::Query(name) => By::QueryParameter(hash_policy::QueryParameter {
+            name: name.to_string(),
+        }),
     };
     vec![route_action::HashPolicy {
         policy_specifier: Some(by),

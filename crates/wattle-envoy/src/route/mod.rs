@@ -45,7 +45,12 @@ impl Facing<'_, '_> {
             .routes
             .rules()
             .iter()
-            .filter(|rule| rule.matches.caller_labels.iter().all(|label| self.labels.contains(label)))
+            .filter(|rule| {
+                rule.matches
+                    .caller_labels
+                    .iter()
+                    .all(|label| self.labels.contains(label))
+            })
             .collect();
         let hosts = match destination.routes.is_empty() {
             true => vec![everywhere(vec![self.unruled()])],
@@ -77,7 +82,11 @@ impl Facing<'_, '_> {
                     let hosts = &rule.matches.hosts;
                     hosts.is_empty() || hosts.iter().any(|wanted| wanted.covers(&host))
                 };
-                let routes = rules.iter().filter(covers).flat_map(|rule| self.rule(rule, &host)).collect();
+                let routes = rules
+                    .iter()
+                    .filter(covers)
+                    .flat_map(|rule| self.rule(rule, &host))
+                    .collect();
                 Host { domain, routes }
             })
             .collect()
@@ -189,4 +198,3 @@ fn head(name: &str) -> xds::RouteConfiguration {
 pub(crate) fn name(destination: &Arc<str>, wire: Wire) -> String {
     format!("{destination}|{}", wire.as_str())
 }
-

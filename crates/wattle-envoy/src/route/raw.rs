@@ -57,7 +57,12 @@ impl Made {
     }
 
     fn bytes(self) -> Vec<u8> {
-        joined(&self.route, &PerFilter { filters: self.filters })
+        joined(
+            &self.route,
+            &PerFilter {
+                filters: self.filters,
+            },
+        )
     }
 }
 

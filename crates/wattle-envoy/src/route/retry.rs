@@ -123,7 +123,13 @@ fn asked(policy: &RetryPolicy, timeouts: &Timeouts, idempotent: bool) -> xds::Re
     let mut on: Vec<&str> = SAFE.into();
     if idempotent {
         on.extend(policy.on.conditions.reset.then_some("reset"));
-        on.extend(policy.on.conditions.reset_before_request.then_some("reset-before-request"));
+        on.extend(
+            policy
+                .on
+                .conditions
+                .reset_before_request
+                .then_some("reset-before-request"),
+        );
         made.retriable_status_codes = statuses(&policy.on.statuses);
         on.extend((!made.retriable_status_codes.is_empty()).then_some("retriable-status-codes"));
     }
