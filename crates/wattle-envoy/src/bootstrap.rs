@@ -10,6 +10,9 @@ pub const AGENT: &str = "wattle-agent";
 pub const SECRETS_KEY: &str = "WATTLE_SECRETS_CLUSTER";
 /// Metadata of a gRPC program's node: the certificate provider instance of its bootstrap; without it plaintext is spoken.
 pub const CERTIFICATES_KEY: &str = "WATTLE_CERTIFICATES";
+/// Metadata of a gRPC program's node, set to `true` where a proxy beside it carries its connections and secures them: the
+/// program itself speaks plaintext to every endpoint.
+pub const CARRIED_KEY: &str = "WATTLE_CARRIED";
 /// Name of the certificate provider instance of the bootstrap made here.
 pub const CERTIFICATES: &str = "default";
 
