@@ -32,7 +32,7 @@ pub(super) const HARNESS: &[&str] = &["wattle-testkit"];
 pub(super) fn floor(name: &str) -> Option<u8> {
     Some(match name {
         "wattle-model" | "wattle-identity" => 0,
-        "wattle-net" | "wattle-wire" | "wattle-api" => 1,
+        "wattle-net" | "wattle-wire" | "wattle-envoy" | "wattle-api" => 1,
         "wattle-source" | "wattle-compile" | "wattle-capture" | "wattle-http" => 2,
         "wattle-balance" | "wattle-telemetry" | "wattle-wasm" | "wattle-dns" => 2,
         "wattle-control" | "wattle-proxy" | "wattle-console" | "wattle-demo" => 3,
@@ -98,6 +98,11 @@ pub(super) const BANS: &[Ban] = &[
         of: "wattle-wire",
         never: &["wattle-api"],
         why: "wire meets the model, never what people write",
+    },
+    Ban {
+        of: "wattle-envoy",
+        never: &["wattle-api", "wattle-wire", "wattle-identity"],
+        why: "the Envoy encoder meets the model alone: values in, messages out",
     },
     Ban {
         of: "wattle-api",
@@ -217,6 +222,7 @@ pub(super) const HOLDERS: &[Holding] = &[
         of: &["prost", "prost-types", "tonic-prost"],
         holders: &[
             "wattle-wire",
+            "wattle-envoy",
             "wattle-control",
             "wattle-proxy",
             "wattle-demo",
