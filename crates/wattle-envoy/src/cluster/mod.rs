@@ -61,7 +61,7 @@ impl Wire {
 
 /// Where a backend's endpoints come from.
 #[derive(Clone, Debug, PartialEq)]
-enum Members {
+pub(crate) enum Members {
     /// The dialled address, whatever it is.
     Dialled,
     /// These.
@@ -70,11 +70,11 @@ enum Members {
 
 /// One backend under one policy.
 #[derive(Clone, Debug, PartialEq)]
-struct Entry {
-    policy: Arc<BackendPolicy>,
+pub(crate) struct Entry {
+    pub(crate) policy: Arc<BackendPolicy>,
     /// Name that a server outside the mesh is asked for, where the policy names none.
     host: Option<Arc<str>>,
-    members: Members,
+    pub(crate) members: Members,
 }
 
 /// The clusters that are referred to.
@@ -142,6 +142,11 @@ impl<'a> Clusters<'a> {
             Ok(address) => Members::Known(Arc::new(alone(&known, address))),
             Err(_) => Members::Dialled,
         }
+    }
+
+    /// Every backend that was referred to, by its base name.
+    pub(crate) fn entries(self) -> BTreeMap<Arc<str>, Entry> {
+        self.entries
     }
 
     /// Writes every cluster that was referred to, and its endpoints.

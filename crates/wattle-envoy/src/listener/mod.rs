@@ -8,7 +8,7 @@ mod outbound;
 mod ports;
 mod tcp;
 
-pub(crate) use hcm::router;
+pub(crate) use hcm::{http_filter, router};
 pub(crate) use inbound::inbound;
 pub(crate) use outbound::{destination, unnamed};
 

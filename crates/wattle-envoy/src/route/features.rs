@@ -75,7 +75,7 @@ fn permission(cors: &Cors, notes: &mut Notes) -> CorsPolicy {
     }
 }
 
-fn faulty(fault: &Fault) -> HttpFault {
+pub(crate) fn faulty(fault: &Fault) -> HttpFault {
     HttpFault {
         delay: fault.delay.map(|(chance, delay)| FaultDelay {
             percentage: Some(fraction(chance)),
@@ -95,7 +95,10 @@ fn faulty(fault: &Fault) -> HttpFault {
     }
 }
 
-fn persistent(persistence: &SessionPersistence, notes: &mut Notes) -> session::StatefulSessionPerRoute {
+pub(crate) fn persistent(
+    persistence: &SessionPersistence,
+    notes: &mut Notes,
+) -> session::StatefulSessionPerRoute {
     let limit = persistence.absolute_timeout;
     let state = match &persistence.carrier {
         SessionCarrier::Cookie {

@@ -6,22 +6,21 @@ use wattle_model::traffic::{Balance, HashKey};
 use wattle_model::{
     Chance, Filters, HeaderModifier, Mirror, PathMatch, Reason, RouteRule, Timeouts, WeightedBackend,
 };
-use xds::route_action::{
-    self, ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier, hash_policy,
-};
+use xds::route_action::{self, ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier};
 
 use super::filters::Changes;
+use super::hash::hashed;
 use super::rewrite::{self, Change};
 use super::{Facing, Made, refusal, retry};
 use crate::cluster::UNRESOLVED;
 use crate::proto::{duration, limit, number, runtime_fraction, unlimited};
 
 /// A share of a rule's traffic that is above 0.
-pub(super) struct Share<'r> {
-    cluster: String,
-    weight: u32,
+pub(crate) struct Share<'r> {
+    pub(crate) cluster: String,
+    pub(crate) weight: u32,
     filters: Option<&'r Filters>,
-    hash: Option<HashKey>,
+    pub(crate) hash: Option<HashKey>,
 }
 
 impl Share<'_> {
@@ -30,11 +29,25 @@ impl Share<'_> {
         self.filters
             .is_some_and(|filters| filters.rewrite.path.is_some() || !filters.mirrors.is_empty())
     }
+
+    /// Could its reference not be resolved?
+    pub(crate) fn is_unresolved(&self) -> bool {
+        self.cluster == UNRESOLVED
+    }
+
+    /// An action to this backend alone.
+    pub(crate) fn to_one(&self, timed: xds::RouteAction) -> xds::RouteAction {
+        xds::RouteAction {
+            cluster_specifier: Some(ClusterSpecifier::Cluster(self.cluster.clone())),
+            hash_policy: hashed(self.hash.as_ref()),
+            ..timed
+        }
+    }
 }
 
 impl Facing<'_, '_> {
     /// The backend at `index` as the only one.
-    pub(super) fn share<'r>(&mut self, index: u32, filters: Option<&'r Filters>) -> Option<Share<'r>> {
+    pub(crate) fn share<'r>(&mut self, index: u32, filters: Option<&'r Filters>) -> Option<Share<'r>> {
         let backend = self.destination.backend(index)?;
         let hash = match &backend.policy.balance {
             Balance::Hash { key, .. } => Some(key.clone()),
@@ -51,7 +64,7 @@ impl Facing<'_, '_> {
     pub(super) fn unruled_forward(&mut self, matched: xds::RouteMatch, share: &Share<'_>) -> Made {
         let action = xds::RouteAction {
             retry_policy: Some(retry::unasked(&Timeouts::default())),
-            ..to_one(share, timed(&Timeouts::default()))
+            ..share.to_one(timed(&Timeouts::default()))
         };
         Made::new(xds::Route {
             r#match: Some(matched),
@@ -92,7 +105,7 @@ impl Facing<'_, '_> {
         made
     }
 
-    fn shares<'r>(&mut self, backends: &'r [WeightedBackend]) -> Vec<Share<'r>> {
+    pub(crate) fn shares<'r>(&mut self, backends: &'r [WeightedBackend]) -> Vec<Share<'r>> {
         let weights = scaled(backends);
         let some = backends.iter().zip(weights).filter(|(_, weight)| *weight > 0);
         some.map(|(backend, weight)| {
@@ -121,11 +134,11 @@ impl Facing<'_, '_> {
         matched: xds::RouteMatch,
         timed: xds::RouteAction,
     ) -> Made {
-        if share.cluster == UNRESOLVED {
+        if share.is_unresolved() {
             return refusal(matched, Reason::NoBackend);
         }
         let filters = share.filters;
-        let mut action = to_one(share, timed);
+        let mut action = share.to_one(timed);
         action.host_rewrite_specifier = host(rule, filters).map(HostRewriteSpecifier::HostRewriteLiteral);
         let own = filters.and_then(|filters| filters.rewrite.path.as_ref());
         if own.is_some() && rule.filters.rewrite.path.is_some() {
@@ -271,15 +284,6 @@ fn scaled(backends: &[WeightedBackend]) -> Vec<u32> {
     backends.iter().map(|backend| fit(backend.weight)).collect()
 }
 
-/// An action to one backend.
-fn to_one(share: &Share<'_>, timed: xds::RouteAction) -> xds::RouteAction {
-    xds::RouteAction {
-        cluster_specifier: Some(ClusterSpecifier::Cluster(share.cluster.clone())),
-        hash_policy: hashed(share.hash.as_ref()),
-        ..timed
-    }
-}
-
 /// An action's time limits; what is not named has none, whatever Envoy's default is.
 fn timed(timeouts: &Timeouts) -> xds::RouteAction {
     xds::RouteAction {
@@ -294,31 +298,4 @@ fn timed(timeouts: &Timeouts) -> xds::RouteAction {
         }),
         ..Default::default()
     }
-}
-
-fn hashed(key: Option<&HashKey>) -> Vec<route_action::HashPolicy> {
-    use hash_policy::PolicySpecifier as By;
-    let Some(key) = key else { return Vec::new() };
-    let by = match key {
-        HashKey::Header(name) => By::Header(hash_policy::Header {
-            header_name: name.as_str().to_owned(),
-            ..Default::default()
-        }),
-        HashKey::Cookie { name, path, ttl } => By::Cookie(hash_policy::Cookie {
-            name: name.to_string(),
-            path: path.to_string(),
-            ttl: ttl.map(duration),
-            ..Default::default()
-        }),
-        HashKey::SourceAddress => {
-            By::ConnectionProperties(hash_policy::ConnectionProperties { source_ip: true })
-        }
-        HashKey::Query(name) => By::QueryParameter(hash_policy::QueryParameter {
-            name: name.to_string(),
-        }),
-    };
-    vec![route_action::HashPolicy {
-        policy_specifier: Some(by),
-        ..Default::default()
-    }]
 }

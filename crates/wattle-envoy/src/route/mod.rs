@@ -1,13 +1,14 @@
 //! HTTP routes of a destination, as Envoy's virtual hosts: one for each host that a rule names, with the rules that cover
 //! it in their order.
 
-mod features;
+pub(crate) mod features;
 mod filters;
 mod forward;
+mod hash;
 mod matches;
 mod raw;
 mod redirect;
-mod retry;
+pub(crate) mod retry;
 mod rewrite;
 
 use std::collections::BTreeMap;
@@ -17,9 +18,10 @@ use envoy_types::pb::envoy::config::route::v3 as xds;
 use wattle_model::{Action, CallerLabel, Destination, HostMatch, Reason, RouteRule};
 
 pub(crate) use features::{CORS, FAULT, SESSION};
+pub(crate) use hash::hashed_by_header;
 pub(crate) use matches::{header, route_match};
 pub(crate) use raw::Made;
-use raw::{Host, configuration};
+pub(crate) use raw::{Host, configuration};
 
 use crate::cluster::{Clusters, Wire};
 use crate::notes::Notes;

@@ -147,6 +147,12 @@ fn asked(policy: &RetryPolicy, timeouts: &Timeouts, idempotent: bool) -> xds::Re
     made
 }
 
+/// Envoy's words for a set of gRPC statuses, as far as it has any.
+pub(crate) fn words(statuses: u32) -> Vec<&'static str> {
+    let known = GRPC.iter().filter(|(status, _)| statuses & (1 << status) != 0);
+    known.map(|(_, word)| *word).collect()
+}
+
 /// Every status of the ranges, at most those that there are.
 fn statuses(ranges: &[(u16, u16)]) -> Vec<u32> {
     let all = 100..=599u16;
@@ -155,7 +161,7 @@ fn statuses(ranges: &[(u16, u16)]) -> Vec<u32> {
         .collect()
 }
 
-fn backoff(policy: &RetryPolicy) -> RetryBackOff {
+pub(crate) fn backoff(policy: &RetryPolicy) -> RetryBackOff {
     let base = policy.backoff.max(Duration::from_millis(1));
     RetryBackOff {
         base_interval: Some(duration(base)),
