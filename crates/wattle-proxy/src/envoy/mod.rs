@@ -68,7 +68,8 @@ async fn main(settings: Arc<Settings>, program: PathBuf) -> Result<(), StartErro
         draining: Cell::new(false),
     });
     serve(&pages, settings.admin, settings.status).map_err(io_error("admin"))?;
-    tokio::task::spawn_local(Keeper::new(settings.clone(), sender, identity, renew).run());
+    let keeper = Keeper::new(settings.clone(), sender, identity, renew).in_memory();
+    tokio::task::spawn_local(keeper.run());
     tokio::task::spawn_local(crate::programs::serve(settings.clone(), credentials.clone()));
     let served = socket::serve(&settings, credentials.clone(), relay).map_err(io_error("agent socket"))?;
     let process = Envoy {
