@@ -10,8 +10,14 @@ pub const AGENT: &str = "wattle-agent";
 pub const SECRETS_KEY: &str = "WATTLE_SECRETS_CLUSTER";
 /// Metadata of a gRPC program's node: the certificate provider instance of its bootstrap; without it plaintext is spoken.
 pub const CERTIFICATES_KEY: &str = "WATTLE_CERTIFICATES";
+/// Metadata of a gRPC program's node, set to `true` where a proxy beside it carries its connections and secures them: the
+/// program itself speaks plaintext to every endpoint.
+pub const CARRIED_KEY: &str = "WATTLE_CARRIED";
 /// Name of the certificate provider instance of the bootstrap made here.
 pub const CERTIFICATES: &str = "default";
+
+/// Longest program of a regular expression that Envoy takes; those of the mesh are bounded where they are written.
+const MAX_PROGRAM: u32 = 32_768;
 
 /// An Envoy beside a workload.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +50,9 @@ impl Envoy<'_> {
                 },
                 "cds_config": ads,
                 "lds_config": ads,
+            },
+            "layered_runtime": {
+                "layers": [{ "name": "mesh", "static_layer": { "re2.max_program_size.error_level": MAX_PROGRAM } }],
             },
             "static_resources": { "clusters": [agent(self.agent)] },
         });
@@ -112,5 +121,50 @@ impl Grpc<'_> {
             });
         }
         bootstrap
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envoy_knows_its_agent_and_nobody_else() {
+        let envoy = Envoy {
+            node: "shop/web-0",
+            cluster: "web-0",
+            agent: Path::new("/own/agent.sock"),
+            admin: Path::new("/own/envoy.sock"),
+            mark: None,
+        };
+        let bootstrap = envoy.bootstrap();
+        let clusters = bootstrap["static_resources"]["clusters"].as_array().expect("a list");
+        assert_eq!(clusters.len(), 1);
+        assert_eq!(clusters[0]["name"], AGENT);
+        assert_eq!(bootstrap["node"]["id"], "shop/web-0");
+        assert!(bootstrap.get("cluster_manager").is_none());
+        let marked = Envoy {
+            mark: Some(1337),
+            ..envoy
+        };
+        let option = &marked.bootstrap()["cluster_manager"]["upstream_bind_config"]["socket_options"][0];
+        assert_eq!((&option["name"], &option["int_value"]), (&json!(36), &json!(1337)));
+    }
+
+    #[test]
+    fn a_grpc_program_names_its_certificates_only_where_it_has_some() {
+        let mut grpc = Grpc {
+            node: "shop/web-0",
+            agent: Path::new("/own/programs/xds.sock"),
+            certificates: None,
+        };
+        let without = grpc.bootstrap();
+        assert_eq!(without["xds_servers"][0]["server_uri"], "unix:/own/programs/xds.sock");
+        assert!(without["node"].get("metadata").is_none());
+        grpc.certificates = Some(Path::new("/certs"));
+        let with = grpc.bootstrap();
+        assert_eq!(with["node"]["metadata"][CERTIFICATES_KEY], CERTIFICATES);
+        let provider = &with["certificate_providers"][CERTIFICATES]["config"];
+        assert_eq!(provider["private_key_file"], "/certs/tls.key");
     }
 }

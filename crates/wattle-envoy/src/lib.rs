@@ -9,23 +9,18 @@
 //! down in `docs/differences.md`.
 
 pub mod bootstrap;
+mod cluster;
+mod grpc;
+mod listener;
+mod notes;
+mod proto;
+mod rbac;
 mod resource;
+mod route;
 mod scene;
 pub mod secret;
+mod sidecar;
+mod text;
 
 pub use resource::{Gap, Kind, Resource, Resources};
 pub use scene::{GrpcClient, Scene, Sidecar};
-
-impl Sidecar<'_> {
-    /// What this Envoy is told.
-    pub fn encode(&self) -> Resources {
-        Resources::default()
-    }
-}
-
-impl GrpcClient<'_> {
-    /// What this program is told.
-    pub fn encode(&self) -> Resources {
-        Resources::default()
-    }
-}

@@ -18,8 +18,12 @@ impl Sidecar<'_> {
         let secrets = Secrets(self.secrets.clone());
         let mut clusters = Clusters::new(&self.scene, secrets.clone());
         // The order of the destinations decides nothing.
-        let destinations: BTreeMap<_, _> =
-            self.scene.destinations.iter().map(|destination| (&destination.name, destination)).collect();
+        let destinations: BTreeMap<_, _> = self
+            .scene
+            .destinations
+            .iter()
+            .map(|destination| (&destination.name, destination))
+            .collect();
         for destination in destinations.values() {
             listener::destination(destination, &self.scene, &mut clusters, (&mut output, &mut notes));
         }
@@ -30,7 +34,12 @@ impl Sidecar<'_> {
             (&mut clusters, &mut output, &mut notes),
         );
         if let Some(inbound) = self.inbound {
-            listener::inbound(inbound, self.inbound_listener, &secrets, (&mut output, &mut notes));
+            listener::inbound(
+                inbound,
+                self.inbound_listener,
+                &secrets,
+                (&mut output, &mut notes),
+            );
         }
         clusters.write(&mut output, &mut notes);
         output.finish(notes)

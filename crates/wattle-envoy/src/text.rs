@@ -37,7 +37,8 @@ pub(crate) fn regex(expression: impl Into<String>) -> matcher::RegexMatcher {
 pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        if c.is_ascii_punctuation() && !matches!(c, '/' | '-' | '_' | ':' | '%' | ',' | '@' | '=' | '&' | '~') {
+        if c.is_ascii_punctuation() && !matches!(c, '/' | '-' | '_' | ':' | '%' | ',' | '@' | '=' | '&' | '~')
+        {
             out.push('\\');
         }
         out.push(c);

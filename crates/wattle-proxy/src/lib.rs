@@ -17,6 +17,7 @@ mod identity;
 mod inbound;
 mod outbound;
 mod phases;
+mod programs;
 mod run;
 mod settings;
 mod worker;

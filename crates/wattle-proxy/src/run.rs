@@ -94,6 +94,7 @@ async fn main(settings: Arc<Settings>, hooks: Hooks) -> Result<(), StartError> {
     admin::serve(&facts, settings.admin, settings.status).map_err(io_error("admin"))?;
     tokio::task::spawn_local(tell_credentials(feed.clone(), credentials.clone()));
     tokio::task::spawn_local(Keeper::new(settings.clone(), credentials_sender, identity, renew).run());
+    tokio::task::spawn_local(crate::programs::serve(settings.clone(), credentials.clone()));
     let config = config_task(
         &settings,
         &feed,

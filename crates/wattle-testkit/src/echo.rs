@@ -40,6 +40,12 @@ impl Echo {
         Self::with(spot, port, name, Manner::Patient)
     }
 
+    /// Starts one where the test itself runs, on a port that is free.
+    pub fn start_here(name: &str) -> io::Result<Self> {
+        let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
+        Self::serve(listener, name, Manner::Patient)
+    }
+
     /// Starts one that promises to keep connections, and closes each when a second request comes on it.
     pub fn start_curt(spot: &Spot, port: u16, name: &str) -> io::Result<Self> {
         Self::with(spot, port, name, Manner::Curt)
@@ -47,6 +53,10 @@ impl Echo {
 
     fn with(spot: &Spot, port: u16, name: &str, manner: Manner) -> io::Result<Self> {
         let listener = spot.enter(|| TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, port)))?;
+        Self::serve(listener, name, manner)
+    }
+
+    fn serve(listener: TcpListener, name: &str, manner: Manner) -> io::Result<Self> {
         let requests = Arc::new(AtomicU64::new(0));
         let echo = Self {
             address: listener.local_addr()?,

@@ -22,6 +22,6 @@ pub use condition::{eventually, holds_for};
 pub use echo::Echo;
 pub use http::{Answer, Conversation, Request, ask};
 pub use mesh::{Mesh, Process};
-pub use need::{Need, find_program, lacks};
+pub use need::{Need, find_envoy, find_program, lacks};
 pub use process::{HostProcess, processes_beside};
 pub use spot::Spot;

@@ -44,13 +44,25 @@ impl Mesh {
     #[track_caller]
     #[must_use]
     pub fn up_with(binary: &str, directory: &Path, arguments: &[&str]) -> Self {
+        Self::launch(binary, directory, arguments, &[])
+    }
+
+    /// The same as [`Self::up`] with further variables in the environment.
+    #[track_caller]
+    #[must_use]
+    pub fn up_in(binary: &str, directory: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::launch(binary, directory, &[], variables)
+    }
+
+    #[track_caller]
+    fn launch(binary: &str, directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let runtime = tempfile::Builder::new().prefix("wt").tempdir_in("/tmp").unwrap();
         // Proxies run as another user, who must be able to pass.
         fs::set_permissions(runtime.path(), Permissions::from_mode(0o711)).unwrap();
         let mut mesh = Self {
             binary: binary.into(),
             directory: directory.to_owned(),
-            child: start(binary.as_ref(), runtime.path(), directory, arguments),
+            child: start(binary.as_ref(), runtime.path(), directory, (arguments, variables)),
             runtime,
             supervisor: 0,
             stopped: false,
@@ -188,7 +200,7 @@ impl Mesh {
     #[track_caller]
     pub fn crash_and_start_again(&mut self) {
         self.crash();
-        self.child = start(&self.binary, self.runtime.path(), &self.directory, &[]);
+        self.child = start(&self.binary, self.runtime.path(), &self.directory, (&[], &[]));
         self.wait_until_it_answers();
     }
 
@@ -212,7 +224,10 @@ impl Mesh {
     }
 }
 
-fn start(binary: &Path, runtime: &Path, directory: &Path, arguments: &[&str]) -> Child {
+/// Arguments and variables beside those of every mesh.
+type Extras<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+
+fn start(binary: &Path, runtime: &Path, directory: &Path, (arguments, variables): Extras<'_>) -> Child {
     let output = File::options()
         .create(true)
         .append(true)
@@ -226,7 +241,8 @@ fn start(binary: &Path, runtime: &Path, directory: &Path, arguments: &[&str]) ->
         .arg(directory);
     command
         .env("WATTLE_RUN_DIR", runtime.join("run"))
-        .env("WATTLE_LOG", level);
+        .env("WATTLE_LOG", level)
+        .envs(variables.iter().copied());
     command
         .stdin(Stdio::null())
         .stdout(output.try_clone().unwrap())

@@ -17,10 +17,10 @@ pub enum Need {
     Program(&'static str),
     /// PostgreSQL's server, which hides below a directory of its version.
     Postgres,
-    /// Envoy, in ENVOY_BIN or on the path.
-    Envoy,
     /// The Python of the tests with this module.
     Python(&'static str),
+    /// Envoy, in ENVOY_BIN or on the PATH.
+    Envoy,
 }
 
 /// Whether something is missing, after saying what; panics instead where nothing may be skipped.
@@ -41,10 +41,7 @@ impl Need {
             Self::Root => rustix::process::geteuid().is_root(),
             Self::Program(name) => find_program(name).is_some(),
             Self::Postgres => postgres().is_some(),
-            Self::Envoy => {
-                std::env::var_os("ENVOY_BIN").is_some_and(|path| Path::new(&path).is_file())
-                    || find_program("envoy").is_some()
-            }
+            Self::Envoy => find_envoy().is_some(),
             Self::Python(module) => {
                 let python = std::env::var_os("WATTLE_PYTHON").unwrap_or_else(|| "python3".into());
                 let found = Command::new(python)
@@ -60,7 +57,7 @@ impl Need {
             Self::Root => "root".to_owned(),
             Self::Program(name) => name.to_owned(),
             Self::Postgres => "postgres".to_owned(),
-            Self::Envoy => "envoy (in ENVOY_BIN, or on the path)".to_owned(),
+            Self::Envoy => "envoy (in ENVOY_BIN)".to_owned(),
             Self::Python(module) => format!("Python with {module} (in WATTLE_PYTHON)"),
         }
     }
@@ -74,6 +71,15 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
     places
         .map(|place| place.join(name))
         .find(|candidate| candidate.is_file())
+}
+
+/// The path of Envoy: ENVOY_BIN, else on the PATH.
+#[must_use]
+pub fn find_envoy() -> Option<PathBuf> {
+    match std::env::var_os("ENVOY_BIN") {
+        Some(path) => Some(PathBuf::from(path)).filter(|path| path.is_file()),
+        None => find_program("envoy"),
+    }
 }
 
 fn postgres() -> Option<PathBuf> {

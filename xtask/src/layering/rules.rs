@@ -32,8 +32,8 @@ pub(super) const HARNESS: &[&str] = &["wattle-testkit"];
 pub(super) fn floor(name: &str) -> Option<u8> {
     Some(match name {
         "wattle-model" | "wattle-identity" => 0,
-        "wattle-net" | "wattle-wire" | "wattle-api" => 1,
-        "wattle-source" | "wattle-compile" | "wattle-capture" | "wattle-http" | "wattle-envoy" => 2,
+        "wattle-net" | "wattle-wire" | "wattle-envoy" | "wattle-api" => 1,
+        "wattle-source" | "wattle-compile" | "wattle-capture" | "wattle-http" => 2,
         "wattle-balance" | "wattle-telemetry" | "wattle-wasm" | "wattle-dns" => 2,
         "wattle-control" | "wattle-proxy" | "wattle-console" | "wattle-demo" => 3,
         "wattle" => 4,
@@ -101,8 +101,8 @@ pub(super) const BANS: &[Ban] = &[
     },
     Ban {
         of: "wattle-envoy",
-        never: &["wattle-api", "wattle-compile", "wattle-wire", "tokio", "rand"],
-        why: "an encoding is pure: model values in, messages out",
+        never: &["wattle-api", "wattle-wire", "wattle-identity"],
+        why: "the Envoy encoder meets the model alone: values in, messages out",
     },
     Ban {
         of: "wattle-api",

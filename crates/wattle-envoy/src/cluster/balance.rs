@@ -1,9 +1,9 @@
 //! How an endpoint is chosen.
 
-use envoy_types::pb::envoy::config::cluster::v3 as cluster;
-use envoy_types::pb::envoy::config::core::v3::RuntimeDouble;
 use cluster::cluster::common_lb_config::{LocalityConfigSpecifier, LocalityWeightedLbConfig};
 use cluster::cluster::{CommonLbConfig, LbConfig, LbPolicy, SlowStartConfig};
+use envoy_types::pb::envoy::config::cluster::v3 as cluster;
+use envoy_types::pb::envoy::config::core::v3::RuntimeDouble;
 use wattle_model::BackendPolicy;
 use wattle_model::traffic::{Balance, HashTable, Warmup};
 
@@ -30,15 +30,23 @@ pub(super) fn chosen(policy: &BackendPolicy, notes: &mut Notes) -> (LbPolicy, Op
                 slow_start_config: warmup,
                 ..Default::default()
             };
-            (LbPolicy::LeastRequest, Some(LbConfig::LeastRequestLbConfig(config)))
+            (
+                LbPolicy::LeastRequest,
+                Some(LbConfig::LeastRequestLbConfig(config)),
+            )
         }
         // One address alone.
         Balance::RoundRobin | Balance::OriginalDestination => {
-            let config = cluster::cluster::RoundRobinLbConfig { slow_start_config: warmup };
+            let config = cluster::cluster::RoundRobinLbConfig {
+                slow_start_config: warmup,
+            };
             (LbPolicy::RoundRobin, Some(LbConfig::RoundRobinLbConfig(config)))
         }
         Balance::Random => (LbPolicy::Random, None),
-        Balance::Hash { table: HashTable::Ring(points), .. } => {
+        Balance::Hash {
+            table: HashTable::Ring(points),
+            ..
+        } => {
             let points = (*points).clamp(1, MAX_RING);
             let config = cluster::cluster::RingHashLbConfig {
                 minimum_ring_size: long(points.into()),
@@ -47,7 +55,10 @@ pub(super) fn chosen(policy: &BackendPolicy, notes: &mut Notes) -> (LbPolicy, Op
             };
             (LbPolicy::RingHash, Some(LbConfig::RingHashLbConfig(config)))
         }
-        Balance::Hash { table: HashTable::Maglev(size), .. } => {
+        Balance::Hash {
+            table: HashTable::Maglev(size),
+            ..
+        } => {
             let config = cluster::cluster::MaglevLbConfig {
                 table_size: long((*size).clamp(2, MAX_MAGLEV).into()),
             };
@@ -57,7 +68,10 @@ pub(super) fn chosen(policy: &BackendPolicy, notes: &mut Notes) -> (LbPolicy, Op
 }
 
 fn warms(balance: &Balance) -> bool {
-    matches!(balance, Balance::PeakEwma | Balance::LeastRequest | Balance::RoundRobin)
+    matches!(
+        balance,
+        Balance::PeakEwma | Balance::LeastRequest | Balance::RoundRobin
+    )
 }
 
 fn warmed(warmup: &Warmup) -> SlowStartConfig {
@@ -73,15 +87,19 @@ fn warmed(warmup: &Warmup) -> SlowStartConfig {
 
 /// What counts for every kind: when all endpoints are used, and weights by locality.
 pub(super) fn common(policy: &BackendPolicy, scene: &Scene<'_>) -> CommonLbConfig {
-    let outliers = policy.outliers.as_ref().filter(|outliers| outliers.accrual.is_none());
+    let outliers = policy
+        .outliers
+        .as_ref()
+        .filter(|outliers| outliers.accrual.is_none());
     let panic = outliers.map_or(0, |outliers| outliers.minimum_health_percent);
     // Every place of one backend has a group where weights are by locality, and none has one elsewhere.
     let place = policy.locality.places(scene.locality, scene.labels, &[probe()]);
     let weighted = place.iter().any(|place| place.group.is_some());
     CommonLbConfig {
         healthy_panic_threshold: percent(panic.into()),
-        locality_config_specifier: weighted
-            .then_some(LocalityConfigSpecifier::LocalityWeightedLbConfig(LocalityWeightedLbConfig {})),
+        locality_config_specifier: weighted.then_some(LocalityConfigSpecifier::LocalityWeightedLbConfig(
+            LocalityWeightedLbConfig {},
+        )),
         ..Default::default()
     }
 }

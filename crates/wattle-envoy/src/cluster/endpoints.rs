@@ -25,19 +25,27 @@ pub(crate) fn assignment(
     let addresses = usable.iter().map(|one| (one, socket_address(one.address)));
     let names = endpoints.names.iter();
     let names = names.map(|name| (&name.template, host_address(&name.host, name.port)));
-    let (all, dialled): (Vec<Endpoint>, Vec<_>) =
-        addresses.chain(names).map(|(one, dialled)| (one.clone(), dialled)).unzip();
+    let (all, dialled): (Vec<Endpoint>, Vec<_>) = addresses
+        .chain(names)
+        .map(|(one, dialled)| (one.clone(), dialled))
+        .unzip();
     let places = policy.locality.places(scene.locality, scene.labels, &all);
     let mut ranks: BTreeMap<Rank, Vec<xds::LbEndpoint>> = BTreeMap::new();
     for ((one, address), place) in all.iter().zip(dialled).zip(places) {
         // Weight 0: what no target of a distribution covers gets nothing.
         if place.group.is_none_or(|(_, weight)| weight > 0) {
-            ranks.entry(rank(one, place)).or_default().push(member(one, address, policy));
+            ranks
+                .entry(rank(one, place))
+                .or_default()
+                .push(member(one, address, policy));
         }
     }
     xds::ClusterLoadAssignment {
         cluster_name: name.to_owned(),
-        endpoints: ranks.into_iter().map(|(rank, members)| group(rank, members)).collect(),
+        endpoints: ranks
+            .into_iter()
+            .map(|(rank, members)| group(rank, members))
+            .collect(),
         ..Default::default()
     }
 }
@@ -68,7 +76,11 @@ fn rank(endpoint: &Endpoint, place: Place) -> Rank {
 fn group(rank: Rank, members: Vec<xds::LbEndpoint>) -> xds::LocalityLbEndpoints {
     let (priority, group, [region, zone, sub_zone]) = rank;
     xds::LocalityLbEndpoints {
-        locality: Some(core::Locality { region, zone, sub_zone }),
+        locality: Some(core::Locality {
+            region,
+            zone,
+            sub_zone,
+        }),
         lb_endpoints: members,
         load_balancing_weight: group.and_then(|(_, weight)| number(weight)),
         priority,
@@ -76,11 +88,7 @@ fn group(rank: Rank, members: Vec<xds::LbEndpoint>) -> xds::LocalityLbEndpoints 
     }
 }
 
-fn member(
-    endpoint: &Endpoint,
-    address: core::SocketAddress,
-    policy: &BackendPolicy,
-) -> xds::LbEndpoint {
+fn member(endpoint: &Endpoint, address: core::SocketAddress, policy: &BackendPolicy) -> xds::LbEndpoint {
     xds::LbEndpoint {
         metadata: metadata(&peer(endpoint, &policy.tls)),
         load_balancing_weight: number(endpoint.weight.max(1)),

@@ -25,15 +25,23 @@ pub(super) fn breakers(policy: &BackendPolicy, notes: &mut Notes) -> cluster::Ci
             }
             bounds.retry_budget = budget(*percent, *minimum);
         }
-        (Some(RetryBudget::Rate { percent, minimum_per_second, window }), _) => {
+        (
+            Some(RetryBudget::Rate {
+                percent,
+                minimum_per_second,
+                window,
+            }),
+            _,
+        ) => {
             notes.gap(
                 "a retry budget by the requests of a while: it is kept by the requests under way and of that while, \
                  and its minimum by second is a minimum at once",
             );
-            bounds.retry_budget = budget(*percent, *minimum_per_second).map(|budget| thresholds::RetryBudget {
-                budget_interval: Some(duration(*window)),
-                ..budget
-            });
+            bounds.retry_budget =
+                budget(*percent, *minimum_per_second).map(|budget| thresholds::RetryBudget {
+                    budget_interval: Some(duration(*window)),
+                    ..budget
+                });
         }
     }
     cluster::CircuitBreakers {
@@ -65,7 +73,8 @@ fn budget(part: f64, minimum: u32) -> Option<thresholds::RetryBudget> {
 /// Keep-alive probes.
 pub(crate) fn kept_alive(keepalive: &Keepalive) -> TcpKeepalive {
     // Whole seconds, and at least one: 0 would turn them off.
-    let seconds = |time: std::time::Duration| number(u32::try_from(time.as_secs()).unwrap_or(u32::MAX).max(1));
+    let seconds =
+        |time: std::time::Duration| number(u32::try_from(time.as_secs()).unwrap_or(u32::MAX).max(1));
     TcpKeepalive {
         keepalive_probes: keepalive.probes.and_then(number),
         keepalive_time: keepalive.time.and_then(seconds),

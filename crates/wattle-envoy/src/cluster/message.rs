@@ -8,7 +8,10 @@ use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use wattle_model::traffic::UpstreamTls;
 use wattle_model::{Endpoints, Limits};
 
-use super::{BLACKHOLE, Entry, Members, Secrets, Wire, assignment, balance, health, identity, limits, outlier, protocol, tls};
+use super::{
+    BLACKHOLE, Entry, Members, Secrets, Wire, assignment, balance, health, identity, limits, outlier,
+    protocol, tls,
+};
 use crate::Scene;
 use crate::notes::Notes;
 use crate::proto::{ads, duration};
@@ -58,7 +61,9 @@ impl Of<'_> {
         made.lb_config = config;
         made.common_lb_config = Some(balance::common(policy, self.scene));
         let checks = policy.health_check.iter();
-        made.health_checks = checks.map(|check| health::check(check, self.wire, notes)).collect();
+        made.health_checks = checks
+            .map(|check| health::check(check, self.wire, notes))
+            .collect();
         if endpoints.names.is_empty() {
             made.cluster_discovery_type = discovery(DiscoveryType::Eds);
             made.eds_cluster_config = Some(EdsClusterConfig {
@@ -92,12 +97,18 @@ impl Of<'_> {
             UpstreamTls::Mesh if endpoints.is_none() => made.transport_socket = Some(tls::plaintext(policy)),
             UpstreamTls::Mesh | UpstreamTls::MeshMutual => {
                 let peers = endpoints.map(|endpoints| identity::peers(endpoints, &policy.tls));
-                let (matches, socket) = tls::mesh(&peers.unwrap_or_default(), policy, self.wire, self.secrets);
+                let (matches, socket) =
+                    tls::mesh(&peers.unwrap_or_default(), policy, self.wire, self.secrets);
                 // Without endpoints there is no metadata either, and nothing but a refusal is left.
                 made.transport_socket_matches = matches;
                 made.transport_socket = Some(socket);
             }
-            UpstreamTls::Origination { sni, names, files, unverified } => {
+            UpstreamTls::Origination {
+                sni,
+                names,
+                files,
+                unverified,
+            } => {
                 let host = self.entry.host.as_deref().filter(|host| !host.contains('*'));
                 let outside = tls::Outside {
                     sni: sni.as_deref().or(host),

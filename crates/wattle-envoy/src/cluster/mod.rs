@@ -61,7 +61,7 @@ impl Wire {
 
 /// Where a backend's endpoints come from.
 #[derive(Clone, Debug, PartialEq)]
-enum Members {
+pub(crate) enum Members {
     /// The dialled address, whatever it is.
     Dialled,
     /// These.
@@ -70,11 +70,11 @@ enum Members {
 
 /// One backend under one policy.
 #[derive(Clone, Debug, PartialEq)]
-struct Entry {
-    policy: Arc<BackendPolicy>,
+pub(crate) struct Entry {
+    pub(crate) policy: Arc<BackendPolicy>,
     /// Name that a server outside the mesh is asked for, where the policy names none.
     host: Option<Arc<str>>,
-    members: Members,
+    pub(crate) members: Members,
 }
 
 /// The clusters that are referred to.
@@ -144,11 +144,18 @@ impl<'a> Clusters<'a> {
         }
     }
 
+    /// Every backend that was referred to, by its base name.
+    pub(crate) fn entries(self) -> BTreeMap<Arc<str>, Entry> {
+        self.entries
+    }
+
     /// Writes every cluster that was referred to, and its endpoints.
     pub(crate) fn write(self, output: &mut Output, notes: &mut Notes) {
         output.add(Kind::Cluster, BLACKHOLE, &message::blackhole());
         for (base, wire) in self.wanted.keys() {
-            let Some(entry) = self.entries.get(base) else { continue };
+            let Some(entry) = self.entries.get(base) else {
+                continue;
+            };
             notes.at(entry.policy.origins.first(), base);
             let of = message::Of {
                 base,
@@ -157,7 +164,11 @@ impl<'a> Clusters<'a> {
                 scene: self.scene,
                 secrets: &self.secrets,
             };
-            output.add(Kind::Cluster, &format!("{base}|{}", wire.as_str()), &of.message(notes));
+            output.add(
+                Kind::Cluster,
+                &format!("{base}|{}", wire.as_str()),
+                &of.message(notes),
+            );
             if let Members::Known(endpoints) = &entry.members
                 && endpoints.names.is_empty()
             {
@@ -170,7 +181,10 @@ impl<'a> Clusters<'a> {
 
 /// The dialled address alone, as the backend's endpoint there, else as if it were outside the mesh.
 fn alone(known: &Endpoints, address: SocketAddr) -> Endpoints {
-    let there = known.endpoints.iter().find(|endpoint| endpoint.address == address);
+    let there = known
+        .endpoints
+        .iter()
+        .find(|endpoint| endpoint.address == address);
     let outside = || Endpoint {
         address,
         weight: 1,

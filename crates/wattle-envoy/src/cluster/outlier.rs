@@ -22,7 +22,10 @@ const CONNECT_PENALTY: (Duration, Duration) = (Duration::from_millis(100), Durat
 pub(super) fn detection(outliers: Option<&OutlierDetection>, notes: &mut Notes) -> Xds {
     match outliers {
         None => unconnected(),
-        Some(OutlierDetection { accrual: Some(accrual), .. }) => {
+        Some(OutlierDetection {
+            accrual: Some(accrual),
+            ..
+        }) => {
             notes.gap(
                 "failure accrual lets an endpoint in again with a single request; \
                  here it comes back with its whole share after the penalty",
@@ -66,7 +69,9 @@ fn accrued(accrual: &FailureAccrual) -> Xds {
     Xds {
         consecutive_5xx: number(accrual.max_failures.max(1)),
         enforcing_consecutive_5xx: number(ON),
-        interval: Some(duration(SWEEP.min(accrual.min_penalty.max(Duration::from_millis(1))))),
+        interval: Some(duration(
+            SWEEP.min(accrual.min_penalty.max(Duration::from_millis(1))),
+        )),
         base_ejection_time: Some(duration(accrual.min_penalty.max(Duration::from_millis(1)))),
         max_ejection_time: Some(duration(accrual.max_penalty.max(accrual.min_penalty))),
         max_ejection_time_jitter: Some(duration(jitter)),

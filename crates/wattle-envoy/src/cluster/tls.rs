@@ -112,7 +112,10 @@ pub(super) fn mesh(
     wire: Wire,
     secrets: &Secrets,
 ) -> (Vec<TransportSocketMatch>, core::TransportSocket) {
-    let alpn = mesh_alpn(wire, policy.http_version == wattle_model::traffic::HttpVersion::Http2);
+    let alpn = mesh_alpn(
+        wire,
+        policy.http_version == wattle_model::traffic::HttpVersion::Http2,
+    );
     let to = |name: &str| {
         let context = tls::UpstreamTlsContext {
             common_tls_context: Some(own_context(secrets, &[name], &[alpn])),
@@ -132,7 +135,10 @@ pub(super) fn mesh(
 
 /// No security.
 pub(super) fn plaintext(policy: &BackendPolicy) -> core::TransportSocket {
-    announced(policy, transport_socket("envoy.transport_sockets.raw_buffer", &RawBuffer {}))
+    announced(
+        policy,
+        transport_socket("envoy.transport_sockets.raw_buffer", &RawBuffer {}),
+    )
 }
 
 /// Begins with a PROXY protocol header where the policy asks for one.
@@ -164,7 +170,12 @@ pub(super) struct Outside<'a> {
 }
 
 impl Outside<'_> {
-    pub(super) fn socket(&self, policy: &BackendPolicy, wire: Wire, notes: &mut Notes) -> core::TransportSocket {
+    pub(super) fn socket(
+        &self,
+        policy: &BackendPolicy,
+        wire: Wire,
+        notes: &mut Notes,
+    ) -> core::TransportSocket {
         if self.sni.is_none() {
             notes.gap("neither the policy nor the backend gives a name to ask the server for: connections are refused");
         }
@@ -181,7 +192,11 @@ impl Outside<'_> {
             ..Default::default()
         });
         let context = tls::UpstreamTlsContext {
-            sni: self.sni.filter(|name| as_ip(name).is_none()).unwrap_or_default().to_owned(),
+            sni: self
+                .sni
+                .filter(|name| as_ip(name).is_none())
+                .unwrap_or_default()
+                .to_owned(),
             common_tls_context: Some(tls::CommonTlsContext {
                 tls_params: versions(TlsProtocol::TlSv12),
                 tls_certificates: certificate.into_iter().collect(),

@@ -9,7 +9,13 @@ use crate::cluster::{BLACKHOLE, Secrets, own_context};
 use crate::proto::{flag, number, transport_socket};
 
 /// The mesh's protocols that a listener agrees to.
-pub(super) const MESH: [&str; 5] = ["istio-h2", "istio-http/1.1", "istio-http/1.0", "istio-peer-exchange", "istio"];
+pub(super) const MESH: [&str; 5] = [
+    "istio-h2",
+    "istio-http/1.1",
+    "istio-http/1.0",
+    "istio-peer-exchange",
+    "istio",
+];
 
 /// What a connection must look like.
 #[derive(Clone, Debug, Default)]

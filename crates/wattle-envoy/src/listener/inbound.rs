@@ -72,7 +72,10 @@ fn patience(inbound: &Inbound) -> std::time::Duration {
 }
 
 fn inspectors(inbound: &Inbound, own: u16) -> Vec<xds::ListenerFilter> {
-    let declared = inbound.ports.iter().filter(|port| port.protocol != Protocol::Detect);
+    let declared = inbound
+        .ports
+        .iter()
+        .filter(|port| port.protocol != Protocol::Detect);
     let mut ports: Vec<u16> = declared.map(|port| port.port).chain([own]).collect();
     ports.sort_unstable();
     ports.dedup();
@@ -91,7 +94,10 @@ fn any_port(ports: &[u16]) -> xds::ListenerFilterChainMatchPredicate {
     let predicate = |rule| xds::ListenerFilterChainMatchPredicate { rule: Some(rule) };
     let of = |port: &u16| {
         let start = i32::from(*port);
-        predicate(Rule::DestinationPortRange(Int32Range { start, end: start + 1 }))
+        predicate(Rule::DestinationPortRange(Int32Range {
+            start,
+            end: start + 1,
+        }))
     };
     match ports {
         [only] => of(only),

@@ -45,9 +45,12 @@ fn bucket(limit: &RateLimit, port: Option<u16>) -> Option<TokenBucket> {
     let here = limit.ports.is_empty() || port.is_some_and(|port| limit.ports.contains(&port));
     let for_all = limit.matches.is_empty() && limit.clients.is_empty() && limit.except.is_empty();
     match &limit.allowance {
-        Allowance::Local { requests, per, burst, by_identity: false } if here && for_all => {
-            Some(filled(*requests, *per, *burst))
-        }
+        Allowance::Local {
+            requests,
+            per,
+            burst,
+            by_identity: false,
+        } if here && for_all => Some(filled(*requests, *per, *burst)),
         Allowance::Local { .. } | Allowance::Global(_) => None,
     }
 }
@@ -57,7 +60,9 @@ fn filled(requests: u32, per: Duration, burst: u32) -> TokenBucket {
     let requests = requests.max(1);
     let each = per / requests;
     let interval = each.max(FILL);
-    let tokens = (interval.as_secs_f64() / each.as_secs_f64().max(1e-9)).round().clamp(1.0, f64::from(u32::MAX));
+    let tokens = (interval.as_secs_f64() / each.as_secs_f64().max(1e-9))
+        .round()
+        .clamp(1.0, f64::from(u32::MAX));
     TokenBucket {
         max_tokens: burst.max(tokens as u32),
         tokens_per_fill: number(tokens as u32),

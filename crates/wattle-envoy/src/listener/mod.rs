@@ -3,12 +3,12 @@
 mod chain;
 mod hcm;
 mod inbound;
+mod limit;
 mod outbound;
 mod ports;
-mod limit;
 mod tcp;
 
-pub(crate) use hcm::router;
+pub(crate) use hcm::{http_filter, router};
 pub(crate) use inbound::inbound;
 pub(crate) use outbound::{destination, unnamed};
 

@@ -137,7 +137,10 @@ fn listen(listener: &mut xds::Listener, facing: &mut Facing<'_, '_>, seen: &Seen
     listener.filter_chains = named;
     listener.default_filter_chain = Some(otherwise("tcp", rest));
     if by_name {
-        listener.listener_filters.push(listener_filter("envoy.filters.listener.tls_inspector", &TlsInspector::default()));
+        listener.listener_filters.push(listener_filter(
+            "envoy.filters.listener.tls_inspector",
+            &TlsInspector::default(),
+        ));
     }
     if destination.protocol == Protocol::Detect {
         listener.listener_filters.push(http_inspector());
@@ -193,19 +196,31 @@ fn connections(facing: &mut Facing<'_, '_>) -> (Vec<xds::FilterChain>, Vec<xds::
             let names = &route.matches.server_names;
             names.is_empty() || names.iter().any(|wanted| wanted.covers(&host))
         };
-        let Some(route) = applying.iter().find(covers) else { continue };
+        let Some(route) = applying.iter().find(covers) else {
+            continue;
+        };
         facing.notes.at(Some(&route.origin.object), &destination.name);
         let names = [name.clone()];
         let looks = match host {
             HostMatch::Any => {
-                facing.notes.gap("any server name, but one: connections with TLS and without a name match too");
-                Looks { transport: "tls", ..Default::default() }
+                facing
+                    .notes
+                    .gap("any server name, but one: connections with TLS and without a name match too");
+                Looks {
+                    transport: "tls",
+                    ..Default::default()
+                }
             }
-            HostMatch::Exact(_) | HostMatch::Suffix(_) => Looks { names: &names, ..Default::default() },
+            HostMatch::Exact(_) | HostMatch::Suffix(_) => Looks {
+                names: &names,
+                ..Default::default()
+            },
         };
         chains.push(looks.chain(&name, vec![facing.connection(&route.backends)]));
     }
-    let unnamed = applying.iter().find(|route| route.matches.server_names.is_empty());
+    let unnamed = applying
+        .iter()
+        .find(|route| route.matches.server_names.is_empty());
     let rest = match unnamed {
         Some(route) => {
             facing.notes.at(Some(&route.origin.object), &destination.name);
@@ -221,10 +236,19 @@ fn applying<'a>(
     destination: &'a Destination,
     labels: &[wattle_model::CallerLabel],
 ) -> Vec<&'a ConnectionRoute> {
-    let address = destination.name.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let address = destination
+        .name
+        .parse::<SocketAddr>()
+        .ok()
+        .map(|address| address.ip());
     let applies = |route: &&ConnectionRoute| {
         let matches = &route.matches;
-        let within = || matches.destinations.iter().any(|block| address.is_some_and(|ip| block.contains(ip)));
+        let within = || {
+            matches
+                .destinations
+                .iter()
+                .any(|block| address.is_some_and(|ip| block.contains(ip)))
+        };
         (matches.destinations.is_empty() || within())
             && matches.caller_labels.iter().all(|label| labels.contains(label))
     };
@@ -250,7 +274,9 @@ pub(crate) fn unnamed(
         Some(seen) => {
             notes.at(None, &seen.destination.name);
             if !seen.destination.routes.is_empty() || !seen.destination.connections.is_empty() {
-                notes.gap("routes of addresses that no destination names: such connections are carried as dialled");
+                notes.gap(
+                    "routes of addresses that no destination names: such connections are carried as dialled",
+                );
             }
             let mut facing = Facing {
                 destination: &seen.destination,

@@ -6,7 +6,8 @@ use envoy_types::pb::envoy::config::route::v3 as route;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
 use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::UpstreamConnectMode;
 use hcm::http_connection_manager::{
-    CodecType, ForwardClientCertDetails, PathWithEscapedSlashesAction, RouteSpecifier, SetCurrentClientCertDetails,
+    CodecType, ForwardClientCertDetails, PathWithEscapedSlashesAction, RouteSpecifier,
+    SetCurrentClientCertDetails,
 };
 use wattle_model::{EffectivePort, Inbound, MtlsMode, Protocol, Reason};
 
@@ -74,7 +75,11 @@ pub(super) fn chains(port: &Port<'_>, secrets: &Secrets, notes: &mut Notes) -> V
     ];
     if port.is_strict() {
         // The peer named no protocol of the mesh: the declared one.
-        let filters = if declared.is_http() { http(CodecType::Auto) } else { opaque() };
+        let filters = if declared.is_http() {
+            http(CodecType::Auto)
+        } else {
+            opaque()
+        };
         if declared == Protocol::Detect {
             notes.gap("mutual TLS without a protocol of the mesh, on a port whose protocol is not declared: opaque bytes");
         }
@@ -139,7 +144,10 @@ impl<'a> Port<'a> {
 
 impl Entrance<'_> {
     fn chain(&self, filters: Vec<Filter>) -> FilterChain {
-        let port = self.looks.port.map_or_else(|| "other".to_owned(), |port| port.to_string());
+        let port = self
+            .looks
+            .port
+            .map_or_else(|| "other".to_owned(), |port| port.to_string());
         FilterChain {
             transport_socket: self.socket.cloned(),
             ..self.looks.chain(&format!("{port}|{}", self.name), filters)
@@ -184,12 +192,18 @@ fn requests(port: &Port<'_>, gate: &Gate<'_>, codec: CodecType) -> Vec<Filter> {
 }
 
 fn refusing(reason: Reason) -> hcm::HttpConnectionManager {
-    let routes = everything(route::route::Action::DirectResponse(route::DirectResponseAction {
-        status: reason.status().into(),
-        body: Some(inline(&format!("{}\n", reason.sentence()))),
-        ..Default::default()
-    }));
-    introduced(super::hcm::manager(CodecType::Auto, routes, vec![super::router()]))
+    let routes = everything(route::route::Action::DirectResponse(
+        route::DirectResponseAction {
+            status: reason.status().into(),
+            body: Some(inline(&format!("{}\n", reason.sentence()))),
+            ..Default::default()
+        },
+    ));
+    introduced(super::hcm::manager(
+        CodecType::Auto,
+        routes,
+        vec![super::router()],
+    ))
 }
 
 /// Tells the application who the peer is; what the peer itself said of it goes.

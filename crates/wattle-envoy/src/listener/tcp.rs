@@ -35,14 +35,23 @@ impl Carrying {
             idle: policy.limits.tcp_idle,
             life: policy.limits.connection_life,
             tunnel: policy.tunnel.clone(),
-            by_source: matches!(policy.balance, Balance::Hash { key: HashKey::SourceAddress, .. }),
+            by_source: matches!(
+                policy.balance,
+                Balance::Hash {
+                    key: HashKey::SourceAddress,
+                    ..
+                }
+            ),
         }
     }
 }
 
 /// To one cluster, as if no policy spoke of it.
 pub(super) fn to(cluster: &str) -> Filter {
-    filter(&proxy(ClusterSpecifier::Cluster(cluster.to_owned()), &Carrying::default()))
+    filter(&proxy(
+        ClusterSpecifier::Cluster(cluster.to_owned()),
+        &Carrying::default(),
+    ))
 }
 
 pub(super) fn filter(proxy: &xds::TcpProxy) -> Filter {
@@ -51,7 +60,10 @@ pub(super) fn filter(proxy: &xds::TcpProxy) -> Filter {
 
 /// To one cluster, without a limit of Envoy's own but the idle time.
 pub(super) fn plain(cluster: &str) -> xds::TcpProxy {
-    proxy(ClusterSpecifier::Cluster(cluster.to_owned()), &Carrying::default())
+    proxy(
+        ClusterSpecifier::Cluster(cluster.to_owned()),
+        &Carrying::default(),
+    )
 }
 
 impl Facing<'_, '_> {
@@ -59,7 +71,9 @@ impl Facing<'_, '_> {
     pub(super) fn default_connection(&mut self) -> Filter {
         let index = self.destination.default_backend;
         let found = index.and_then(|index| self.destination.backend(index).zip(Some(index)));
-        let Some((backend, index)) = found else { return to(BLACKHOLE) };
+        let Some((backend, index)) = found else {
+            return to(BLACKHOLE);
+        };
         match self.clusters.name(self.destination, index, Wire::Opaque) {
             Some(cluster) => filter(&proxy(ClusterSpecifier::Cluster(cluster), &Carrying::of(backend))),
             None => to(BLACKHOLE),
@@ -82,7 +96,9 @@ impl Facing<'_, '_> {
                 ..Default::default()
             });
         }
-        let Some(first) = carrying.first() else { return to(BLACKHOLE) };
+        let Some(first) = carrying.first() else {
+            return to(BLACKHOLE);
+        };
         if carrying.iter().any(|other| other.tunnel != first.tunnel) {
             self.notes
                 .gap("connections by weight to backends of which some are behind a tunnel: they are refused");

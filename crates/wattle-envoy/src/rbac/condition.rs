@@ -8,8 +8,8 @@ use xds::permission::Rule;
 
 use super::Subject;
 use super::clause::{Held, lists, permission};
-use super::source::{address, by_account, by_namespace, by_principal, by_trust_domain, named};
 use super::operation::port;
+use super::source::{address, by_account, by_namespace, by_principal, by_trust_domain, named};
 use crate::route::header;
 use crate::text::{compared, escaped, matching, source};
 
@@ -42,7 +42,9 @@ pub(super) fn held(when: &Condition, subject: Subject) -> Side {
 fn within(text: &TextMatch, subject: Subject, unwanted: bool) -> Held<xds::Principal> {
     match text {
         TextMatch::Present => Held::Always,
-        TextMatch::Exact(block) => subject.known(IpBlock::parse(block).map(|block| address(&block)), unwanted),
+        TextMatch::Exact(block) => {
+            subject.known(IpBlock::parse(block).map(|block| address(&block)), unwanted)
+        }
         _ => subject.known(None, unwanted),
     }
 }

@@ -98,7 +98,8 @@ impl<'a> Gate<'a> {
 
     /// Filters of requests.
     pub(crate) fn requests(&self) -> Vec<HttpFilter> {
-        let filter = |name: &str, rules| HttpFilter {
+        let filter = |name: &str, rules| {
+            HttpFilter {
             name: format!("wattle.authorization.{name}"),
             config_type: Some(
                 envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType::TypedConfig(
@@ -109,8 +110,12 @@ impl<'a> Gate<'a> {
                 ),
             ),
             ..Default::default()
+        }
         };
-        self.rules(true).into_iter().map(|(name, rules)| filter(name, rules)).collect()
+        self.rules(true)
+            .into_iter()
+            .map(|(name, rules)| filter(name, rules))
+            .collect()
     }
 
     /// Filters of opaque connections.
@@ -122,15 +127,18 @@ impl<'a> Gate<'a> {
             };
             Filter {
                 name: format!("wattle.authorization.{name}"),
-                config_type: Some(envoy_types::pb::envoy::config::listener::v3::filter::ConfigType::TypedConfig(
-                    Any {
+                config_type: Some(
+                    envoy_types::pb::envoy::config::listener::v3::filter::ConfigType::TypedConfig(Any {
                         type_url: NETWORK_TYPE.to_owned(),
                         value: config.encode_to_vec(),
-                    },
-                )),
+                    }),
+                ),
             }
         };
-        self.rules(false).into_iter().map(|(name, rules)| filter(name, rules)).collect()
+        self.rules(false)
+            .into_iter()
+            .map(|(name, rules)| filter(name, rules))
+            .collect()
     }
 
     /// Does a policy compare paths?
@@ -145,7 +153,13 @@ impl<'a> Gate<'a> {
         let deny = written(&self.authorization.deny, Subject { denies: true, http });
         if !deny.is_empty() {
             let action = xds::rbac::Action::Deny.into();
-            rules.push(("deny", Rules { action, policies: deny }));
+            rules.push((
+                "deny",
+                Rules {
+                    action,
+                    policies: deny,
+                },
+            ));
         }
         // ALLOW policies that match nothing still refuse everything else.
         if !self.authorization.allow.is_empty() {
@@ -187,10 +201,18 @@ fn made(rule: &PolicyRule, subject: Subject) -> Option<xds::Policy> {
     let mut principals: Vec<Held<xds::Principal>> = Vec::new();
     let mut permissions: Vec<Held<xds::Permission>> = Vec::new();
     if !rule.from.is_empty() {
-        principals.push(any(rule.from.iter().map(|from| source::held(from, subject)).collect()));
+        principals.push(any(rule
+            .from
+            .iter()
+            .map(|from| source::held(from, subject))
+            .collect()));
     }
     if !rule.to.is_empty() {
-        permissions.push(any(rule.to.iter().map(|to| operation::held(to, subject)).collect()));
+        permissions.push(any(rule
+            .to
+            .iter()
+            .map(|to| operation::held(to, subject))
+            .collect()));
     }
     for when in &rule.when {
         match condition::held(when, subject) {

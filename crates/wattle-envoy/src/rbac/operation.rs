@@ -17,7 +17,9 @@ const PORT: &str = "(?::[0-9]*)?";
 /// All that is present must hold. A connection has no HTTP attributes: an ALLOW rule that asks for one never matches it,
 /// a DENY rule drops them.
 pub(super) fn held(operation: &Operation, subject: Subject) -> Held<xds::Permission> {
-    let ports = lists(&operation.ports, &operation.not_ports, |port, _| Held::If(self::port(*port)));
+    let ports = lists(&operation.ports, &operation.not_ports, |port, _| {
+        Held::If(self::port(*port))
+    });
     if !subject.http {
         return match asks_for_http(operation) && !subject.denies {
             true => Held::Never,
@@ -30,7 +32,10 @@ pub(super) fn held(operation: &Operation, subject: Subject) -> Held<xds::Permiss
             subject.known(host(text).map(permission), unwanted)
         }),
         lists(&operation.methods, &operation.not_methods, |text, unwanted| {
-            subject.known(header(":method", text).map(|text| permission(Rule::Header(text))), unwanted)
+            subject.known(
+                header(":method", text).map(|text| permission(Rule::Header(text))),
+                unwanted,
+            )
         }),
         lists(&operation.paths, &operation.not_paths, |text, unwanted| {
             subject.known(compared(text).map(|text| permission(path(text))), unwanted)

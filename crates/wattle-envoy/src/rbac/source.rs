@@ -23,8 +23,14 @@ pub(super) fn held(source: &Source, subject: Subject) -> Held<xds::Principal> {
     all(vec![
         lists(&source.principals, &source.not_principals, by(by_principal)),
         lists(&source.namespaces, &source.not_namespaces, by(by_namespace)),
-        lists(&source.service_accounts, &source.not_service_accounts, by(by_account)),
-        lists(&source.ip_blocks, &source.not_ip_blocks, |block, _| Held::If(address(block))),
+        lists(
+            &source.service_accounts,
+            &source.not_service_accounts,
+            by(by_account),
+        ),
+        lists(&source.ip_blocks, &source.not_ip_blocks, |block, _| {
+            Held::If(address(block))
+        }),
     ])
 }
 
@@ -97,8 +103,19 @@ fn part(text: &TextMatch) -> Option<String> {
 
 /// Does it name what cannot be said?
 pub(super) fn is_doubtful(from: &Source) -> bool {
-    let names = [&from.principals, &from.not_principals, &from.namespaces, &from.not_namespaces];
+    let names = [
+        &from.principals,
+        &from.not_principals,
+        &from.namespaces,
+        &from.not_namespaces,
+    ];
     let accounts = [&from.service_accounts, &from.not_service_accounts];
-    names.into_iter().flatten().any(|text| by_principal(text).is_none())
-        || accounts.into_iter().flatten().any(|text| by_account(text).is_none())
+    names
+        .into_iter()
+        .flatten()
+        .any(|text| by_principal(text).is_none())
+        || accounts
+            .into_iter()
+            .flatten()
+            .any(|text| by_account(text).is_none())
 }

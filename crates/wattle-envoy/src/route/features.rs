@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use envoy_types::pb::envoy::extensions::filters::common::fault::v3::{FaultDelay, fault_delay::FaultDelaySecifier};
+use envoy_types::pb::envoy::extensions::filters::common::fault::v3::{
+    FaultDelay, fault_delay::FaultDelaySecifier,
+};
 use envoy_types::pb::envoy::extensions::filters::http::cors::v3::CorsPolicy;
-use envoy_types::pb::envoy::extensions::filters::http::fault::v3::{FaultAbort, HttpFault, fault_abort::ErrorType};
+use envoy_types::pb::envoy::extensions::filters::http::fault::v3::{
+    FaultAbort, HttpFault, fault_abort::ErrorType,
+};
 use envoy_types::pb::envoy::extensions::filters::http::stateful_session::v3 as session;
 use envoy_types::pb::envoy::extensions::http::stateful_session::cookie::v3::CookieBasedSessionState;
 use envoy_types::pb::envoy::extensions::http::stateful_session::header::v3::HeaderBasedSessionState;
@@ -45,7 +49,9 @@ fn permission(cors: &Cors, notes: &mut Notes) -> CorsPolicy {
     }
     let asked = [&cors.methods, &cors.headers].contains(&&CorsList::Any);
     if asked && cors.credentials {
-        notes.gap("whatever is asked for, with credentials: browsers take the * that is answered by its letter");
+        notes.gap(
+            "whatever is asked for, with credentials: browsers take the * that is answered by its letter",
+        );
     }
     let list = |list: &CorsList| match list {
         CorsList::Any => "*".to_owned(),
@@ -59,14 +65,17 @@ fn permission(cors: &Cors, notes: &mut Notes) -> CorsPolicy {
             CorsList::Any if cors.credentials => String::new(),
             other => list(other),
         },
-        max_age: cors.max_age.map(|age| age.as_secs().to_string()).unwrap_or_default(),
+        max_age: cors
+            .max_age
+            .map(|age| age.as_secs().to_string())
+            .unwrap_or_default(),
         allow_credentials: flag(cors.credentials),
         forward_not_matching_preflights: flag(cors.forwards_unmatched),
         ..Default::default()
     }
 }
 
-fn faulty(fault: &Fault) -> HttpFault {
+pub(crate) fn faulty(fault: &Fault) -> HttpFault {
     HttpFault {
         delay: fault.delay.map(|(chance, delay)| FaultDelay {
             percentage: Some(fraction(chance)),
@@ -86,10 +95,17 @@ fn faulty(fault: &Fault) -> HttpFault {
     }
 }
 
-fn persistent(persistence: &SessionPersistence, notes: &mut Notes) -> session::StatefulSessionPerRoute {
+pub(crate) fn persistent(
+    persistence: &SessionPersistence,
+    notes: &mut Notes,
+) -> session::StatefulSessionPerRoute {
     let limit = persistence.absolute_timeout;
     let state = match &persistence.carrier {
-        SessionCarrier::Cookie { name, permanent, path } => {
+        SessionCarrier::Cookie {
+            name,
+            permanent,
+            path,
+        } => {
             if limit.is_some() && !permanent {
                 notes.gap("the absolute timeout of a session whose cookie ends with the browser is not kept");
             }
@@ -106,7 +122,9 @@ fn persistent(persistence: &SessionPersistence, notes: &mut Notes) -> session::S
             if limit.is_some() {
                 notes.gap("the absolute timeout of a session in a header is not kept");
             }
-            let config = HeaderBasedSessionState { name: name.as_str().to_owned() };
+            let config = HeaderBasedSessionState {
+                name: name.as_str().to_owned(),
+            };
             extension("envoy.http.stateful_session.header", &config)
         }
     };

@@ -27,8 +27,14 @@ impl Changes {
         let named = whole.remove.iter().filter(|name| named(name, notes));
         let names: BTreeSet<&str> = named.map(HeaderName::as_str).collect();
         changes.remove = names.into_iter().map(str::to_owned).collect();
-        let sets = whole.set.iter().map(|set| (set, HeaderAppendAction::OverwriteIfExistsOrAdd));
-        let adds = whole.add.iter().map(|add| (add, HeaderAppendAction::AppendIfExistsOrAdd));
+        let sets = whole
+            .set
+            .iter()
+            .map(|set| (set, HeaderAppendAction::OverwriteIfExistsOrAdd));
+        let adds = whole
+            .add
+            .iter()
+            .map(|add| (add, HeaderAppendAction::AppendIfExistsOrAdd));
         for ((name, value), action) in sets.chain(adds) {
             changes.add.extend(option(name, value, action, notes));
         }

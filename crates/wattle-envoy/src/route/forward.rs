@@ -3,33 +3,51 @@
 
 use envoy_types::pb::envoy::config::route::v3 as xds;
 use wattle_model::traffic::{Balance, HashKey};
-use wattle_model::{Chance, Filters, HeaderModifier, Mirror, PathMatch, Reason, RouteRule, Timeouts, WeightedBackend};
-use xds::route_action::{self, ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier, hash_policy};
+use wattle_model::{
+    Chance, Filters, HeaderModifier, Mirror, PathMatch, Reason, RouteRule, Timeouts, WeightedBackend,
+};
+use xds::route_action::{self, ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier};
 
 use super::filters::Changes;
+use super::hash::hashed;
 use super::rewrite::{self, Change};
 use super::{Facing, Made, refusal, retry};
 use crate::cluster::UNRESOLVED;
 use crate::proto::{duration, limit, number, runtime_fraction, unlimited};
 
 /// A share of a rule's traffic that is above 0.
-pub(super) struct Share<'r> {
-    cluster: String,
-    weight: u32,
+pub(crate) struct Share<'r> {
+    pub(crate) cluster: String,
+    pub(crate) weight: u32,
     filters: Option<&'r Filters>,
-    hash: Option<HashKey>,
+    pub(crate) hash: Option<HashKey>,
 }
 
 impl Share<'_> {
     /// Does it change what Envoy changes by route alone?
     fn is_own_route(&self) -> bool {
-        self.filters.is_some_and(|filters| filters.rewrite.path.is_some() || !filters.mirrors.is_empty())
+        self.filters
+            .is_some_and(|filters| filters.rewrite.path.is_some() || !filters.mirrors.is_empty())
+    }
+
+    /// Could its reference not be resolved?
+    pub(crate) fn is_unresolved(&self) -> bool {
+        self.cluster == UNRESOLVED
+    }
+
+    /// An action to this backend alone.
+    pub(crate) fn to_one(&self, timed: xds::RouteAction) -> xds::RouteAction {
+        xds::RouteAction {
+            cluster_specifier: Some(ClusterSpecifier::Cluster(self.cluster.clone())),
+            hash_policy: hashed(self.hash.as_ref()),
+            ..timed
+        }
     }
 }
 
 impl Facing<'_, '_> {
     /// The backend at `index` as the only one.
-    pub(super) fn share<'r>(&mut self, index: u32, filters: Option<&'r Filters>) -> Option<Share<'r>> {
+    pub(crate) fn share<'r>(&mut self, index: u32, filters: Option<&'r Filters>) -> Option<Share<'r>> {
         let backend = self.destination.backend(index)?;
         let hash = match &backend.policy.balance {
             Balance::Hash { key, .. } => Some(key.clone()),
@@ -46,7 +64,7 @@ impl Facing<'_, '_> {
     pub(super) fn unruled_forward(&mut self, matched: xds::RouteMatch, share: &Share<'_>) -> Made {
         let action = xds::RouteAction {
             retry_policy: Some(retry::unasked(&Timeouts::default())),
-            ..to_one(share, timed(&Timeouts::default()))
+            ..share.to_one(timed(&Timeouts::default()))
         };
         Made::new(xds::Route {
             r#match: Some(matched),
@@ -66,7 +84,9 @@ impl Facing<'_, '_> {
         let (Some(first), plans) = (shares.first(), retry::plans(rule, self.notes)) else {
             return vec![refusal(matched, Reason::NoBackend)];
         };
-        let apart = shares.iter().any(|share| share.is_own_route() || share.hash != first.hash);
+        let apart = shares
+            .iter()
+            .any(|share| share.is_own_route() || share.hash != first.hash);
         let mut made = Vec::new();
         for plan in plans {
             let mut matched = matched.clone();
@@ -85,11 +105,13 @@ impl Facing<'_, '_> {
         made
     }
 
-    fn shares<'r>(&mut self, backends: &'r [WeightedBackend]) -> Vec<Share<'r>> {
+    pub(crate) fn shares<'r>(&mut self, backends: &'r [WeightedBackend]) -> Vec<Share<'r>> {
         let weights = scaled(backends);
         let some = backends.iter().zip(weights).filter(|(_, weight)| *weight > 0);
         some.map(|(backend, weight)| {
-            let resolved = backend.backend.and_then(|index| self.share(index, backend.filters.as_deref()));
+            let resolved = backend
+                .backend
+                .and_then(|index| self.share(index, backend.filters.as_deref()));
             let unresolved = || Share {
                 cluster: UNRESOLVED.to_owned(),
                 weight,
@@ -105,23 +127,33 @@ impl Facing<'_, '_> {
     }
 
     /// A route to one backend.
-    fn one(&mut self, rule: &RouteRule, share: &Share<'_>, matched: xds::RouteMatch, timed: xds::RouteAction) -> Made {
-        if share.cluster == UNRESOLVED {
+    fn one(
+        &mut self,
+        rule: &RouteRule,
+        share: &Share<'_>,
+        matched: xds::RouteMatch,
+        timed: xds::RouteAction,
+    ) -> Made {
+        if share.is_unresolved() {
             return refusal(matched, Reason::NoBackend);
         }
         let filters = share.filters;
-        let mut action = to_one(share, timed);
+        let mut action = share.to_one(timed);
         action.host_rewrite_specifier = host(rule, filters).map(HostRewriteSpecifier::HostRewriteLiteral);
         let own = filters.and_then(|filters| filters.rewrite.path.as_ref());
         if own.is_some() && rule.filters.rewrite.path.is_some() {
-            self.notes.gap("a rewrite of the path by the rule and one by its backend: the backend's alone is done");
+            self.notes
+                .gap("a rewrite of the path by the rule and one by its backend: the backend's alone is done");
         }
         if let Some(path) = own.or(rule.filters.rewrite.path.as_ref()) {
             self.rewrite(&mut action, path, rule.matches.path.as_ref());
         }
         let mirrors = rule.filters.mirrors.iter();
         let own = filters.map_or(&[][..], |filters| &filters.mirrors);
-        action.request_mirror_policies = mirrors.chain(own).filter_map(|mirror| self.mirror(mirror)).collect();
+        action.request_mirror_policies = mirrors
+            .chain(own)
+            .filter_map(|mirror| self.mirror(mirror))
+            .collect();
         let (request, response) = self.changes(rule, filters);
         Made::new(xds::Route {
             r#match: Some(matched),
@@ -203,7 +235,9 @@ impl Facing<'_, '_> {
     /// Requests: the rule's changes, then the backend's; responses the other way round.
     fn changes(&mut self, rule: &RouteRule, own: Option<&Filters>) -> (Changes, Changes) {
         let none = HeaderModifier::default();
-        let (request, response) = own.map_or((&none, &none), |own| (&own.request_headers, &own.response_headers));
+        let (request, response) = own.map_or((&none, &none), |own| {
+            (&own.request_headers, &own.response_headers)
+        });
         (
             Changes::of(&[&rule.filters.request_headers, request], self.notes),
             Changes::of(&[response, &rule.filters.response_headers], self.notes),
@@ -250,15 +284,6 @@ fn scaled(backends: &[WeightedBackend]) -> Vec<u32> {
     backends.iter().map(|backend| fit(backend.weight)).collect()
 }
 
-/// An action to one backend.
-fn to_one(share: &Share<'_>, timed: xds::RouteAction) -> xds::RouteAction {
-    xds::RouteAction {
-        cluster_specifier: Some(ClusterSpecifier::Cluster(share.cluster.clone())),
-        hash_policy: hashed(share.hash.as_ref()),
-        ..timed
-    }
-}
-
 /// An action's time limits; what is not named has none, whatever Envoy's default is.
 fn timed(timeouts: &Timeouts) -> xds::RouteAction {
     xds::RouteAction {
@@ -266,32 +291,11 @@ fn timed(timeouts: &Timeouts) -> xds::RouteAction {
         timeout: limit(timeouts.request),
         idle_timeout: limit(timeouts.idle),
         max_stream_duration: Some(route_action::MaxStreamDuration {
-            grpc_timeout_header_max: timeouts.request.map_or_else(unlimited, |time| Some(duration(time))),
+            grpc_timeout_header_max: timeouts
+                .request
+                .map_or_else(unlimited, |time| Some(duration(time))),
             ..Default::default()
         }),
         ..Default::default()
     }
-}
-
-fn hashed(key: Option<&HashKey>) -> Vec<route_action::HashPolicy> {
-    use hash_policy::PolicySpecifier as By;
-    let Some(key) = key else { return Vec::new() };
-    let by = match key {
-        HashKey::Header(name) => By::Header(hash_policy::Header {
-            header_name: name.as_str().to_owned(),
-            ..Default::default()
-        }),
-        HashKey::Cookie { name, path, ttl } => By::Cookie(hash_policy::Cookie {
-            name: name.to_string(),
-            path: path.to_string(),
-            ttl: ttl.map(duration),
-            ..Default::default()
-        }),
-        HashKey::SourceAddress => By::ConnectionProperties(hash_policy::ConnectionProperties { source_ip: true }),
-        HashKey::Query(name) => By::QueryParameter(hash_policy::QueryParameter { name: name.to_string() }),
-    };
-    vec![route_action::HashPolicy {
-        policy_specifier: Some(by),
-        ..Default::default()
-    }]
 }

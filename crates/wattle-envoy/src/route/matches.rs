@@ -56,7 +56,9 @@ fn is_any_case(path: &PathMatch) -> bool {
 fn path_specifier(path: &PathMatch) -> Option<PathSpecifier> {
     Some(match path {
         PathMatch::Exact(path) | PathMatch::ExactAnyCase(path) => PathSpecifier::Path(path.to_string()),
-        PathMatch::StartsWith(path) | PathMatch::StartsWithAnyCase(path) => PathSpecifier::Prefix(path.to_string()),
+        PathMatch::StartsWith(path) | PathMatch::StartsWithAnyCase(path) => {
+            PathSpecifier::Prefix(path.to_string())
+        }
         PathMatch::Prefix(prefix) => below(prefix.strip_suffix('/').unwrap_or(prefix)),
         PathMatch::Regex(pattern) => {
             portable(pattern.as_str()).then(|| PathSpecifier::SafeRegex(regex(pattern.as_str())))?

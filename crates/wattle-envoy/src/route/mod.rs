@@ -1,13 +1,14 @@
 //! HTTP routes of a destination, as Envoy's virtual hosts: one for each host that a rule names, with the rules that cover
 //! it in their order.
 
-mod features;
+pub(crate) mod features;
 mod filters;
 mod forward;
+mod hash;
 mod matches;
 mod raw;
 mod redirect;
-mod retry;
+pub(crate) mod retry;
 mod rewrite;
 
 use std::collections::BTreeMap;
@@ -17,9 +18,10 @@ use envoy_types::pb::envoy::config::route::v3 as xds;
 use wattle_model::{Action, CallerLabel, Destination, HostMatch, Reason, RouteRule};
 
 pub(crate) use features::{CORS, FAULT, SESSION};
+pub(crate) use hash::hashed_by_header;
 pub(crate) use matches::{header, route_match};
 pub(crate) use raw::Made;
-use raw::{Host, configuration};
+pub(crate) use raw::{Host, configuration};
 
 use crate::cluster::{Clusters, Wire};
 use crate::notes::Notes;
@@ -45,7 +47,12 @@ impl Facing<'_, '_> {
             .routes
             .rules()
             .iter()
-            .filter(|rule| rule.matches.caller_labels.iter().all(|label| self.labels.contains(label)))
+            .filter(|rule| {
+                rule.matches
+                    .caller_labels
+                    .iter()
+                    .all(|label| self.labels.contains(label))
+            })
             .collect();
         let hosts = match destination.routes.is_empty() {
             true => vec![everywhere(vec![self.unruled()])],
@@ -77,7 +84,11 @@ impl Facing<'_, '_> {
                     let hosts = &rule.matches.hosts;
                     hosts.is_empty() || hosts.iter().any(|wanted| wanted.covers(&host))
                 };
-                let routes = rules.iter().filter(covers).flat_map(|rule| self.rule(rule, &host)).collect();
+                let routes = rules
+                    .iter()
+                    .filter(covers)
+                    .flat_map(|rule| self.rule(rule, &host))
+                    .collect();
                 Host { domain, routes }
             })
             .collect()
@@ -189,4 +200,3 @@ fn head(name: &str) -> xds::RouteConfiguration {
 pub(crate) fn name(destination: &Arc<str>, wire: Wire) -> String {
     format!("{destination}|{}", wire.as_str())
 }
-

@@ -17,9 +17,9 @@ pub(crate) struct Made {
 }
 
 /// A virtual host to be written.
-pub(super) struct Host {
-    pub(super) domain: String,
-    pub(super) routes: Vec<Made>,
+pub(crate) struct Host {
+    pub(crate) domain: String,
+    pub(crate) routes: Vec<Made>,
 }
 
 /// The field `typed_per_filter_config` of a route.
@@ -52,12 +52,17 @@ impl Made {
     }
 
     /// What a filter does on this route.
-    pub(super) fn tell<M: Message + Name>(&mut self, filter: &str, config: &M) {
+    pub(crate) fn tell<M: Message + Name>(&mut self, filter: &str, config: &M) {
         self.filters.insert(filter.to_owned(), any(config));
     }
 
     fn bytes(self) -> Vec<u8> {
-        joined(&self.route, &PerFilter { filters: self.filters })
+        joined(
+            &self.route,
+            &PerFilter {
+                filters: self.filters,
+            },
+        )
     }
 }
 
@@ -74,7 +79,7 @@ impl Host {
 }
 
 /// A configuration of these hosts.
-pub(super) fn configuration(head: xds::RouteConfiguration, hosts: Vec<Host>) -> Vec<u8> {
+pub(crate) fn configuration(head: xds::RouteConfiguration, hosts: Vec<Host>) -> Vec<u8> {
     let virtual_hosts = hosts.into_iter().map(Host::bytes).collect();
     joined(&head, &VirtualHosts { virtual_hosts })
 }

@@ -123,7 +123,13 @@ fn asked(policy: &RetryPolicy, timeouts: &Timeouts, idempotent: bool) -> xds::Re
     let mut on: Vec<&str> = SAFE.into();
     if idempotent {
         on.extend(policy.on.conditions.reset.then_some("reset"));
-        on.extend(policy.on.conditions.reset_before_request.then_some("reset-before-request"));
+        on.extend(
+            policy
+                .on
+                .conditions
+                .reset_before_request
+                .then_some("reset-before-request"),
+        );
         made.retriable_status_codes = statuses(&policy.on.statuses);
         on.extend((!made.retriable_status_codes.is_empty()).then_some("retriable-status-codes"));
     }
@@ -141,6 +147,12 @@ fn asked(policy: &RetryPolicy, timeouts: &Timeouts, idempotent: bool) -> xds::Re
     made
 }
 
+/// Envoy's words for a set of gRPC statuses, as far as it has any.
+pub(crate) fn words(statuses: u32) -> Vec<&'static str> {
+    let known = GRPC.iter().filter(|(status, _)| statuses & (1 << status) != 0);
+    known.map(|(_, word)| *word).collect()
+}
+
 /// Every status of the ranges, at most those that there are.
 fn statuses(ranges: &[(u16, u16)]) -> Vec<u32> {
     let all = 100..=599u16;
@@ -149,7 +161,7 @@ fn statuses(ranges: &[(u16, u16)]) -> Vec<u32> {
         .collect()
 }
 
-fn backoff(policy: &RetryPolicy) -> RetryBackOff {
+pub(crate) fn backoff(policy: &RetryPolicy) -> RetryBackOff {
     let base = policy.backoff.max(Duration::from_millis(1));
     RetryBackOff {
         base_interval: Some(duration(base)),

@@ -29,7 +29,11 @@ impl Change {
 }
 
 /// The change; `None` when the path stays as it is.
-pub(super) fn change(rewrite: &PathRewrite, matched: Option<&PathMatch>, notes: &mut Notes) -> Option<Change> {
+pub(super) fn change(
+    rewrite: &PathRewrite,
+    matched: Option<&PathMatch>,
+    notes: &mut Notes,
+) -> Option<Change> {
     match rewrite {
         PathRewrite::Full(new) => Some(Change::Full(new.to_string())),
         PathRewrite::Prefix(new) => below(new, matched),
@@ -39,7 +43,10 @@ pub(super) fn change(rewrite: &PathRewrite, matched: Option<&PathMatch>, notes: 
                 notes.gap("a rewrite by an expression that RE2 does not know: the path stays as it is");
                 return None;
             }
-            Some(Change::Regex(substitution(change.pattern(), change.replacement())))
+            Some(Change::Regex(substitution(
+                change.pattern(),
+                change.replacement(),
+            )))
         }
     }
 }
@@ -75,7 +82,10 @@ fn matched_becomes(new: &str, matched: Option<&PathMatch>) -> Change {
     if new == "/" {
         return Change::Regex(substitution(&format!("^{flags}{}/?", escaped(prefix)), "/"));
     }
-    Change::Regex(substitution(&format!("^{flags}{}", escaped(prefix)), &literal(new)))
+    Change::Regex(substitution(
+        &format!("^{flags}{}", escaped(prefix)),
+        &literal(new),
+    ))
 }
 
 fn substitution(pattern: &str, with: &str) -> RegexMatchAndSubstitute {

@@ -14,5 +14,5 @@ pub(crate) use files::{Materials, keep_read};
 pub(crate) use following::Following;
 pub(crate) use held::Held;
 pub(crate) use news::{Ask, Feed, MAX_ASKS, News, Post};
-pub(crate) use saved::{Saved, write_private};
+pub(crate) use saved::{Saved, write_private, write_public};
 pub(crate) use stream::{ConfigDump, ConfigTask, StreamHealth};

@@ -54,13 +54,22 @@ impl Saved {
 
 /// Replaces a file by one that only its owner can read.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    write(path, content, 0o600)
+}
+
+/// Replaces a file by one that everybody who gets to it can read.
+pub(crate) fn write_public(path: &Path, content: &[u8]) -> io::Result<()> {
+    write(path, content, 0o644)
+}
+
+fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let mut options = std::fs::OpenOptions::new();
     let mut file = options
         .write(true)
         .create(true)
         .truncate(true)
-        .mode(0o600)
+        .mode(mode)
         .open(&fresh)?;
     file.write_all(content)?;
     file.sync_all()?;

@@ -1,15 +1,14 @@
 //! The agent beside an Envoy: it holds the workload's identity, lends it to its Envoy, and keeps that running.
 //!
 //! Envoy knows one peer, a Unix socket of this process ([`socket`]): discovery is passed on to the control plane over
-//! mutual TLS ([`relay`]), secrets come from memory ([`secrets`]). So Envoy holds no address, name or root of the control
+//! mutual TLS ([`relay`](crate::programs::relay)), secrets come from memory ([`secrets`]). So Envoy holds no address, name or root of the control
 //! plane, no key is written down, and a renewed certificate reaches it without a restart. gRPC programs of the workload
-//! find their configuration on the same socket.
+//! find theirs beside it ([`programs`](crate::programs)).
 
 mod admin;
 mod open_work;
 mod pages;
 mod process;
-mod relay;
 mod secrets;
 mod socket;
 
@@ -25,12 +24,12 @@ use tokio::time::Instant;
 
 use crate::admin::serve;
 use crate::identity::{IdentityHealth, Keeper};
+use crate::programs::relay::RelayHealth;
 use crate::run::{StartError, io_error, prepare_state, until_asked_to_end};
 use crate::settings::Settings;
 use admin::Admin;
 use pages::AgentPages;
 use process::{Envoy, EnvoyHealth};
-use relay::RelayHealth;
 
 /// How often open work is looked at while draining.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -69,7 +68,9 @@ async fn main(settings: Arc<Settings>, program: PathBuf) -> Result<(), StartErro
         draining: Cell::new(false),
     });
     serve(&pages, settings.admin, settings.status).map_err(io_error("admin"))?;
-    tokio::task::spawn_local(Keeper::new(settings.clone(), sender, identity, renew).run());
+    let keeper = Keeper::new(settings.clone(), sender, identity, renew).in_memory();
+    tokio::task::spawn_local(keeper.run());
+    tokio::task::spawn_local(crate::programs::serve(settings.clone(), credentials.clone()));
     let served = socket::serve(&settings, credentials.clone(), relay).map_err(io_error("agent socket"))?;
     let process = Envoy {
         settings: settings.clone(),

@@ -14,9 +14,9 @@ use wattle_telemetry::{Limits, Registry};
 
 use super::admin::Admin;
 use super::process::EnvoyHealth;
-use super::relay::RelayHealth;
 use crate::admin::{Audience, Pages, gauges, json_page, plain, typed, typed_status};
 use crate::identity::IdentityHealth;
+use crate::programs::relay::RelayHealth;
 use crate::settings::Settings;
 
 /// What the pages tell.

@@ -89,12 +89,10 @@ impl Credentials {
         &self.svid
     }
 
-    /// The roots that it is believed under, as PEM.
+    /// The roots of its own trust domain, as PEM; empty without any. Another domain's would there vouch for every name.
     pub(crate) fn roots_pem(&self) -> String {
-        self.bundles
-            .iter()
-            .map(wattle_identity::TrustBundle::to_pem)
-            .collect()
+        let own = self.bundles.bundle(self.svid.id().trust_domain());
+        own.map(wattle_identity::TrustBundle::to_pem).unwrap_or_default()
     }
 
     /// For accepting connections of other proxies.

@@ -40,6 +40,8 @@ pub(crate) struct Keeper {
     learned_roots: Vec<TrustBundle>,
     /// Renew at once.
     renew_now: Arc<tokio::sync::Notify>,
+    /// Certificate and key are saved for the next start.
+    saves: bool,
 }
 
 impl Keeper {
@@ -55,12 +57,18 @@ impl Keeper {
             health,
             learned_roots: Vec::new(),
             renew_now,
+            saves: true,
         }
+    }
+
+    /// Without a word to the disk: the next start needs a join token.
+    pub(crate) fn in_memory(self) -> Self {
+        Self { saves: false, ..self }
     }
 
     /// Runs for the proxy's life.
     pub(crate) async fn run(mut self) {
-        if let Some(svid) = self.saved() {
+        if let Some(svid) = self.saved().filter(|_| self.saves) {
             tracing::info!(id = %svid.id(), "saved certificate is in use");
             if let Err(error) = self.adopt(svid) {
                 tracing::warn!(cause = %described(&error), "saved certificate cannot be used");
@@ -102,7 +110,9 @@ impl Keeper {
         {
             self.learned_roots.push(root);
         }
-        if let Err(error) = write_private(&self.svid_path(), svid.to_pem().as_bytes()) {
+        if self.saves
+            && let Err(error) = write_private(&self.svid_path(), svid.to_pem().as_bytes())
+        {
             tracing::warn!(%error, state = %self.settings.state.display(), "certificate could not be saved");
         }
         self.health.renewals.fetch_add(1, Ordering::Relaxed);

@@ -57,6 +57,11 @@ impl Place {
         self.root.join("own")
     }
 
+    /// Where each application finds what its proxy shows it.
+    pub(crate) fn programs(&self) -> PathBuf {
+        self.own().join(wattle_proxy::Settings::PROGRAMS)
+    }
+
     /// What applications keep, one directory each.
     pub(crate) fn data(&self) -> PathBuf {
         self.root.join("data")

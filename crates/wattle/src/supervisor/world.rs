@@ -228,6 +228,7 @@ fn make_directories(place: &Place) -> anyhow::Result<()> {
     for path in [
         place.proxies(),
         place.own(),
+        place.programs(),
         place.data(),
         place.hosts(),
         place.empty(),

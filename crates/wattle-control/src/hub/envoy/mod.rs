@@ -43,6 +43,8 @@ pub(super) enum Program {
     Grpc {
         /// Certificate provider instance, if it has one.
         certificates: Option<Arc<str>>,
+        /// A proxy beside it carries its connections and secures them.
+        carried: bool,
     },
 }
 
@@ -56,6 +58,7 @@ impl Program {
         if node.is_some_and(|node| node.user_agent_name.starts_with("gRPC")) {
             return Self::Grpc {
                 certificates: text(bootstrap::CERTIFICATES_KEY).map(Arc::from),
+                carried: text(bootstrap::CARRIED_KEY) == Some("true"),
             };
         }
         Self::Sidecar {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wattle_compile::{Mesh, ResourceName as Compiled};
 use wattle_envoy::{GrpcClient, Resources, Scene, Sidecar};
 use wattle_identity::SpiffeId;
-use wattle_model::{BackendId, Destination, Endpoints, Inbound, Locality, Workload, port};
+use wattle_model::{BackendId, Destination, Endpoints, Hop, Inbound, Locality, Workload, port};
 
 use super::Program;
 
@@ -130,12 +130,20 @@ pub(super) fn encode(subject: Subject<'_>) -> Resources {
         }
     };
     let nowhere = Locality::default();
+    let plaintext;
+    let endpoints = match subject.program {
+        Program::Grpc { carried: true, .. } => {
+            plaintext = carried(&subject.seen.endpoints);
+            &plaintext
+        }
+        _ => &subject.seen.endpoints,
+    };
     let scene = Scene {
         workload,
         labels: subject.inbound.map_or(&[], |inbound| &inbound.labels),
         locality: subject.inbound.map_or(&nowhere, |inbound| &inbound.locality),
         destinations: &subject.seen.destinations,
-        endpoints: &subject.seen.endpoints,
+        endpoints,
     };
     match subject.program {
         Program::Sidecar { secrets } => Sidecar {
@@ -147,12 +155,27 @@ pub(super) fn encode(subject: Subject<'_>) -> Resources {
             secrets: secrets.clone(),
         }
         .encode(),
-        Program::Grpc { certificates } => GrpcClient {
+        Program::Grpc { certificates, .. } => GrpcClient {
             scene,
             certificates: certificates.clone(),
         }
         .encode(),
     }
+}
+
+/// Endpoints for a program whose connections a proxy makes secure: to the program all of them take plaintext.
+fn carried(endpoints: &BTreeMap<BackendId, Arc<Endpoints>>) -> BTreeMap<BackendId, Arc<Endpoints>> {
+    let plain = |endpoints: &Arc<Endpoints>| {
+        let mut endpoints = Endpoints::clone(endpoints);
+        for endpoint in &mut endpoints.endpoints {
+            endpoint.hop = Hop::Plaintext;
+        }
+        Arc::new(endpoints)
+    };
+    endpoints
+        .iter()
+        .map(|(id, endpoints)| (id.clone(), plain(endpoints)))
+        .collect()
 }
 
 /// A client that is not among the workloads is known by its identity alone.

@@ -6,6 +6,8 @@ use std::process::Stdio;
 use anyhow::Context as _;
 use wattle_api::{Process, Resource};
 use wattle_capture::SpawnSpec;
+use wattle_capture::exec::Bind;
+use wattle_proxy::Settings;
 
 use crate::supervisor::child::Child;
 use crate::supervisor::pump::{self, Log};
@@ -36,7 +38,7 @@ pub(super) async fn start(face: &Face, network: &Network) -> anyhow::Result<Chil
     let mut command = program(world, spec, network).command()?;
     command
         .env_clear()
-        .envs(environment(spec, network, &data))
+        .envs(environment(world, spec, network, &data))
         .current_dir(working_directory(process))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -54,8 +56,17 @@ fn program(world: &World, spec: &Spec, network: &Network) -> SpawnSpec {
     );
     program.run_as = spec.run_as();
     program.binds = world.workload_binds(&network.hosts);
+    if spec.meshed() {
+        program.binds.push(programs(world, spec));
+    }
     program.hostname = Some(spec.name.name.clone()).filter(|name| name.len() <= MAX_HOSTNAME);
     program
+}
+
+/// What the proxy shows its application: discovery for programs that speak gRPC with xDS.
+fn programs(world: &World, spec: &Spec) -> Bind {
+    let state = world.place.proxies().join(spec.name.stem());
+    (state.join(Settings::PROGRAMS), world.place.programs()).into()
 }
 
 fn show_output(world: &World, spec: &Spec, child: &mut Child) -> anyhow::Result<()> {
@@ -67,7 +78,7 @@ fn show_output(world: &World, spec: &Spec, child: &mut Child) -> anyhow::Result<
     Ok(())
 }
 
-fn environment(spec: &Spec, network: &Network, data: &Path) -> Vec<(String, String)> {
+fn environment(world: &World, spec: &Spec, network: &Network, data: &Path) -> Vec<(String, String)> {
     let mut variables = vec![
         ("PATH".to_owned(), DEFAULT_PATH.to_owned()),
         ("HOME".to_owned(), data.display().to_string()),
@@ -83,6 +94,10 @@ fn environment(spec: &Spec, network: &Network, data: &Path) -> Vec<(String, Stri
         ("WATTLE_NAMESPACE", spec.name.namespace.clone()),
         ("WATTLE_ADDRESS", network.address.to_string()),
     ];
+    if spec.meshed() {
+        let bootstrap = world.place.programs().join(Settings::GRPC_BOOTSTRAP);
+        variables.push(("GRPC_XDS_BOOTSTRAP".to_owned(), bootstrap.display().to_string()));
+    }
     variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
     variables.extend(
         spec.process

@@ -11,10 +11,11 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
+use wattle_envoy::bootstrap;
 use wattle_wire::proto::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use wattle_wire::proto::discovery::aggregated_discovery_service_server::AggregatedDiscoveryService;
 use wattle_wire::proto::discovery::{
-    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Node,
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, MetadataValue, Node,
 };
 
 use crate::identity::{Credentials, control_channel};
@@ -27,21 +28,43 @@ const MAX_RESPONSE: usize = 64 * 1024 * 1024;
 /// Longest wait for the control plane to open a stream.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Who is passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// The workload's proxy.
+    Envoy,
+    /// A program whose connections the workload's proxy carries, and secures.
+    Program,
+}
+
+impl Asker {
+    /// Makes a node the workload's own.
+    fn name(self, node: &mut Node, name: &str) {
+        name.clone_into(&mut node.id);
+        if self == Self::Program {
+            let fields = &mut node.metadata.get_or_insert_default().fields;
+            let text = "true".to_owned();
+            fields.insert(bootstrap::CARRIED_KEY.to_owned(), MetadataValue { text });
+        }
+    }
+}
+
 /// Facts about the streams, for admin pages.
 #[derive(Debug, Default)]
-pub(super) struct RelayHealth {
+pub(crate) struct RelayHealth {
     /// Streams that are open.
-    pub(super) open: AtomicU64,
+    pub(crate) open: AtomicU64,
     /// Seconds since 1970 of the last word from the control plane; 0 is never.
-    pub(super) last_heard_secs: AtomicU64,
+    pub(crate) last_heard_secs: AtomicU64,
     /// Responses refused since start.
-    pub(super) rejected: AtomicU64,
+    pub(crate) rejected: AtomicU64,
 }
 
 /// Passes streams on.
-pub(super) struct Relay {
+pub(crate) struct Relay {
     settings: Arc<Settings>,
     credentials: watch::Receiver<Option<Arc<Credentials>>>,
+    asker: Asker,
     health: Arc<RelayHealth>,
 }
 
@@ -74,14 +97,16 @@ impl Introduces for DiscoveryRequest {
 type Upstream = AggregatedDiscoveryServiceClient<Channel>;
 
 impl Relay {
-    pub(super) fn new(
+    pub(crate) fn new(
         settings: Arc<Settings>,
         credentials: watch::Receiver<Option<Arc<Credentials>>>,
+        asker: Asker,
         health: Arc<RelayHealth>,
     ) -> Self {
         Self {
             settings,
             credentials,
+            asker,
             health,
         }
     }
@@ -104,13 +129,13 @@ impl Relay {
     /// Passes requests on until the program says no more; they come out at the other end.
     fn requests<R: Introduces>(&self, mut from: Streaming<R>) -> ReceiverStream<R> {
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
-        let (name, health) = (self.settings.inbound_name(), self.health.clone());
+        let (name, asker, health) = (self.settings.inbound_name(), self.asker, self.health.clone());
         // Owned by its two ends: it ends with either.
         tokio::spawn(async move {
             let mut first = true;
             while let Ok(Some(mut request)) = from.message().await {
                 if first || request.node().is_some() {
-                    request.node().get_or_insert_default().id.clone_from(&name);
+                    asker.name(request.node().get_or_insert_default(), &name);
                 }
                 first = false;
                 if request.refuses() {

@@ -1,0 +1,11 @@
+//! What the encoder says, area by area, without an Envoy that reads it.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod clusters;
+mod grpc;
+mod listeners;
+mod policies;
+mod routes;

@@ -1,0 +1,86 @@
+//! Discovery for programs of the workload that speak gRPC with xDS: they choose endpoints, their proxy carries the calls.
+//!
+//! The directory [`directory`] is the one place of a proxy that its application may see: a socket on which discovery is
+//! passed on ([`relay`]), and the bootstrap that names it. There is no key in it; connections to the endpoints are
+//! redirected like any other, so it is the proxy that proves who calls.
+
+pub(crate) mod relay;
+
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::transport::Server;
+use wattle_envoy::bootstrap;
+use wattle_wire::proto::discovery::aggregated_discovery_service_server::AggregatedDiscoveryServiceServer;
+
+use crate::config::write_public;
+use crate::identity::Credentials;
+use crate::settings::Settings;
+use relay::{Asker, Relay, RelayHealth};
+
+/// Streams one connection may have open.
+const MAX_STREAMS: u32 = 16;
+/// Largest request, bytes.
+const MAX_REQUEST: usize = 1024 * 1024;
+
+/// What programs of the workload may see.
+pub(crate) fn directory(settings: &Settings) -> PathBuf {
+    settings.state.join(Settings::PROGRAMS)
+}
+
+/// Serves discovery for programs as long as it is polled; a proxy does its work without, so a failure is only said.
+pub(crate) async fn serve(settings: Arc<Settings>, credentials: watch::Receiver<Option<Arc<Credentials>>>) {
+    if let Err(error) = serving(settings, credentials).await {
+        tracing::warn!(%error, "programs of the workload get no discovery");
+    }
+}
+
+async fn serving(
+    settings: Arc<Settings>,
+    credentials: watch::Receiver<Option<Arc<Credentials>>>,
+) -> io::Result<()> {
+    let directory = directory(&settings);
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(&directory);
+    made?;
+    let socket = directory.join("xds.sock");
+    let listener = bind(&socket, 0o666)?;
+    let bootstrap = bootstrap::Grpc {
+        node: &settings.inbound_name(),
+        agent: &socket,
+        certificates: None,
+    };
+    let file = directory.join(Settings::GRPC_BOOTSTRAP);
+    write_public(&file, bootstrap.bootstrap().to_string().as_bytes())?;
+    let relay = Relay::new(
+        settings,
+        credentials,
+        Asker::Program,
+        Arc::<RelayHealth>::default(),
+    );
+    let discovery = AggregatedDiscoveryServiceServer::new(relay).max_decoding_message_size(MAX_REQUEST);
+    Server::builder()
+        .max_concurrent_streams(MAX_STREAMS)
+        .add_service(discovery)
+        .serve_with_incoming(UnixListenerStream::new(listener))
+        .await
+        .map_err(io::Error::other)
+}
+
+/// A socket with these permissions; what a process that died left in its place is removed.
+pub(crate) fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    Ok(listener)
+}
