@@ -138,7 +138,9 @@ mod tests {
             mark: None,
         };
         let bootstrap = envoy.bootstrap();
-        let clusters = bootstrap["static_resources"]["clusters"].as_array().expect("a list");
+        let clusters = bootstrap["static_resources"]["clusters"]
+            .as_array()
+            .expect("a list");
         assert_eq!(clusters.len(), 1);
         assert_eq!(clusters[0]["name"], AGENT);
         assert_eq!(bootstrap["node"]["id"], "shop/web-0");
@@ -148,7 +150,10 @@ mod tests {
             ..envoy
         };
         let option = &marked.bootstrap()["cluster_manager"]["upstream_bind_config"]["socket_options"][0];
-        assert_eq!((&option["name"], &option["int_value"]), (&json!(36), &json!(1337)));
+        assert_eq!(
+            (&option["name"], &option["int_value"]),
+            (&json!(36), &json!(1337))
+        );
     }
 
     #[test]
@@ -159,7 +164,10 @@ mod tests {
             certificates: None,
         };
         let without = grpc.bootstrap();
-        assert_eq!(without["xds_servers"][0]["server_uri"], "unix:/own/programs/xds.sock");
+        assert_eq!(
+            without["xds_servers"][0]["server_uri"],
+            "unix:/own/programs/xds.sock"
+        );
         assert!(without["node"].get("metadata").is_none());
         grpc.certificates = Some(Path::new("/certs"));
         let with = grpc.bootstrap();

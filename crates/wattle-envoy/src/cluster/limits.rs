@@ -28,20 +28,20 @@ pub(super) fn breakers(policy: &BackendPolicy, notes: &mut Notes) -> cluster::Ci
         (
             Some(RetryBudget::Rate {
                 percent,
-                minimum_per_second,
+                minimum,
                 window,
+                ..
             }),
             _,
         ) => {
             notes.gap(
                 "a retry budget by the requests of a while: it is kept by the requests under way and of that while, \
-                 and its minimum by second is a minimum at once",
+                 and its minimum over time is a minimum at once",
             );
-            bounds.retry_budget =
-                budget(*percent, *minimum_per_second).map(|budget| thresholds::RetryBudget {
-                    budget_interval: Some(duration(*window)),
-                    ..budget
-                });
+            bounds.retry_budget = budget(*percent, *minimum).map(|budget| thresholds::RetryBudget {
+                budget_interval: Some(duration(*window)),
+                ..budget
+            });
         }
     }
     cluster::CircuitBreakers {

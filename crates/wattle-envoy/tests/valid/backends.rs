@@ -120,7 +120,8 @@ fn watched() -> Vec<BackendPolicy> {
             },
             retry_budget: Some(RetryBudget::Rate {
                 percent: 20.0,
-                minimum_per_second: 10,
+                minimum: 10,
+                per: std::time::Duration::from_secs(1),
                 window: SECOND * 10,
             }),
             ..none()

@@ -161,6 +161,12 @@ impl World {
         self.give(path, owner)
     }
 
+    /// The same for one that others may look into.
+    pub(crate) fn shown_directory(&self, path: &Path, owner: Option<u32>) -> anyhow::Result<()> {
+        make(path, 0o755)?;
+        self.give(path, owner)
+    }
+
     /// Gives a file to a user; without root there is only one, whom a nested namespace calls what it likes.
     pub(crate) fn give(&self, path: &Path, owner: Option<u32>) -> anyhow::Result<()> {
         let Some(owner) = owner.filter(|_| self.exemption == Exemption::User) else {

@@ -35,6 +35,9 @@ pub(super) async fn start(face: &Face, network: &Network) -> anyhow::Result<Chil
     let process = &spec.process;
     let data = world.place.data().join(spec.name.stem());
     world.private_directory(&data, process.spec.run_as_user)?;
+    if spec.meshed() {
+        make_shown(world, spec)?;
+    }
     let mut command = program(world, spec, network).command()?;
     command
         .env_clear()
@@ -57,10 +60,18 @@ fn program(world: &World, spec: &Spec, network: &Network) -> SpawnSpec {
     program.run_as = spec.run_as();
     program.binds = world.workload_binds(&network.hosts);
     if spec.meshed() {
-        program.binds.push(programs(world, spec));
+        // First: what follows hides where it comes from.
+        program.binds.insert(0, programs(world, spec));
     }
     program.hostname = Some(spec.name.name.clone()).filter(|name| name.len() <= MAX_HOSTNAME);
     program
+}
+
+/// Makes the place for what the proxy shows, which may not have come so far yet.
+fn make_shown(world: &World, spec: &Spec) -> anyhow::Result<()> {
+    let (state, user) = (world.place.proxies().join(spec.name.stem()), world.proxy_user());
+    world.private_directory(&state, user)?;
+    world.shown_directory(&state.join(Settings::PROGRAMS), user)
 }
 
 /// What the proxy shows its application: discovery for programs that speak gRPC with xDS.
