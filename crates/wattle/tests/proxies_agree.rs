@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CONFIGS: usize = 40;
 const REQUESTS: usize = 25;
 /// Longest wait for copies of a request to arrive.
-const SETTLED: Duration = Duration::from_secs(3);
+const SETTLED: Duration = Duration::from_secs(1);
 /// From here on an answer counts as delayed; every delay of a config is longer.
 const DELAYED: Duration = Duration::from_millis(250);
 

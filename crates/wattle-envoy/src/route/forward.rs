@@ -290,7 +290,9 @@ fn timed(timeouts: &Timeouts) -> xds::RouteAction {
         cluster_not_found_response_code: ClusterNotFoundResponseCode::InternalServerError.into(),
         timeout: limit(timeouts.request),
         idle_timeout: limit(timeouts.idle),
+        // Where this is there, Envoy does not look at `timeout` any more.
         max_stream_duration: Some(route_action::MaxStreamDuration {
+            max_stream_duration: timeouts.request.map(duration),
             grpc_timeout_header_max: timeouts
                 .request
                 .map_or_else(unlimited, |time| Some(duration(time))),

@@ -82,12 +82,10 @@ impl Outbound {
                 return self.forward(request, record, service, (decision, random)).await;
             }
             Outcome::Refuse(reason) => return self.refuse_with(record, service, reason),
-            Outcome::Preflight(permission) => {
-                return self.answer(record, service, reply::preflight(permission));
-            }
+            Outcome::Preflight(permission) => reply::preflight(permission),
             Outcome::Abort(abort) => {
                 record.because(Reason::FaultInjected);
-                return self.answer(record, service, reply::aborted(abort, grpc));
+                reply::aborted(abort, grpc)
             }
             Outcome::Redirect { status, ref location } => reply::redirect(status, location),
             Outcome::Respond(direct) => reply::direct(direct, grpc),
