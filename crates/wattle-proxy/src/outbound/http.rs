@@ -163,21 +163,24 @@ impl Outbound {
             try_limit: timeouts.backend_request,
             retry: rule.and_then(|rule| rule.retry.as_deref()),
         };
-        let Forwarded {
-            mut response,
-            mut record,
-        } = match forward.run(request, record).await {
-            Ok(forwarded) => forwarded,
-            Err((reason, record)) => return self.fail(record, service, reason),
+        let mut response = match forward.run(request, record).await {
+            Ok(Forwarded {
+                mut response,
+                mut record,
+            }) => {
+                if is_tunnel(&response, connect) {
+                    record.is_tunnel();
+                }
+                transform::leave_upstream(&mut response.head);
+                response.body = record.watch(response.body);
+                response
+            }
+            Err((reason, record)) => self.fail(record, service, reason),
         };
-        if is_tunnel(&response, connect) {
-            record.is_tunnel();
-        }
-        transform::leave_upstream(&mut response.head);
+        // A reply of the proxy's own gets what the rule gives to answers, as Envoy's does.
         for filters in filters.iter().copied().chain(route) {
             transform::response(&mut response.head, filters);
         }
-        response.body = record.watch(response.body);
         response
     }
 

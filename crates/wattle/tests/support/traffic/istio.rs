@@ -191,10 +191,9 @@ fn retries(dice: &mut Dice) -> String {
 }
 
 fn fault(dice: &mut Dice) -> String {
-    match dice.below(4) {
+    match dice.below(3) {
         0 => "fault: {delay: {fixedDelay: 500ms, percentage: {value: 100}}}".to_owned(),
         1 => "fault: {abort: {httpStatus: 418, percentage: {value: 0}}}".to_owned(),
-        2 => "fault: {abort: {grpcStatus: UNAVAILABLE, percentage: {value: 100}}}".to_owned(),
         _ => format!(
             "fault: {{abort: {{httpStatus: {}, percentage: {{value: 100}}}}}}",
             dice.one(&["400", "418", "503"])
