@@ -63,7 +63,9 @@ fn follows_weights_beside(proxy: &str) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/xds.py");
     std::fs::copy(script, manifests.path().join("xds.py")).unwrap();
     let mesh = Mesh::up(WATTLE, manifests.path());
-    ["one", "two", "client"].map(|name| drop(mesh.wait_ready(name)));
+    for name in ["one", "two", "client"] {
+        mesh.wait_ready(name);
+    }
     let answered = |by: &str| {
         eventually(&format!("calls are answered by {by}"), PATIENCE, || {
             let log = mesh.log("default.client.log");

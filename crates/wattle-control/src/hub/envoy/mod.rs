@@ -89,7 +89,7 @@ impl Default for Clients {
 }
 
 impl Clients {
-    /// A client opened a stream in the protocol of `like`.
+    /// A client opened a stream of the delta protocol, or of the state of the world.
     pub(super) fn opened(&mut self, id: StreamId, guest: Guest, is_delta: bool) {
         let protocol = if is_delta {
             Protocol::Delta
@@ -124,7 +124,7 @@ impl Clients {
         unread
     }
 
-    /// Takes in a request; gives what nobody here reads any more.
+    /// Takes in a request; says whether it is to be shown more than before.
     pub(super) fn hear(
         &mut self,
         id: StreamId,

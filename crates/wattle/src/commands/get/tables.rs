@@ -47,6 +47,7 @@ pub(super) fn proxies(all: &[ProxyStatus]) -> String {
         words("SYNCED"),
         numbers("PENDING"),
         numbers("REFUSED"),
+        numbers("GAPS"),
         numbers("RESOURCES"),
         numbers("CONNECTED"),
     ];
@@ -57,6 +58,7 @@ pub(super) fn proxies(all: &[ProxyStatus]) -> String {
             yes_or_no(one.synced),
             one.pending.to_string(),
             one.refused.to_string(),
+            one.gaps.len().to_string(),
             one.resources.len().to_string(),
             seconds(one.connected_secs),
         ]

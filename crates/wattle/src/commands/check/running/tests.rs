@@ -34,6 +34,7 @@ fn proxy(synced: bool) -> ProxyStatus {
         synced,
         pending: usize::from(!synced),
         refused: 0,
+        gaps: Vec::new(),
         resources: Vec::new(),
         gaps: Vec::new(),
     }
