@@ -1,6 +1,7 @@
 //! What the tests with a real Envoy share: resources as a static bootstrap, and a running Envoy.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub, missing_docs)]
 
+pub mod keys;
 pub mod mesh;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -45,7 +46,11 @@ pub fn bootstrap(resources: &Resources, binding: bool) -> bootstrap::Bootstrap {
         .into_iter()
         .map(|cluster| with_endpoints(cluster, resources));
     let listeners = all::<listener::Listener>(resources, Kind::Listener);
-    let listeners = listeners.into_iter().map(|mut listener| {
+    // Nothing is redirected to it, and tests run side by side.
+    let listeners = listeners
+        .into_iter()
+        .filter(|listener| !binding || listener.name != "outbound");
+    let listeners = listeners.map(|mut listener| {
         let chains = listener
             .filter_chains
             .iter_mut()
@@ -109,6 +114,19 @@ fn secrets() -> cluster::Cluster {
         }),
         ..Default::default()
     }
+}
+
+/// An address as a message.
+pub fn address(address: SocketAddr) -> Option<core::Address> {
+    Some(core::Address {
+        address: Some(core::address::Address::SocketAddress(core::SocketAddress {
+            address: address.ip().to_string(),
+            port_specifier: Some(core::socket_address::PortSpecifier::PortValue(
+                address.port().into(),
+            )),
+            ..Default::default()
+        })),
+    })
 }
 
 /// Wraps a message.

@@ -1,0 +1,174 @@
+//! Two sides of one Envoy, told by the encoder, meet by mutual TLS and let in whom policy lets in.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::net::SocketAddr;
+
+use support::keys::certify;
+use support::mesh::{Mesh, backend, destination, endpoint, object, secured};
+use support::{Running, bootstrap, free};
+use wattle_model::{
+    Authorization, Condition, Inbound, InboundPort, MtlsMode, Operation, Policy, PolicyRule, Protocol,
+    Source, TextMatch,
+};
+use wattle_testkit::{Answer, Echo, Need, Request, ask, lacks};
+
+fn guarded(port: u16, mtls: MtlsMode, target: SocketAddr) -> Inbound {
+    let declared = InboundPort {
+        port,
+        protocol: Protocol::Http1,
+        mtls,
+        mtls_origin: None,
+        service: None,
+        target: Some(target),
+    };
+    let policy = |rule| Policy {
+        origin: object("policy"),
+        rules: vec![rule],
+    };
+    let to = |path: &str| {
+        vec![Operation {
+            paths: vec![TextMatch::Prefix(path.into())],
+            ..Operation::default()
+        }]
+    };
+    let from = vec![Source {
+        namespaces: vec![TextMatch::Exact("shop".into())],
+        ..Source::default()
+    }];
+    let role = Condition {
+        key: "request.headers[x-role]".into(),
+        values: vec![TextMatch::Exact("admin".into())],
+        not_values: vec![],
+    };
+    Inbound {
+        name: "shop/web-0".into(),
+        ports: vec![declared],
+        authorization: Authorization {
+            deny: vec![
+                policy(PolicyRule {
+                    to: to("/secret"),
+                    ..PolicyRule::default()
+                }),
+                policy(PolicyRule {
+                    when: vec![role],
+                    ..PolicyRule::default()
+                }),
+            ],
+            allow: vec![policy(PolicyRule {
+                from,
+                ..PolicyRule::default()
+            })],
+        },
+        ..Inbound::default()
+    }
+}
+
+/// A workload that calls itself, under this mode of its port: where it dials, whose identity it expects, and its port.
+struct Side {
+    _envoy: Running,
+    web: SocketAddr,
+    stranger: SocketAddr,
+    clear: SocketAddr,
+    port: SocketAddr,
+}
+
+fn side(mtls: MtlsMode) -> Side {
+    let echo = Echo::start_here("app").unwrap();
+    let (web, stranger, clear, port) = (free(), free(), free(), free());
+    let mut mesh = Mesh {
+        inbound: Some(guarded(port.port(), mtls, echo.address)),
+        ..Mesh::default()
+    };
+    mesh.endpoints("web:80", vec![secured(port, "web")]);
+    mesh.endpoints("stranger:80", vec![secured(port, "stranger")]);
+    mesh.endpoints("clear:80", vec![endpoint(port)]);
+    for (at, id) in [(web, "web:80"), (stranger, "stranger:80"), (clear, "clear:80")] {
+        mesh.add(destination(at, Protocol::Http1, vec![backend(id)]));
+    }
+    let mut bootstrap = bootstrap(&mesh.encode(), true);
+    certify(&mut bootstrap, "web");
+    let listeners = &mut bootstrap.static_resources.as_mut().unwrap().listeners;
+    // Without redirection the address that was dialled is the listener's own.
+    let inbound = listeners
+        .iter_mut()
+        .find(|listener| listener.name == "inbound")
+        .unwrap();
+    inbound.address = support::address(port);
+    Side {
+        _envoy: Running::start(&bootstrap, port),
+        web,
+        stranger,
+        clear,
+        port,
+    }
+}
+
+fn get(at: SocketAddr, path: &str) -> Answer {
+    ask(at, &Request::get("web.test", path)).unwrap()
+}
+
+#[test]
+fn a_known_peer_is_let_in_and_named_to_the_application() {
+    if lacks(&[Need::Envoy]) {
+        return;
+    }
+    let side = side(MtlsMode::Strict);
+    let answer = get(side.web, "/a");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(
+        answer.text().contains("URI=spiffe://mesh.test/ns/shop/sa/web"),
+        "{}",
+        answer.text()
+    );
+}
+
+#[test]
+fn a_peer_that_is_not_the_expected_one_gets_nothing() {
+    if lacks(&[Need::Envoy]) {
+        return;
+    }
+    assert_eq!(get(side(MtlsMode::Strict).stranger, "/a").status, 503);
+}
+
+#[test]
+fn policy_denies_by_path_however_it_is_spelt_and_by_each_value_of_a_header() {
+    if lacks(&[Need::Envoy]) {
+        return;
+    }
+    let side = side(MtlsMode::Strict);
+    for path in [
+        "/secret",
+        "/secret/x",
+        "/x/../secret",
+        "/%73ecret",
+        "//secret",
+        "/%2Fsecret",
+        "/x/..%2fsecret",
+    ] {
+        assert_eq!(get(side.web, path).status, 403, "{path}");
+    }
+    let mut request = Request::get("web.test", "/a");
+    request.headers = vec![
+        ("x-role".into(), "guest".into()),
+        ("x-role".into(), "admin".into()),
+    ];
+    assert_eq!(ask(side.web, &request).unwrap().status, 403);
+    request.headers.pop();
+    assert_eq!(ask(side.web, &request).unwrap().status, 200);
+}
+
+#[test]
+fn plaintext_is_refused_by_mode_or_by_policy_that_asks_for_an_identity() {
+    if lacks(&[Need::Envoy]) {
+        return;
+    }
+    for mode in [MtlsMode::Strict, MtlsMode::Permissive] {
+        let side = side(mode);
+        for at in [side.clear, side.port] {
+            assert_eq!(get(at, "/a").status, 403, "{mode:?}");
+        }
+        assert_eq!(get(side.web, "/a").status, 200, "{mode:?}");
+    }
+}
