@@ -17,6 +17,8 @@ mod outbound;
 mod phases;
 mod run;
 mod settings;
+#[cfg(test)]
+mod testing;
 mod worker;
 
 pub use run::{Hooks, SetLogLevel, StartError, run};

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::time::{Instant, Sleep};
-use wattle_balance::Picked;
+use wattle_balance::{Permit, Picked};
 use wattle_http::{Body, BodyError, Frame, RequestHead, ResponseHead, Watch};
 use wattle_model::Reason;
 use wattle_telemetry::{EdgeMetrics, Exchange, ResponseFlags, Status};
@@ -43,6 +43,8 @@ pub(crate) struct Record {
     over: bool,
     /// Held until the response has passed: its endpoint is busy as long.
     picked: Option<Picked<Upstream>>,
+    /// Likewise its place among the requests towards the application.
+    permit: Option<Permit>,
     done: bool,
 }
 
@@ -79,6 +81,7 @@ impl Record {
             idle: None,
             over: false,
             picked: None,
+            permit: None,
             done: false,
         }
     }
@@ -151,6 +154,11 @@ impl Record {
         self.picked = picked;
     }
 
+    /// Counts the request towards the application until the response has passed.
+    pub(crate) fn count(&mut self, permit: Option<Permit>) {
+        self.permit = permit;
+    }
+
     /// What follows is a tunnel, which no deadline ends.
     pub(crate) fn is_tunnel(&mut self) {
         self.deadline = None;
@@ -213,6 +221,7 @@ impl Record {
             line.write(&self.worker, &exchange);
         }
         self.picked = None;
+        self.permit = None;
     }
 }
 

@@ -216,6 +216,17 @@ impl Bounds {
         Ok(())
     }
 
+    /// Counts a request towards the application, which goes to no endpoint that is picked, while the permit is held.
+    pub(crate) fn request(&self) -> Result<Option<Permit>, Reason> {
+        if !self.counts.get() {
+            return Ok(None);
+        }
+        self.breaker
+            .try_request()
+            .map(Some)
+            .ok_or(Reason::UpstreamOverflow)
+    }
+
     /// The right to repeat a request, to be held while that lasts; an overflow when the breaker or the budget has none left.
     pub(crate) fn retry(&self, now: u64) -> Result<Repetition, Reason> {
         if !self.counts.get() {

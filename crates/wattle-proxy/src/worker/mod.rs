@@ -11,6 +11,7 @@ mod http_pool;
 mod labels;
 mod listeners;
 mod policy;
+mod rate_limits;
 mod thread;
 mod upstream;
 
@@ -21,6 +22,7 @@ pub(crate) use context::Worker;
 pub(crate) use destinations::{Destinations, Service};
 pub(crate) use http_pool::HttpPool;
 pub(crate) use labels::{peer_of, principal_of};
+pub(crate) use rate_limits::{Question, RateLimits};
 pub(crate) use thread::{WorkerParts, start};
 pub(crate) use upstream::Upstream;
 

@@ -8,45 +8,24 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use tokio::task::LocalSet;
-use wattle_identity::{SpiffeId, TrustDomain};
 use wattle_model::traffic::{
     Balance, HealthCheck, HealthProbe, Limits, LocalityPolicy, ProxyProtocol, RetryBudget, Tunnel,
 };
-use wattle_model::{
-    BackendPolicy, Endpoint, EndpointHealth, Endpoints, Hop, Inbound, Locality, NamedEndpoint, Reason,
-};
-use wattle_net::Drain;
-use wattle_telemetry::Registry;
+use wattle_model::{BackendPolicy, Endpoint, Endpoints, Hop, Inbound, Locality, NamedEndpoint, Reason};
 
 use super::{Cluster, Worker};
-use crate::config::{News, Post};
+use crate::config::News;
 use crate::phases::{connect, pick};
-use crate::settings::Settings;
-
-fn worker() -> Rc<Worker> {
-    let id = SpiffeId::new(&TrustDomain::new("td").unwrap(), "n", "a").unwrap();
-    let control = SocketAddr::from(([127, 0, 0, 1], 1));
-    let settings = Settings::new(id, "a-0".to_owned(), control, "roots".into(), "state".into());
-    let (asks, _) = mpsc::channel(1);
-    let shard = Registry::new(wattle_telemetry::Limits::default()).shard();
-    let (_, draining) = Drain::new();
-    Worker::new(Arc::new(settings), Post::new(0, asks), draining, shard, None)
-}
+use crate::testing::{self, worker};
 
 fn endpoint(address: SocketAddr, region: &str) -> Endpoint {
     Endpoint {
-        address,
-        weight: 1,
-        health: EndpointHealth::Healthy,
         locality: Locality {
             region: region.into(),
             ..Locality::default()
         },
-        hop: Hop::Plaintext,
-        workload: Arc::default(),
-        labels: Vec::new(),
+        ..testing::endpoint(address)
     }
 }
 

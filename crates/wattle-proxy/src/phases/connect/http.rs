@@ -164,7 +164,7 @@ async fn originated(
 /// A connection to the application itself.
 pub(crate) async fn app(worker: &Worker, app: &App, wanted: Wanted) -> Result<Connection, ConnectFailure> {
     let dial = async || {
-        let socket = wattle_net::connect(app.address, &worker.homeward(app.address)).await;
+        let socket = wattle_net::connect(app.address, &worker.homeward(app)).await;
         socket.map(Stream::from).map_err(|error| failure(&error))
     };
     match wanted {
