@@ -1,17 +1,22 @@
 //! Requests of the workload: route → transform → forward → record.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, header};
 use wattle_http::{Handler, ParseError, Request, Response, ResponseHead};
 use wattle_model::{NoTrace, Outcome, Reason, RouteDecision, RouteRule};
 
+use super::attempt::TryLimits;
 use super::forward::{Forward, Forwarded};
 use super::{metrics, mirror};
 use crate::phases::connect::Wanted;
+use crate::phases::pick::{self, Wish};
 use crate::phases::record::Record;
-use crate::phases::{deadline, delay, exchange, pick, reply, route, transform};
+use crate::phases::session::Session;
+use crate::phases::uploaded::Uploaded;
+use crate::phases::{deadline, delay, exchange, reply, route, transform};
 use crate::worker::{Service, Worker};
 
 /// One connection of the workload to one destination.
@@ -69,12 +74,12 @@ impl Outbound {
     }
 
     /// Does what was decided, but for what every answer gets.
-    async fn follow(
+    async fn follow<'a>(
         &self,
         request: Request,
         mut record: Record,
-        service: &Rc<Service>,
-        (decision, random): (RouteDecision<'_>, u64),
+        service: &'a Rc<Service>,
+        (decision, random): (RouteDecision<'a>, u64),
     ) -> Response {
         let grpc = record.is_grpc();
         let mut response = match decision.outcome {
@@ -114,13 +119,14 @@ impl Outbound {
         response
     }
 
-    async fn forward(
+    async fn forward<'a>(
         &self,
         mut request: Request,
         mut record: Record,
-        service: &Rc<Service>,
-        (decision, random): (RouteDecision<'_>, u64),
+        service: &'a Rc<Service>,
+        (mut decision, random): (RouteDecision<'a>, u64),
     ) -> Response {
+        let session = Session::resume(&self.worker, service, &mut decision, &request.head);
         let RouteDecision {
             rule,
             outcome:
@@ -147,27 +153,42 @@ impl Outbound {
             transform::request(&mut request.head, filters, matched);
         }
         let timeouts = rule.map(|rule| rule.timeouts).unwrap_or_default();
-        if let Some(limit) = deadline::limit(&mut request.head, record.is_grpc(), timeouts.request) {
-            record.until(tokio::time::Instant::now() + limit);
+        let limit = deadline::limit(&mut request.head, record.is_grpc(), timeouts.request);
+        let until = limit.and_then(|limit| tokio::time::Instant::now().checked_add(limit));
+        if let Some(until) = until {
+            record.until(until);
         }
         if let Some(limit) = timeouts.idle {
             record.idle_after(limit, &mut request.body);
         }
+        let uploaded = timeouts
+            .response
+            .map(|limit| Uploaded::watch(limit, &mut request.body));
         mirror::send(&self.worker, service, &decision, random, &mut request);
         let connect = request.head.method == Method::CONNECT;
+        let (hash, cookie) = pick::hash(&self.worker, &cluster, &request.head, self.downstream.ip());
         let forward = Forward {
             worker: &self.worker,
             cluster: &cluster,
             backend,
             frontend: service.destination.service.as_ref(),
             wanted: Wanted::by(&request.head),
-            hash: pick::hash(&cluster, &request.head, self.downstream.ip()),
-            try_limit: timeouts.backend_request,
+            wish: Wish {
+                hash,
+                session: session.endpoint(),
+            },
+            limits: TryLimits {
+                whole: timeouts.backend_request,
+                response: uploaded.as_ref(),
+            },
+            until,
             retry: rule.and_then(|rule| rule.retry.as_deref()),
+            too_slow: Cell::new(false),
         };
         let Forwarded {
             mut response,
             mut record,
+            tag,
         } = match forward.run(request, record).await {
             Ok(forwarded) => forwarded,
             Err((reason, record)) => return self.fail(record, service, reason),
@@ -178,6 +199,10 @@ impl Outbound {
         transform::leave_upstream(&mut response.head);
         for filters in filters.iter().copied().chain(route) {
             transform::response(&mut response.head, filters);
+        }
+        session.tell(&self.worker, &mut response.head, tag);
+        if let Some(cookie) = cookie {
+            response.head.headers.append(header::SET_COOKIE, cookie);
         }
         response.body = record.watch(response.body);
         response

@@ -18,4 +18,6 @@ pub(crate) mod record;
 pub(crate) mod relay;
 pub(crate) mod reply;
 pub(crate) mod route;
+pub(crate) mod session;
 pub(crate) mod transform;
+pub(crate) mod uploaded;

@@ -116,7 +116,8 @@ impl Record {
     /// Ends the exchange when no byte of either body moves for so long; `body` is the request's.
     pub(crate) fn idle_after(&mut self, limit: Duration, body: &mut Body) {
         let idle = Idle::new(limit);
-        if !body.is_end() {
+        // One that is there as a whole is not watched, or it could not be sent again.
+        if !super::uploaded::is_whole(body) {
             *body = std::mem::take(body).watched(idle.watch());
         }
         self.idle = Some(idle);

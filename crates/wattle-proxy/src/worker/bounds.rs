@@ -204,16 +204,22 @@ impl Bounds {
         self.policy.borrow().limits.http_idle.unwrap_or(HTTP_IDLE)
     }
 
-    /// Counts one more request: what holds its place is attached to the pick. `first` for the first try of a request.
-    pub(crate) fn admit<T>(&self, picked: &mut Picked<T>, now: u64, first: bool) -> Result<(), Reason> {
-        if !self.counts.get() {
-            return Ok(());
-        }
-        picked.attach(self.breaker.try_request().ok_or(Reason::UpstreamOverflow)?);
-        if let (true, Some(budget)) = (first, self.budget.borrow().as_ref()) {
-            picked.attach(budget.request(now));
+    /// Counts one more try: what holds its place is attached to the pick.
+    pub(crate) fn admit<T>(&self, picked: &mut Picked<T>) -> Result<(), Reason> {
+        if self.counts.get() {
+            picked.attach(self.breaker.try_request().ok_or(Reason::UpstreamOverflow)?);
         }
         Ok(())
+    }
+
+    /// Counts a request of the workload in the budget of repetitions, once however often it is tried, while the permit is
+    /// held; without a policy about that only a request that may be `repeated`.
+    pub(crate) fn begin(&self, now: u64, repeated: bool) -> Option<Permit> {
+        if let (true, Some(budget)) = (self.counts.get(), self.budget.borrow().as_ref()) {
+            return Some(budget.request(now));
+        }
+        let budget = repeated.then(|| self.default_budget())??;
+        Some(budget.request(now))
     }
 
     /// Counts a request towards the application, which goes to no endpoint that is picked, while the permit is held.
@@ -242,8 +248,18 @@ impl Bounds {
         })
     }
 
+    /// The same for a request that a route's policy repeats, by its own budget where the backend's policy names none.
+    pub(crate) fn repeat(&self, now: u64) -> Result<Repetition, Reason> {
+        let mut repetition = self.retry(now)?;
+        if let Some(budget) = self.default_budget() {
+            let own = budget.try_retry(now).ok_or(Reason::UpstreamOverflow)?;
+            repetition._permits.1 = Some(own);
+        }
+        Ok(repetition)
+    }
+
     /// The budget of repetitions where the policy names none: 20 % of the requests under way, and 3 always (Envoy's).
-    pub(crate) fn default_budget(&self) -> Option<Rc<RetryBudget>> {
+    fn default_budget(&self) -> Option<Rc<RetryBudget>> {
         if self.budget.borrow().is_some() {
             return None;
         }
@@ -285,7 +301,7 @@ impl Bounds {
     }
 
     /// What was refused since the beginning; retries by the budget included.
-    pub(super) fn overflows(&self) -> BreakerCounts {
+    pub(crate) fn overflows(&self) -> BreakerCounts {
         let mut counts = self.breaker.overflows();
         counts.retries += self
             .budget

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use wattle_balance::{Endpoint, EndpointId, EndpointSet, Member, Picked};
+use wattle_balance::{Endpoint, EndpointId, EndpointSet, Health, Member, Picked};
 use wattle_model::traffic::Place;
 use wattle_model::{BackendPolicy, EndpointHealth, Endpoints, Hop, Reason, Workload};
 
@@ -200,6 +200,13 @@ impl Cluster {
                 (true, true) => Reason::NoEndpoints,
                 (false, _) => Reason::NoHealthyEndpoint,
             })
+    }
+
+    /// The endpoint of this tag, if it is fit. Looks at every endpoint.
+    pub(crate) fn tagged(&self, tag: u64, now: u64) -> Option<Rc<Member<Upstream>>> {
+        let set = self.set.borrow();
+        let found = set.members().find(|member| member.payload().tag == tag)?;
+        (found.health(now) == Health::Healthy).then(|| found.clone())
     }
 
     /// The endpoints, for health checks.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use wattle_balance::{Shared, SharedLimits};
 use wattle_http::h2;
+use wattle_model::traffic::hash_text;
 use wattle_model::{Hop, Workload};
 use wattle_telemetry::{EdgeMetrics, Protocol, TcpMetrics};
 
@@ -34,6 +35,8 @@ pub(crate) struct Upstream {
     pub(crate) http2_only: Cell<bool>,
     /// What bounds it, together with the other endpoints of its backend.
     pub(crate) bounds: Rc<Bounds>,
+    /// Names it in the token of a session, the same in every proxy.
+    pub(crate) tag: u64,
     tls: RefCell<TlsCache>,
     /// Series of requests to here.
     pub(crate) http_series: Series<EdgeMetrics>,
@@ -84,6 +87,7 @@ impl Upstream {
         worker: &Worker,
     ) -> Self {
         Self {
+            tag: tag(address, &workload),
             address,
             hop,
             workload,
@@ -139,4 +143,12 @@ impl Upstream {
         cache.configs.push((offer, config.clone()));
         Ok(config)
     }
+}
+
+/// By everything that makes it this endpoint, so that a token means nothing once another has its address.
+fn tag(address: SocketAddr, workload: &Workload) -> u64 {
+    hash_text(&format!(
+        "{address} {} {} {} {}",
+        workload.trust_domain, workload.namespace, workload.service_account, workload.instance
+    ))
 }

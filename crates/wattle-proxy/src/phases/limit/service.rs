@@ -18,7 +18,8 @@ use wattle_wire::proto::rate_limit::{
 use super::Caller;
 use crate::config::Dialled;
 use crate::phases::connect::{self, Wanted};
-use crate::phases::{exchange, pick, reply, route};
+use crate::phases::pick::{self, Wish};
+use crate::phases::{exchange, reply, route};
 use crate::worker::{Question, SharedCluster, Worker};
 
 const METHOD: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
@@ -107,7 +108,7 @@ async fn exchanged(
     let (cluster, authority) = reach(worker, &question.service).await?;
     let mut request = Request::new(head(authority, question.timeout), Body::full(message));
     for _ in 0..=MAX_STALE {
-        let picked = pick::pick(worker, &cluster, None, &[])
+        let picked = pick::pick(worker, &cluster, Wish::default(), &[])
             .map_err(|reason| Failure::new("no_endpoint", reason.id()))?;
         let connection = connect::http(worker, picked.member().payload(), Wanted::Http2)
             .await
