@@ -99,7 +99,14 @@ impl Forward<'_> {
     }
 
     async fn untimed(&self, upstream: &Upstream, request: Box<Request>) -> Tried {
-        let connection = match connect::http(self.worker, upstream, self.wanted).await {
+        let connection = match connect::http(
+            self.worker,
+            upstream,
+            self.wanted,
+            request.head.authority.as_str(),
+        )
+        .await
+        {
             Ok(connection) => connection,
             Err(failure) => return Tried::Unreached(request, failure),
         };

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use wattle_http::{Body, BodyError, Frame, Request, Sender, Watch};
+use wattle_http::{Body, BodyError, ByteStr, Frame, Request, Sender, Watch};
 use wattle_model::{RouteDecision, host_of};
 use wattle_telemetry::{Counter, Family, Kind, Labels};
 
@@ -75,8 +75,9 @@ pub(super) fn send(
             worker.mirrors.dropped.add(1);
             continue;
         };
+        let asked = request.head.authority.clone();
         let copy = copied(&worker.mirrors, request);
-        tokio::task::spawn_local(deliver(place, cluster.clone(), copy));
+        tokio::task::spawn_local(deliver(place, cluster.clone(), (copy, asked)));
     }
 }
 
@@ -207,7 +208,7 @@ impl Drop for Sent {
     }
 }
 
-async fn deliver(place: Place, cluster: SharedCluster, copy: Request) {
+async fn deliver(place: Place, cluster: SharedCluster, copy: (Request, ByteStr)) {
     let worker = &place.0;
     let delivered = tokio::time::timeout(LONGEST, once(worker, &cluster, copy)).await;
     match delivered {
@@ -218,13 +219,13 @@ async fn deliver(place: Place, cluster: SharedCluster, copy: Request) {
 
 /// Sends it to one endpoint and reads the answer to its end; nothing when that fails. What happens counts for the
 /// endpoint, or one that is down would get copies for ever.
-async fn once(worker: &Rc<Worker>, cluster: &SharedCluster, copy: Request) -> Option<()> {
+async fn once(worker: &Rc<Worker>, cluster: &SharedCluster, (copy, asked): (Request, ByteStr)) -> Option<()> {
     let mut picked = pick::pick(worker, cluster, Wish::default(), &[]).ok()?;
     let wanted = Wanted::by(&copy.head);
     let grpc = transform::is_grpc(&copy.head.headers);
     let started = worker.clock.now_ns();
     let elapsed = || worker.clock.now_ns() - started;
-    let connected = connect::http(worker, picked.member().payload(), wanted).await;
+    let connected = connect::http(worker, picked.member().payload(), wanted, asked.as_str()).await;
     let connection = match connected {
         Ok(connection) => connection,
         Err(failure) => {

@@ -3,6 +3,7 @@
 
 mod hedged;
 mod kept;
+mod outside;
 mod repeated;
 
 use std::cell::{Cell, RefCell};

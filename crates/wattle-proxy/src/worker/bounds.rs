@@ -10,7 +10,7 @@ use rustls_pki_types::ServerName;
 use tokio::sync::Notify;
 use wattle_balance::{Breaker, BreakerCounts, Permit, Picked, RetryBudget, RetryBudgetConfig, SharedLimits};
 use wattle_model::traffic::{Balance, HttpVersion, ProxyProtocol, Tunnel, UpstreamTls};
-use wattle_model::{BackendPolicy, Reason};
+use wattle_model::{BackendPolicy, HostMatch, Reason};
 
 use super::policy;
 use crate::identity::Outside;
@@ -28,7 +28,7 @@ pub(crate) struct Bounds {
     uses: Cell<Uses>,
     hop: Cell<Hopping>,
     /// The backend's service, whose name a server outside the mesh is asked for.
-    host: RefCell<Option<ServerName<'static>>>,
+    host: RefCell<Named>,
     /// Settings by what they offer, each made of what the files held then.
     tls: RefCell<Vec<OutsideTls>>,
     /// A connection was closed or came back.
@@ -53,6 +53,20 @@ impl Default for Uses {
             streams: usize::MAX,
             life_ns: u64::MAX,
         }
+    }
+}
+
+/// Whose name a server is asked for.
+enum Named {
+    /// This one, as far as it is one.
+    As(Option<ServerName<'static>>),
+    /// The request's, if it is one of these.
+    ByRequest(HostMatch),
+}
+
+impl Default for Named {
+    fn default() -> Self {
+        Self::As(None)
     }
 }
 
@@ -134,14 +148,34 @@ impl Bounds {
         self.hop.get()
     }
 
-    /// Whose name a server outside the mesh is asked for, where the policy names none; not for a wildcard.
+    /// The host of the backend's service; a wildcard stands for the hosts that requests ask for.
     pub(crate) fn name_server(&self, host: Option<&str>) {
-        *self.host.borrow_mut() = host.and_then(|host| ServerName::try_from(host.to_owned()).ok());
+        *self.host.borrow_mut() = match host {
+            Some(host) if host.starts_with('*') => Named::ByRequest(HostMatch::parse(host)),
+            Some(host) => Named::As(ServerName::try_from(host.to_owned()).ok()),
+            None => Named::As(None),
+        };
     }
 
-    /// See [`Self::name_server`].
-    pub(crate) fn server_name(&self) -> Option<ServerName<'static>> {
-        self.host.borrow().clone()
+    /// Whose name a server outside the mesh is asked for where the policy names none; `asked` is the request's host, which
+    /// counts below a wildcard alone.
+    pub(crate) fn server_name(&self, asked: Option<&str>) -> Option<ServerName<'static>> {
+        match &*self.host.borrow() {
+            Named::As(name) => name.clone(),
+            Named::ByRequest(wanted) => {
+                let asked = asked.filter(|asked| wanted.matches(asked))?;
+                ServerName::try_from(asked.to_ascii_lowercase()).ok()
+            }
+        }
+    }
+
+    /// Does the name depend on the request, so that requests for one must not go over connections for another?
+    pub(crate) fn is_named_by_request(&self) -> bool {
+        let by_policy = match &self.policy.borrow().tls {
+            UpstreamTls::Origination { sni, .. } => sni.is_some(),
+            _ => true,
+        };
+        !by_policy && matches!(&*self.host.borrow(), Named::ByRequest(_))
     }
 
     /// TLS settings towards the outside with this offer, made once for what the files hold.

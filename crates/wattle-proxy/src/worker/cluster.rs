@@ -121,12 +121,7 @@ impl Cluster {
         if old.locality != policy.locality {
             self.place(worker);
         }
-        let idle = self.bounds.http_idle();
-        let shared = self.bounds.shared_connections();
-        self.each(|upstream| {
-            upstream.http1.set_idle(idle);
-            upstream.http2.set_max_connections(shared);
-        });
+        self.each(Upstream::bound);
         if old.health_check != policy.health_check {
             self.each_member(|member| member.judge(true));
             let start = |check| Checks::start(Rc::downgrade(self), worker, check);
@@ -218,7 +213,7 @@ impl Cluster {
     pub(crate) fn sweep(&self, worker: &Worker) {
         let now = worker.clock.now_ns();
         self.set.borrow_mut().sweep(now);
-        self.each(|upstream| upstream.http1.sweep(now, false));
+        self.each(|upstream| upstream.sweep(now));
         if self.base.is_none() {
             let ejections = self.set.borrow().ejections();
             self.series.publish(worker, &self.bounds.overflows(), &ejections);

@@ -110,7 +110,8 @@ async fn exchanged(
     for _ in 0..=MAX_STALE {
         let picked = pick::pick(worker, &cluster, Wish::default(), &[])
             .map_err(|reason| Failure::new("no_endpoint", reason.id()))?;
-        let connection = connect::http(worker, picked.member().payload(), Wanted::Http2)
+        let authority = request.head.authority.as_str();
+        let connection = connect::http(worker, picked.member().payload(), Wanted::Http2, authority)
             .await
             .map_err(|failure| Failure::new(failure.reason.id(), failure.detail))?;
         match exchange::exchange(connection, request).await {
