@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use wattle_http::{DrainSignal, Handler, Limits, ParseError, Request, Response, ResponseHead, h1};
+use wattle_http::{DrainSignal, Handler, Limits, ParseError, Request, Response, ResponseHead, h1, h2};
 use wattle_identity::{SpiffeId, TrustDomain};
 use wattle_model::{Endpoint, EndpointHealth, Hop, Locality};
 use wattle_net::Drain;
@@ -70,6 +70,21 @@ pub(crate) async fn application<F>(answer: F) -> SocketAddr
 where
     F: AsyncFn(Request) -> Response + 'static,
 {
+    started(answer, false).await
+}
+
+/// The same for one that speaks HTTP/2 and nothing else.
+pub(crate) async fn http2_application<F>(answer: F) -> SocketAddr
+where
+    F: AsyncFn(Request) -> Response + 'static,
+{
+    started(answer, true).await
+}
+
+async fn started<F>(answer: F, http2: bool) -> SocketAddr
+where
+    F: AsyncFn(Request) -> Response + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let handler = Rc::new(Application(answer));
@@ -78,7 +93,11 @@ where
             let (limits, drain) = (Rc::new(Limits::default()), DrainSignal::new().subscribe());
             let handler = handler.clone();
             tokio::task::spawn_local(async move {
-                let _ = h1::serve(socket, Bytes::new(), handler, limits, drain).await;
+                // A peer that goes away ends it.
+                let _ = match http2 {
+                    true => h2::serve(socket, Bytes::new(), handler, limits, drain).await,
+                    false => h1::serve(socket, Bytes::new(), handler, limits, drain).await,
+                };
             });
         }
     });

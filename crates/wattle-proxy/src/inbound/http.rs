@@ -16,7 +16,7 @@ use crate::phases::connect::{self, Wanted};
 use crate::phases::limit::{self, Refused};
 use crate::phases::record::Record;
 use crate::phases::{authorize, exchange, reply, route, transform};
-use crate::worker::Worker;
+use crate::worker::{Worker, is_http2};
 
 /// Times a request is sent again because a kept connection turned out to be closed.
 const MAX_STALE: usize = 8;
@@ -78,7 +78,7 @@ impl Requests {
     }
 
     /// May the request in, and where does it go? By the policy as it is now, so that a change applies to kept connections.
-    async fn admit(&self, request: &Request) -> Result<Rc<App>, Refused> {
+    async fn admit(&self, request: &Request) -> Result<(Rc<App>, Wanted), Refused> {
         let inbound = self.worker.inbound().ok_or(Reason::ConfigUnavailable)?;
         let connection = authorize::facts(
             self.who.peer.as_ref(),
@@ -94,7 +94,11 @@ impl Requests {
             };
             limit::limit(&self.worker, &limits, &caller, &facts).await?;
         }
-        Ok(self.app(&inbound))
+        let wanted = match Wanted::by(&request.head) {
+            Wanted::Http1 if is_http2(inbound.port(connection.port).protocol) => Wanted::Http2,
+            wanted => wanted,
+        };
+        Ok((self.app(&inbound), wanted))
     }
 
     /// The application's port, where it listens now.
@@ -107,8 +111,7 @@ impl Requests {
         app.clone()
     }
 
-    async fn send(&self, app: &App, request: Request) -> Result<Response, Reason> {
-        let wanted = Wanted::by(&request.head);
+    async fn send(&self, app: &App, wanted: Wanted, request: Request) -> Result<Response, Reason> {
         let mut request = Box::new(request);
         for _ in 0..MAX_STALE {
             let connection = connect::app(&self.worker, app, wanted).await.map_err(|failure| {
@@ -160,8 +163,8 @@ impl Handler for Requests {
         );
         record.on(self.metrics(record.is_grpc()));
         record.name(|names| names.source = self.who.peer.as_ref().map(|id| id.as_str().into()));
-        let app = match self.admit(&request).await {
-            Ok(app) => app,
+        let (app, wanted) = match self.admit(&request).await {
+            Ok(admitted) => admitted,
             Err(refused) => return self.refused(record, refused),
         };
         match app.bounds.request() {
@@ -173,7 +176,7 @@ impl Handler for Requests {
         }
         transform::leave_downstream(&mut request.head);
         transform::name_peer(&mut request.head.headers, self.client_cert.as_ref());
-        let mut response = match self.send(&app, request).await {
+        let mut response = match self.send(&app, wanted, request).await {
             Ok(answered) => answered,
             Err(reason) => return self.refused(record, reason),
         };

@@ -18,7 +18,7 @@ use wattle_model::{
 
 use super::{Arrived, Who, serve_http1};
 use crate::config::News;
-use crate::testing::{application, identity, pair, worker};
+use crate::testing::{application, http2_application, identity, pair, worker};
 use crate::worker::{RateLimits, Worker};
 
 /// Everybody may come, to a port that is declared as HTTP.
@@ -144,6 +144,20 @@ async fn no_more_requests_are_under_way_towards_the_application_than_its_limits_
             go_on.notify_one();
         });
         assert_eq!(third.0.head.status, 200);
+    };
+    LocalSet::new().run_until(run).await;
+}
+
+#[tokio::test]
+async fn a_port_that_is_declared_as_http_2_is_asked_in_it_whoever_asks() {
+    let run = async {
+        let worker = worker();
+        let app = http2_application(ok).await;
+        let mut inbound = open(app.port());
+        inbound.ports[0].protocol = Protocol::Http2;
+        tell(&worker, inbound, &[], None);
+        let response = send(&worker, app, None, get("/")).await;
+        assert_eq!(response.head.status, 200);
     };
     LocalSet::new().run_until(run).await;
 }

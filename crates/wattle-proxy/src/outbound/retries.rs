@@ -232,7 +232,8 @@ impl<'a> Repeated<'a> {
     fn repeats(&self, attempt: &Try) -> bool {
         let ended = match &attempt.result {
             Ok(response) => answered(response, self.grpc),
-            Err(reason) => TryResult::Failed(*reason),
+            Err(reason) if self.kept.is_read() => TryResult::Failed(*reason),
+            Err(reason) => TryResult::Unsent(*reason),
         };
         self.policy.repeats(ended, self.head.method.is_idempotent())
     }

@@ -10,7 +10,7 @@ use rustls_pki_types::ServerName;
 use tokio::sync::Notify;
 use wattle_balance::{Breaker, BreakerCounts, Permit, Picked, RetryBudget, RetryBudgetConfig, SharedLimits};
 use wattle_model::traffic::{Balance, HttpVersion, ProxyProtocol, Tunnel, UpstreamTls};
-use wattle_model::{BackendPolicy, HostMatch, Reason};
+use wattle_model::{BackendPolicy, HostMatch, Protocol, Reason};
 
 use super::policy;
 use crate::identity::Outside;
@@ -27,6 +27,8 @@ pub(crate) struct Bounds {
     default_budget: OnceCell<Rc<RetryBudget>>,
     uses: Cell<Uses>,
     hop: Cell<Hopping>,
+    /// The endpoints are declared to speak HTTP/2.
+    http2: Cell<bool>,
     /// The backend's service, whose name a server outside the mesh is asked for.
     host: RefCell<Named>,
     /// Settings by what they offer, each made of what the files held then.
@@ -79,7 +81,7 @@ type OutsideTls = (Offer, Arc<Outside>, Arc<ClientConfig>);
 pub(crate) struct Hopping {
     /// How they are secured.
     pub(crate) security: Security,
-    /// HTTP/2 for all requests, where no proxy of the mesh is at the other end.
+    /// HTTP/2 for all requests, whatever version they came in.
     pub(crate) http2: bool,
 }
 
@@ -112,6 +114,7 @@ impl Bounds {
             default_budget: OnceCell::new(),
             uses: Cell::default(),
             hop: Cell::default(),
+            http2: Cell::default(),
             host: RefCell::default(),
             tls: RefCell::default(),
             freed: Notify::new(),
@@ -145,7 +148,16 @@ impl Bounds {
 
     /// How connections are made.
     pub(crate) fn hop(&self) -> Hopping {
-        self.hop.get()
+        let hop = self.hop.get();
+        Hopping {
+            http2: hop.http2 || self.http2.get(),
+            ..hop
+        }
+    }
+
+    /// What the endpoints are declared to speak: one that speaks HTTP/2 is not asked in HTTP/1 (GEP-1911).
+    pub(crate) fn speak(&self, protocol: Protocol) {
+        self.http2.set(is_http2(protocol));
     }
 
     /// The host of the backend's service; a wildcard stands for the hosts that requests ask for.
@@ -360,6 +372,11 @@ pub(crate) enum Connecting {
 #[derive(Debug, Default)]
 pub(crate) struct Repetition {
     _permits: (Option<Permit>, Option<Permit>),
+}
+
+/// Is it HTTP/2 for all requests?
+pub(crate) fn is_http2(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Http2 | Protocol::Grpc)
 }
 
 fn hopping(policy: &BackendPolicy) -> Hopping {

@@ -224,6 +224,7 @@ impl Destinations {
         };
         let host = backend.service.as_ref().map(|service| &*service.host);
         cluster.bounds.name_server(host);
+        cluster.bounds.speak(backend.protocol);
         cluster.govern(&backend.policy, worker);
         match is_address(backend) && !backend.id.is_empty() {
             true => Rc::new(Cluster::original(address, cluster, worker)),

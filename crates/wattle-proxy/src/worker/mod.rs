@@ -15,7 +15,7 @@ mod rate_limits;
 mod thread;
 mod upstream;
 
-pub(crate) use bounds::{Bounds, Connecting, Repetition, Security, Uses};
+pub(crate) use bounds::{Bounds, Connecting, Repetition, Security, Uses, is_http2};
 pub(crate) use clock::Clock;
 pub(crate) use cluster::{Cluster, SharedCluster};
 pub(crate) use context::Worker;

@@ -5,6 +5,8 @@ use wattle_balance::Health;
 use wattle_model::traffic::{OutlierDetection, RetryBudget, TlsFiles, UpstreamTls};
 use wattle_model::{Limits, Timeouts};
 
+use crate::testing::http2_application;
+
 fn repeating(policy: RetryPolicy) -> RouteRule {
     RouteRule {
         retry: Some(Arc::new(policy)),
@@ -248,6 +250,22 @@ async fn a_small_body_survives_a_kept_connection_that_was_closed_though_the_rout
             assert_eq!(world.send(put).await.head.status, 200);
         }
         assert_eq!(closed.get(), 1);
+    };
+    LocalSet::new().run_until(run).await;
+}
+
+#[tokio::test]
+async fn a_backend_that_is_declared_to_speak_http_2_is_asked_in_it_whoever_asks() {
+    let run = async {
+        let app = http2_application(async |request: Request| {
+            Response::new(StatusCode::OK, Body::full(format!("{:?}", request.head.version)))
+        });
+        let app = app.await;
+        let world = World::new(&[&[app]], BackendPolicy::default(), rule(&[1]));
+        world.destination.borrow_mut().backends[0].protocol = wattle_model::Protocol::Grpc;
+        world.route(rule(&[1]));
+        let response = world.send(get()).await;
+        assert_eq!(response.body.collect(64).await.unwrap(), "HTTP/2.0");
     };
     LocalSet::new().run_until(run).await;
 }
