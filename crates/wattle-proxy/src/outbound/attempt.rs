@@ -1,6 +1,7 @@
 //! One try at one endpoint: connect → exchange, within the try's limits of time.
 
 use std::ops::Deref;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -86,10 +87,17 @@ impl Drop for Trying<'_> {
     }
 }
 
+impl Tried {
+    /// Is a bound reached that the backend's endpoints share, so that another one would change nothing?
+    pub(super) fn is_over_bound(&self) -> bool {
+        matches!(self, Self::Unreached(_, failure) if failure.reason == Reason::UpstreamOverflow)
+    }
+}
+
 impl Forward<'_> {
     /// Tries this endpoint.
     pub(super) async fn one_try(&self, upstream: &Upstream, request: Box<Request>) -> Tried {
-        let trying = self.untimed(upstream, request);
+        let trying = pin!(self.untimed(upstream, request));
         match self.limits.whole {
             None => trying.await,
             Some(limit) => tokio::time::timeout(limit, trying)
@@ -111,7 +119,7 @@ impl Forward<'_> {
             Err(failure) => return Tried::Unreached(request, failure),
         };
         let marked = connection.is_marked();
-        let sending = exchange::exchange(connection, *request);
+        let sending = pin!(exchange::exchange(connection, *request));
         let sent = match self.limits.response {
             None => sending.await,
             Some(uploaded) => {

@@ -170,7 +170,9 @@ impl Forward<'_> {
             };
             let member = picked.member().clone();
             let trying = Trying::new(self, picked);
-            let (back, reason, outcome) = match self.one_try(member.payload(), request).await {
+            let tried_once = self.one_try(member.payload(), request).await;
+            let over_bound = tried_once.is_over_bound();
+            let (back, reason, outcome) = match tried_once {
                 Tried::Response(response) => {
                     drop(repetition);
                     let picked = trying.ended(Some(verdict(&response, grpc)));
@@ -195,7 +197,7 @@ impl Forward<'_> {
             tried.push(member.id());
             last = Some((reason, trying.ended(outcome)));
             request = back;
-            if tried.len() >= MAX_ENDPOINTS {
+            if over_bound || tried.len() >= MAX_ENDPOINTS {
                 return Ended::after(last);
             }
         }

@@ -38,6 +38,8 @@ struct Repeated<'a> {
 struct Try {
     result: Result<Box<Response>, Reason>,
     picked: Option<Picked<Upstream>>,
+    /// No endpoint was asked, by bounds that all of them share or for want of one.
+    hopeless: bool,
 }
 
 /// Which endpoints a try may go to.
@@ -61,8 +63,8 @@ impl Forward<'_> {
                 None => self.once(&mut repeated).await,
             };
             drop(repetition.take());
-            // Where nothing could be picked nothing was tried: a wait would change nothing for the better.
-            if attempt.picked.is_none() || !repeated.wants_another(&attempt) {
+            // Where no endpoint was asked for reasons of this side, another would not be either.
+            if attempt.hopeless || !repeated.wants_another(&attempt) {
                 return attempt.ended(false);
             }
             if repeated.number >= policy.attempts {
@@ -143,20 +145,23 @@ impl Forward<'_> {
         for stale in 0..=MAX_STALE {
             let picked = match pick::pick(self.worker, self.cluster, self.wish, choice.avoid) {
                 Ok(picked) => picked,
-                Err(reason) => return Try::failed(reason, None),
+                Err(reason) => return Try::hopeless(reason),
             };
             let member = picked.member().clone();
             if choice.only_others && choice.avoid.contains(&member.id()) {
-                return Try::failed(Reason::NoHealthyEndpoint, None);
+                return Try::hopeless(Reason::NoHealthyEndpoint);
             }
             choice.went.set(Some(member.id()));
             let trying = Trying::new(self, picked);
-            match self.one_try(member.payload(), request).await {
+            let tried = self.one_try(member.payload(), request).await;
+            let over_bound = tried.is_over_bound();
+            match tried {
                 Tried::Response(response) => {
                     let picked = trying.ended(Some(verdict(&response, grpc)));
                     return Try {
                         result: Ok(response),
                         picked,
+                        hopeless: false,
                     };
                 }
                 // Nobody has seen it: it goes once more and counts as the same try.
@@ -169,14 +174,17 @@ impl Forward<'_> {
                 }
                 Tried::Unreached(_, failed) => {
                     self.log(&member, &failed);
-                    return Try::failed(failed.reason, trying.ended(Some(blame(&failed))));
+                    return Try {
+                        hopeless: over_bound,
+                        ..Try::failed(failed.reason, trying.ended(Some(blame(&failed))))
+                    };
                 }
                 Tried::Again(_, reason) | Tried::Failed(reason) => {
                     return Try::failed(reason, trying.ended(failure(reason)));
                 }
             }
         }
-        Try::failed(Reason::Internal, None)
+        Try::hopeless(Reason::Internal)
     }
 }
 
@@ -244,7 +252,7 @@ impl<'a> Repeated<'a> {
             return done;
         }
         let later = other.await;
-        let worse = later.picked.is_none() || (later.result.is_err() && done.result.is_ok());
+        let worse = later.hopeless || (later.result.is_err() && done.result.is_ok());
         if worse { done } else { later }
     }
 }
@@ -254,6 +262,14 @@ impl Try {
         Self {
             result: Err(reason),
             picked,
+            hopeless: false,
+        }
+    }
+
+    fn hopeless(reason: Reason) -> Self {
+        Self {
+            hopeless: true,
+            ..Self::failed(reason, None)
         }
     }
 

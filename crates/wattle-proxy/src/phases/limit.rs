@@ -61,7 +61,8 @@ pub(crate) async fn limit(
         if descriptors.is_empty() {
             continue;
         }
-        let verdict = service::ask(worker, question, descriptors).await;
+        // A future of its own size only where it is needed.
+        let verdict = Box::pin(service::ask(worker, question, descriptors)).await;
         judge(worker, question, series, verdict)?;
     }
     Ok(())
