@@ -18,7 +18,7 @@ mod phases;
 mod run;
 mod settings;
 #[cfg(test)]
-mod testing;
+mod tests;
 mod worker;
 
 pub use run::{Hooks, SetLogLevel, StartError, run};

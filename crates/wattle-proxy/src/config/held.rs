@@ -3,6 +3,8 @@
 //! Pure bookkeeping: no sockets. A destination is told only when all endpoints it refers to are known, so that no
 //! worker ever routes to a backend of which it knows nothing.
 
+mod destinations;
+mod limits;
 mod named;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -20,8 +22,6 @@ use super::interest::Interest;
 use super::{Ask, Dialled, Feed, News};
 use crate::worker::RateLimits;
 
-/// Most destinations subscribed to at once; a further one is refused until others are forgotten.
-const MAX_DESTINATIONS: usize = 20_000;
 /// Most peers subscribed to at once; a further one stays unknown.
 const MAX_PEERS: usize = 20_000;
 
@@ -105,33 +105,6 @@ impl Held {
         }
     }
 
-    fn want_destination(&mut self, worker: usize, dialled: Dialled) -> Vec<DeltaDiscoveryRequest> {
-        if self.wanted.len() >= MAX_DESTINATIONS {
-            self.feed.tell(worker, News::Destination(dialled, None));
-            return Vec::new();
-        }
-        self.wanted.add(&dialled, worker);
-        let name = destination_name(&dialled);
-        let request = self.subscriber.subscribe(&name, None);
-        if let Some(destination) = self.complete(&dialled) {
-            self.tell_destination(worker, &dialled, &destination);
-        } else if self.subscriber.answered(&name) && !self.incomplete.contains(&dialled) {
-            self.feed.tell(worker, News::Destination(dialled, None));
-        }
-        request.into_iter().collect()
-    }
-
-    fn forget(&mut self, worker: usize, dialled: &Dialled) -> Vec<DeltaDiscoveryRequest> {
-        if !self.wanted.remove(dialled, worker) {
-            return Vec::new();
-        }
-        let name = destination_name(dialled);
-        let mut requests: Vec<_> = self.subscriber.unsubscribe(&name).into_iter().collect();
-        self.encoded.remove(&name);
-        requests.extend(self.replace_destination(dialled.clone(), None));
-        requests
-    }
-
     fn want_peer(&mut self, worker: usize, ip: IpAddr) -> Vec<DeltaDiscoveryRequest> {
         if self.wanted_peers.len() >= MAX_PEERS {
             return Vec::new();
@@ -196,36 +169,6 @@ impl Held {
         requests
     }
 
-    /// Makes the limits of `inbound` anew where they changed, and subscribes to the services that some of them ask.
-    fn replace_rate_limits(&mut self, inbound: &Inbound) -> Vec<DeltaDiscoveryRequest> {
-        let old = self.inbound.as_ref().map_or(&[][..], |old| &old.rate_limits);
-        if *old == inbound.rate_limits {
-            return Vec::new();
-        }
-        let new = RateLimits::of(&inbound.rate_limits, self.rate_limits.as_deref());
-        self.feed.tell_all(&News::RateLimits(new.clone()));
-        let old = std::mem::replace(&mut self.rate_limits, new.clone());
-        let named = |limits: Option<Arc<RateLimits>>| -> HashSet<Dialled> {
-            let services = limits.iter().flat_map(|limits| limits.services());
-            services
-                .filter(|service| matches!(service, Dialled::Name(_)))
-                .cloned()
-                .collect()
-        };
-        let (old, new) = (named(old), named(new));
-        let mut requests = Vec::new();
-        for worker in 0..self.feed.workers() {
-            for service in new.difference(&old) {
-                requests.extend(self.want_destination(worker, service.clone()));
-            }
-            for service in old.difference(&new) {
-                requests.extend(self.forget(worker, service));
-                self.feed.tell(worker, News::Destination(service.clone(), None));
-            }
-        }
-        requests
-    }
-
     fn replace_peer(&mut self, ip: IpAddr, workload: Option<Arc<Workload>>) -> Vec<DeltaDiscoveryRequest> {
         for worker in self.wanted_peers.workers(&ip) {
             self.feed.tell(worker, News::Peer(ip, workload.clone()));
@@ -256,33 +199,6 @@ impl Held {
         Vec::new()
     }
 
-    /// Subscribes to the endpoints a destination needs, drops those nobody needs any more, publishes it when complete.
-    fn replace_destination(
-        &mut self,
-        dialled: Dialled,
-        new: Option<Arc<Destination>>,
-    ) -> Vec<DeltaDiscoveryRequest> {
-        let mut requests = Vec::new();
-        let old = match new.clone() {
-            Some(new) => self.destinations.insert(dialled.clone(), new),
-            None => self.destinations.remove(&dialled),
-        };
-        for id in new.iter().flat_map(|destination| backend_ids(destination)) {
-            *self.backend_uses.entry(id.clone()).or_default() += 1;
-            let name = ResourceName::new(Kind::Endpoints, id.clone());
-            requests.extend(self.subscriber.subscribe(&name, None));
-        }
-        for id in old.iter().flat_map(|destination| backend_ids(destination)) {
-            requests.extend(self.release(id));
-        }
-        self.incomplete.remove(&dialled);
-        if new.is_some() {
-            self.incomplete.insert(dialled.clone());
-            self.publish(&dialled);
-        }
-        requests
-    }
-
     fn release(&mut self, id: &BackendId) -> Option<DeltaDiscoveryRequest> {
         let uses = self.backend_uses.get_mut(id)?;
         *uses -= 1;
@@ -296,47 +212,6 @@ impl Held {
         self.encoded.remove(&name);
         self.subscriber.unsubscribe(&name)
     }
-
-    fn publish(&mut self, dialled: &Dialled) {
-        let Some(destination) = self.complete(dialled) else {
-            return;
-        };
-        self.incomplete.remove(dialled);
-        for worker in self.wanted.workers(dialled) {
-            self.tell_destination(worker, dialled, &destination);
-        }
-    }
-
-    fn tell_destination(&self, worker: usize, dialled: &Dialled, destination: &Arc<Destination>) {
-        for id in backend_ids(destination) {
-            if let Some(endpoints) = self.endpoints.get(id) {
-                self.feed
-                    .tell(worker, News::Endpoints(id.clone(), endpoints.clone()));
-            }
-        }
-        let news = News::Destination(dialled.clone(), Some(destination.clone()));
-        self.feed.tell(worker, news);
-    }
-
-    /// The destination, if all its endpoints are known.
-    fn complete(&self, dialled: &Dialled) -> Option<Arc<Destination>> {
-        let destination = self.destinations.get(dialled)?;
-        let known = backend_ids(destination).all(|id| self.endpoints.contains_key(id));
-        known.then(|| destination.clone())
-    }
-}
-
-/// Backends that have an Endpoints resource.
-fn backend_ids(destination: &Destination) -> impl Iterator<Item = &BackendId> {
-    destination
-        .backends
-        .iter()
-        .filter(|backend| !backend.id.is_empty())
-        .map(|backend| &backend.id)
-}
-
-fn destination_name(dialled: &Dialled) -> ResourceName {
-    ResourceName::new(Kind::Destination, dialled.to_string())
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use wattle_model::{
 
 use super::{Arrived, Who, serve_http1};
 use crate::config::News;
-use crate::testing::{application, http2_application, identity, pair, worker};
+use crate::tests::{application, http2_application, identity, pair, worker};
 use crate::worker::{RateLimits, Worker};
 
 /// Everybody may come, to a port that is declared as HTTP.

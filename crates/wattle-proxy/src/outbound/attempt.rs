@@ -87,13 +87,6 @@ impl Drop for Trying<'_> {
     }
 }
 
-impl Tried {
-    /// Is a bound reached that the backend's endpoints share, so that another one would change nothing?
-    pub(super) fn is_over_bound(&self) -> bool {
-        matches!(self, Self::Unreached(_, failure) if failure.reason == Reason::UpstreamOverflow)
-    }
-}
-
 impl Forward<'_> {
     /// Tries this endpoint.
     pub(super) async fn one_try(&self, upstream: &Upstream, request: Box<Request>) -> Tried {

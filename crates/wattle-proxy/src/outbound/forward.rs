@@ -170,9 +170,7 @@ impl Forward<'_> {
             };
             let member = picked.member().clone();
             let trying = Trying::new(self, picked);
-            let tried_once = self.one_try(member.payload(), request).await;
-            let over_bound = tried_once.is_over_bound();
-            let (back, reason, outcome) = match tried_once {
+            let (back, reason, outcome) = match self.one_try(member.payload(), request).await {
                 Tried::Response(response) => {
                     drop(repetition);
                     let picked = trying.ended(Some(verdict(&response, grpc)));
@@ -197,7 +195,7 @@ impl Forward<'_> {
             tried.push(member.id());
             last = Some((reason, trying.ended(outcome)));
             request = back;
-            if over_bound || tried.len() >= MAX_ENDPOINTS {
+            if tried.len() >= MAX_ENDPOINTS {
                 return Ended::after(last);
             }
         }

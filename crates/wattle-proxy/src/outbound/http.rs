@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use http::{Method, StatusCode, header};
+use tokio::time::Instant;
 use wattle_http::{Handler, ParseError, Request, Response, ResponseHead};
-use wattle_model::{NoTrace, Outcome, Reason, RouteDecision, RouteRule};
+use wattle_model::{NoTrace, Outcome, Reason, RouteDecision, RouteRule, Timeouts};
 
 use super::attempt::TryLimits;
 use super::forward::{Forward, Forwarded};
@@ -127,19 +128,15 @@ impl Outbound {
         (mut decision, random): (RouteDecision<'a>, u64),
     ) -> Response {
         let session = Session::resume(&self.worker, service, &mut decision, &request.head);
-        let RouteDecision {
-            rule,
-            outcome:
-                Outcome::Forward {
-                    backend,
-                    index,
-                    filters,
-                },
-            ..
-        } = &decision
+        let Outcome::Forward {
+            backend,
+            index,
+            filters,
+        } = &decision.outcome
         else {
             return self.refuse_with(record, service, Reason::Internal);
         };
+        let rule = decision.rule;
         let Some(cluster) = service.cluster(*index).cloned() else {
             return self.refuse_with(record, service, Reason::NoBackend);
         };
@@ -153,17 +150,7 @@ impl Outbound {
             transform::request(&mut request.head, filters, matched);
         }
         let timeouts = rule.map(|rule| rule.timeouts).unwrap_or_default();
-        let limit = deadline::limit(&mut request.head, record.is_grpc(), timeouts.request);
-        let until = limit.and_then(|limit| tokio::time::Instant::now().checked_add(limit));
-        if let Some(until) = until {
-            record.until(until);
-        }
-        if let Some(limit) = timeouts.idle {
-            record.idle_after(limit, &mut request.body);
-        }
-        let uploaded = timeouts
-            .response
-            .map(|limit| Uploaded::watch(limit, &mut request.body));
+        let (until, uploaded) = bound(&mut request, &mut record, &timeouts);
         mirror::send(&self.worker, service, &decision, random, &mut request);
         let connect = request.head.method == Method::CONNECT;
         let (hash, cookie) = pick::hash(&self.worker, &cluster, &request.head, self.downstream.ip());
@@ -185,12 +172,12 @@ impl Outbound {
             retry: rule.and_then(|rule| rule.retry.as_deref()),
             too_slow: Cell::new(false),
         };
-        let Forwarded {
-            mut response,
-            mut record,
-            tag,
-        } = match forward.run(request, record).await {
-            Ok(forwarded) => forwarded,
+        let (mut response, mut record, tag) = match forward.run(request, record).await {
+            Ok(Forwarded {
+                response,
+                record,
+                tag,
+            }) => (response, record, tag),
             Err((reason, record)) => return self.fail(record, service, reason),
         };
         if is_tunnel(&response, connect) {
@@ -201,9 +188,8 @@ impl Outbound {
             transform::response(&mut response.head, filters);
         }
         session.tell(&self.worker, &mut response.head, tag);
-        if let Some(cookie) = cookie {
-            response.head.headers.append(header::SET_COOKIE, cookie);
-        }
+        let headers = &mut response.head.headers;
+        headers.extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
         response.body = record.watch(response.body);
         response
     }
@@ -218,6 +204,24 @@ impl Outbound {
         response.body = record.watch(response.body);
         response
     }
+}
+
+/// Sets the limits of time that begin now: when the exchange is over, and the watch on the request's end.
+fn bound(
+    request: &mut Request,
+    record: &mut Record,
+    timeouts: &Timeouts,
+) -> (Option<Instant>, Option<Uploaded>) {
+    let limit = deadline::limit(&mut request.head, record.is_grpc(), timeouts.request);
+    let until = limit.and_then(|limit| Instant::now().checked_add(limit));
+    if let Some(until) = until {
+        record.until(until);
+    }
+    if let Some(limit) = timeouts.idle {
+        record.idle_after(limit, &mut request.body);
+    }
+    let watch = |limit| Uploaded::watch(limit, &mut request.body);
+    (until, timeouts.response.map(watch))
 }
 
 /// Does the response turn the connection into a tunnel?

@@ -258,7 +258,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::testing::worker;
+    use crate::tests::worker;
 
     fn data(bytes: usize) -> Frame {
         Frame::Data(Bytes::from(vec![0; bytes]))

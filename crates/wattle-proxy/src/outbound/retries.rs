@@ -38,7 +38,7 @@ struct Repeated<'a> {
 struct Try {
     result: Result<Box<Response>, Reason>,
     picked: Option<Picked<Upstream>>,
-    /// No endpoint was asked, by bounds that all of them share or for want of one.
+    /// No endpoint could be picked.
     hopeless: bool,
 }
 
@@ -63,7 +63,7 @@ impl Forward<'_> {
                 None => self.once(&mut repeated).await,
             };
             drop(repetition.take());
-            // Where no endpoint was asked for reasons of this side, another would not be either.
+            // Where none could be picked nothing was tried: a wait would change nothing for the better.
             if attempt.hopeless || !repeated.wants_another(&attempt) {
                 return attempt.ended(false);
             }
@@ -153,9 +153,7 @@ impl Forward<'_> {
             }
             choice.went.set(Some(member.id()));
             let trying = Trying::new(self, picked);
-            let tried = self.one_try(member.payload(), request).await;
-            let over_bound = tried.is_over_bound();
-            match tried {
+            match self.one_try(member.payload(), request).await {
                 Tried::Response(response) => {
                     let picked = trying.ended(Some(verdict(&response, grpc)));
                     return Try {
@@ -174,10 +172,7 @@ impl Forward<'_> {
                 }
                 Tried::Unreached(_, failed) => {
                     self.log(&member, &failed);
-                    return Try {
-                        hopeless: over_bound,
-                        ..Try::failed(failed.reason, trying.ended(Some(blame(&failed))))
-                    };
+                    return Try::failed(failed.reason, trying.ended(Some(blame(&failed))));
                 }
                 Tried::Again(_, reason) | Tried::Failed(reason) => {
                     return Try::failed(reason, trying.ended(failure(reason)));

@@ -22,7 +22,7 @@ use wattle_model::{
 
 use super::http::Outbound;
 use crate::config::{Dialled, News};
-use crate::testing::{application, endpoint, worker};
+use crate::tests::{application, endpoint, worker};
 use crate::worker::{Cluster, Worker};
 
 const PEER: ([u8; 4], u16) = ([10, 9, 9, 9], 4000);

@@ -1,19 +1,21 @@
 //! What a backend's policy bounds, and what is under way towards it: shared by its endpoints and their connections.
 
+mod outside;
+mod repeats;
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
-use rustls_pki_types::ServerName;
 use tokio::sync::Notify;
-use wattle_balance::{Breaker, BreakerCounts, Permit, Picked, RetryBudget, RetryBudgetConfig, SharedLimits};
+use wattle_balance::{Breaker, BreakerCounts, Permit, Picked, RetryBudget, SharedLimits};
 use wattle_model::traffic::{Balance, HttpVersion, ProxyProtocol, Tunnel, UpstreamTls};
-use wattle_model::{BackendPolicy, HostMatch, Protocol, Reason};
+use wattle_model::{BackendPolicy, Protocol, Reason};
 
 use super::policy;
-use crate::identity::Outside;
+use outside::{Named, OutsideTls};
+pub(crate) use repeats::Repetition;
 
 /// A policy with what counts against it.
 pub(crate) struct Bounds {
@@ -57,24 +59,6 @@ impl Default for Uses {
         }
     }
 }
-
-/// Whose name a server is asked for.
-enum Named {
-    /// This one, as far as it is one.
-    As(Option<ServerName<'static>>),
-    /// The request's, if it is one of these.
-    ByRequest(HostMatch),
-}
-
-impl Default for Named {
-    fn default() -> Self {
-        Self::As(None)
-    }
-}
-
-/// Protocols offered in a handshake, most preferred first.
-type Offer = &'static [&'static [u8]];
-type OutsideTls = (Offer, Arc<Outside>, Arc<ClientConfig>);
 
 /// How connections to a backend are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -160,58 +144,6 @@ impl Bounds {
         self.http2.set(is_http2(protocol));
     }
 
-    /// The host of the backend's service; a wildcard stands for the hosts that requests ask for.
-    pub(crate) fn name_server(&self, host: Option<&str>) {
-        *self.host.borrow_mut() = match host {
-            Some(host) if host.starts_with('*') => Named::ByRequest(HostMatch::parse(host)),
-            Some(host) => Named::As(ServerName::try_from(host.to_owned()).ok()),
-            None => Named::As(None),
-        };
-    }
-
-    /// Whose name a server outside the mesh is asked for where the policy names none; `asked` is the request's host, which
-    /// counts below a wildcard alone.
-    pub(crate) fn server_name(&self, asked: Option<&str>) -> Option<ServerName<'static>> {
-        match &*self.host.borrow() {
-            Named::As(name) => name.clone(),
-            Named::ByRequest(wanted) => {
-                let asked = asked.filter(|asked| wanted.matches(asked))?;
-                ServerName::try_from(asked.to_ascii_lowercase()).ok()
-            }
-        }
-    }
-
-    /// Does the name depend on the request, so that requests for one must not go over connections for another?
-    pub(crate) fn is_named_by_request(&self) -> bool {
-        let by_policy = match &self.policy.borrow().tls {
-            UpstreamTls::Origination { sni, .. } => sni.is_some(),
-            _ => true,
-        };
-        !by_policy && matches!(&*self.host.borrow(), Named::ByRequest(_))
-    }
-
-    /// TLS settings towards the outside with this offer, made once for what the files hold.
-    pub(crate) fn outside_tls<E>(
-        &self,
-        offer: Offer,
-        material: &Arc<Outside>,
-        make: impl FnOnce() -> Result<Arc<ClientConfig>, E>,
-    ) -> Result<Arc<ClientConfig>, E> {
-        let mut known = self.tls.borrow_mut();
-        known.retain(|(_, of, _)| Arc::ptr_eq(of, material));
-        if let Some((_, _, config)) = known.iter().find(|(by, _, _)| *by == offer) {
-            return Ok(config.clone());
-        }
-        let config = make()?;
-        known.push((offer, material.clone(), config.clone()));
-        Ok(config)
-    }
-
-    /// Makes TLS settings anew from now on.
-    pub(super) fn forget_tls(&self) {
-        self.tls.borrow_mut().clear();
-    }
-
     /// The version of the PROXY protocol that connections begin with.
     pub(crate) fn proxy_protocol(&self) -> Option<ProxyProtocol> {
         self.policy.borrow().proxy_protocol
@@ -258,16 +190,6 @@ impl Bounds {
         Ok(())
     }
 
-    /// Counts a request of the workload in the budget of repetitions, once however often it is tried, while the permit is
-    /// held; without a policy about that only a request that may be `repeated`.
-    pub(crate) fn begin(&self, now: u64, repeated: bool) -> Option<Permit> {
-        if let (true, Some(budget)) = (self.counts.get(), self.budget.borrow().as_ref()) {
-            return Some(budget.request(now));
-        }
-        let budget = repeated.then(|| self.default_budget())??;
-        Some(budget.request(now))
-    }
-
     /// Counts a request towards the application, which goes to no endpoint that is picked, while the permit is held.
     pub(crate) fn request(&self) -> Result<Option<Permit>, Reason> {
         if !self.counts.get() {
@@ -277,40 +199,6 @@ impl Bounds {
             .try_request()
             .map(Some)
             .ok_or(Reason::UpstreamOverflow)
-    }
-
-    /// The right to repeat a request, to be held while that lasts; an overflow when the breaker or the budget has none left.
-    pub(crate) fn retry(&self, now: u64) -> Result<Repetition, Reason> {
-        if !self.counts.get() {
-            return Ok(Repetition::default());
-        }
-        let retry = self.breaker.try_retry().ok_or(Reason::UpstreamOverflow)?;
-        let budget = match self.budget.borrow().as_ref() {
-            None => None,
-            Some(budget) => Some(budget.try_retry(now).ok_or(Reason::UpstreamOverflow)?),
-        };
-        Ok(Repetition {
-            _permits: (Some(retry), budget),
-        })
-    }
-
-    /// The same for a request that a route's policy repeats, by its own budget where the backend's policy names none.
-    pub(crate) fn repeat(&self, now: u64) -> Result<Repetition, Reason> {
-        let mut repetition = self.retry(now)?;
-        if let Some(budget) = self.default_budget() {
-            let own = budget.try_retry(now).ok_or(Reason::UpstreamOverflow)?;
-            repetition._permits.1 = Some(own);
-        }
-        Ok(repetition)
-    }
-
-    /// The budget of repetitions where the policy names none: 20 % of the requests under way, and 3 always (Envoy's).
-    fn default_budget(&self) -> Option<Rc<RetryBudget>> {
-        if self.budget.borrow().is_some() {
-            return None;
-        }
-        let budget = || Rc::new(RetryBudget::new(RetryBudgetConfig::concurrent()));
-        Some(self.default_budget.get_or_init(budget).clone())
     }
 
     /// Counts a request that waits for a connection, one that is dialled for it included.
@@ -366,12 +254,6 @@ pub(crate) enum Connecting {
     Counted(Permit),
     /// As many as allowed are open.
     Full,
-}
-
-/// What a repetition holds while it lasts.
-#[derive(Debug, Default)]
-pub(crate) struct Repetition {
-    _permits: (Option<Permit>, Option<Permit>),
 }
 
 /// Is it HTTP/2 for all requests?

@@ -18,7 +18,7 @@ use super::{Cluster, Worker};
 use crate::config::News;
 use crate::phases::connect;
 use crate::phases::pick::{self, Wish};
-use crate::testing::{self, worker};
+use crate::tests::{self, worker};
 
 fn endpoint(address: SocketAddr, region: &str) -> Endpoint {
     Endpoint {
@@ -26,7 +26,7 @@ fn endpoint(address: SocketAddr, region: &str) -> Endpoint {
             region: region.into(),
             ..Locality::default()
         },
-        ..testing::endpoint(address)
+        ..tests::endpoint(address)
     }
 }
 

@@ -82,7 +82,7 @@ fn an_update_that_needs_new_endpoints_leaves_the_old_one_in_force_until_they_are
 fn what_does_not_exist_is_told_at_once() {
     let (mut held, mut news) = held();
     ask(&mut held);
-    held.apply(Update::Removed(destination_name(&Dialled::read(&ADDRESS.into()))));
+    held.apply(Update::Removed(ResourceName::new(Kind::Destination, ADDRESS)));
     assert_eq!(told_destination(&mut news), [false]);
 }
 

@@ -13,7 +13,7 @@ use wattle_wire::proto::rate_limit::{HeaderValue as Told, RateLimitRequest, Rate
 
 use super::*;
 use crate::config::Dialled;
-use crate::testing::endpoint;
+use crate::tests::endpoint;
 
 const SERVICE: &str = "limits.n.svc.cluster.local:8081";
 

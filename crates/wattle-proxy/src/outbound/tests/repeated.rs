@@ -5,7 +5,7 @@ use wattle_balance::Health;
 use wattle_model::traffic::{OutlierDetection, RetryBudget, TlsFiles, UpstreamTls};
 use wattle_model::{Limits, Timeouts};
 
-use crate::testing::http2_application;
+use crate::tests::http2_application;
 
 fn repeating(policy: RetryPolicy) -> RouteRule {
     RouteRule {
@@ -90,32 +90,6 @@ async fn what_could_not_be_picked_is_refused_at_once() {
         assert_eq!(reason(&response), "upstream_overflow");
         assert_eq!(heads.borrow().len(), 0);
         assert_eq!(world.cluster().await.bounds.overflows().requests, 1);
-    };
-    LocalSet::new().run_until(run).await;
-}
-
-#[tokio::test]
-async fn a_bound_that_all_endpoints_share_is_told_at_once() {
-    let run = async {
-        let stuck = Named::default();
-        stuck.stuck.set(true);
-        let apps = [stuck.start().await, stuck.start().await];
-        let full = BackendPolicy {
-            limits: Limits {
-                connections: Some(1),
-                pending_requests: Some(0),
-                ..Limits::default()
-            },
-            ..BackendPolicy::default()
-        };
-        for retry in [None, Some(Arc::new(twice()))] {
-            let rule = RouteRule { retry, ..rule(&[1]) };
-            let world = World::new(&[&apps], full.clone(), rule);
-            let response = world.send(get()).await;
-            assert_eq!(reason(&response), "upstream_overflow");
-            assert_eq!(world.cluster().await.bounds.overflows().pending_requests, 1);
-        }
-        assert_eq!(stuck.asked.get(), 0);
     };
     LocalSet::new().run_until(run).await;
 }
