@@ -2,7 +2,8 @@
 //!
 //! Owns the state that a worker keeps per endpoint: how long it takes to answer, how much it is doing, whether it is fit to be
 //! asked, and which connections to it are open. Refuses to know HTTP, sockets, the clock and randomness: connections are a type
-//! parameter, `now` (nanoseconds of a monotonic clock) and `random` are arguments. Everything here belongs to one thread.
+//! parameter, `now` (nanoseconds of a monotonic clock) and `random` are arguments. Everything here belongs to one thread, except for
+//! `rate.rs`, whose counters the workers of a process share.
 //!
 //! Start reading at [`EndpointSet`] (`endpoints.rs`) and [`EndpointSet::pick`] (`choose/mod.rs`, one file beside it per way to
 //! choose), then who is fit: `health.rs` (probes), `outlier/mod.rs` (ejection), `priority.rs` (priorities, localities, panic). By

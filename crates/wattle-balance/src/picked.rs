@@ -59,6 +59,12 @@ impl<T> Picked<T> {
         }
     }
 
+    /// An endpoint that was chosen otherwise, such as for the session that a request belongs to.
+    #[must_use]
+    pub fn of(member: &Rc<Member<T>>, now: u64, random: u64) -> Self {
+        Self::new(member, now, random, false)
+    }
+
     /// The endpoint.
     #[inline]
     pub const fn member(&self) -> &Rc<Member<T>> {

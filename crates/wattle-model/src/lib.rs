@@ -19,6 +19,7 @@ mod caller;
 mod chance;
 mod compare;
 mod connection_route;
+mod cookie;
 mod cors;
 mod decide;
 mod destination;

@@ -57,6 +57,8 @@ pub struct RetryConditions {
 pub enum TryResult {
     /// This side's own reason: no connection, a reset, a time limit.
     Failed(Reason),
+    /// The same, before the request had been sent as a whole.
+    Unsent(Reason),
     /// An answer with this HTTP status, and gRPC status where the head tells it.
     Answered {
         /// HTTP status.
@@ -75,13 +77,14 @@ impl RetryPolicy {
     /// Is a request that ended so sent again? `idempotent` by its method.
     pub fn repeats(&self, ended: TryResult, idempotent: bool) -> bool {
         match ended {
-            TryResult::Failed(reason) => {
+            TryResult::Failed(reason) | TryResult::Unsent(reason) => {
+                let unsent = matches!(ended, TryResult::Unsent(_));
                 let safe = match reason.retry() {
                     Retry::Safe => return self.attempts > 0,
                     Retry::Idempotent => idempotent || self.unsafe_methods,
                     Retry::Never => false,
                 };
-                safe && self.on.conditions.includes(reason)
+                safe && self.on.conditions.includes(reason, unsent)
             }
             TryResult::Answered { status, grpc } => {
                 (idempotent || self.unsafe_methods || grpc.is_some()) && self.on.includes(status, grpc)
@@ -98,9 +101,11 @@ impl RetryPolicy {
 }
 
 impl RetryConditions {
-    fn includes(self, reason: Reason) -> bool {
+    fn includes(self, reason: Reason, unsent: bool) -> bool {
         match reason {
-            Reason::UpstreamResetBeforeResponse | Reason::UpstreamProtocolError => self.reset,
+            Reason::UpstreamResetBeforeResponse | Reason::UpstreamProtocolError => {
+                self.reset || (unsent && self.reset_before_request)
+            }
             Reason::BackendTimeout => self.timeout || self.reset,
             Reason::UpstreamRefusedStream => self.refused_stream,
             // The time of the whole request is over.
@@ -189,6 +194,20 @@ mod tests {
             ..policy()
         };
         assert!(!off.repeats(TryResult::Failed(Reason::UpstreamConnectFailure), true));
+    }
+
+    #[test]
+    fn a_reset_before_the_request_was_sent_as_a_whole_is_a_condition_of_its_own() {
+        let mut early = policy();
+        early.on.conditions = RetryConditions {
+            reset_before_request: true,
+            ..RetryConditions::default()
+        };
+        let reason = Reason::UpstreamResetBeforeResponse;
+        assert!(early.repeats(TryResult::Unsent(reason), true));
+        assert!(!early.repeats(TryResult::Unsent(reason), false));
+        assert!(!early.repeats(TryResult::Failed(reason), true));
+        assert!(policy().repeats(TryResult::Unsent(reason), true));
     }
 
     #[test]

@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use balance::{Balance, HashTable, Warmup};
-pub use hash::{HashKey, cookie, hash_address, hash_text};
+pub use hash::{HashKey, hash_address, hash_text};
 pub use locality::{Distribution, LocalityPolicy, Place};
 pub use outlier::{FailureAccrual, OutlierDetection};
 pub use tls::{SubjectName, TlsFiles, UpstreamTls};
 
 use crate::ObjectRef;
+pub use crate::cookie::cookie;
 
 /// Everything that is said about one backend.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -20,6 +20,8 @@ mod phases;
 mod programs;
 mod run;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use envoy::run as run_envoy;

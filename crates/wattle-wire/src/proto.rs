@@ -40,6 +40,18 @@ pub mod certificate {
     include!("generated/istio.v1.auth.rs");
 }
 
+/// Questions to a rate limit service (Envoy data-plane-api v3).
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic
+)]
+pub mod rate_limit {
+    include!("generated/envoy.service.ratelimit.v3.rs");
+}
+
 /// Wattle's own resources; converted in this crate and nowhere else.
 #[allow(
     missing_docs,

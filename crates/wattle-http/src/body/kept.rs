@@ -53,6 +53,12 @@ impl Kept {
         self.0.borrow().first == 0
     }
 
+    /// Has it been read to its end?
+    pub fn is_read(&self) -> bool {
+        let source = self.0.borrow();
+        source.ended || source.body.is_end()
+    }
+
     /// The body from its start; `None` when its start was let go.
     pub fn body(&self) -> Option<Body> {
         self.is_whole().then(|| {
@@ -223,7 +229,9 @@ mod tests {
         assert_eq!(first.next().await.unwrap().unwrap(), frame("ab"));
         sender.try_send(frame("cd")).unwrap();
         sender.finish();
+        assert!(!kept.is_read());
         assert_eq!(rest(kept.body().unwrap()).await.unwrap(), "abcd");
+        assert!(kept.is_read());
         assert_eq!(rest(first).await.unwrap(), "cd");
     }
 

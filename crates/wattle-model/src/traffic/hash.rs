@@ -1,6 +1,6 @@
 //! What consistent hashing hashes.
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use super::HashFacts;
 use crate::RequestFacts;
 use crate::chance::mixed;
 use crate::compare::{first_parameter, joined_header};
+use crate::cookie::{SetCookie, cookie};
 
 /// The part of a request that decides which endpoint it goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,18 +40,28 @@ impl HashKey {
             Self::Query(name) => first_parameter(request.query, name).map(|value| hash_text(&value)),
         }
     }
-}
 
-/// The value of a cookie (RFC 6265 §4.2); the first of several.
-pub fn cookie<'a>(headers: &'a http::HeaderMap, name: &str) -> Option<&'a str> {
-    let sent = headers.get_all(http::header::COOKIE).iter();
-    let pairs = sent
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'));
-    pairs
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(key, _)| *key == name)
-        .map(|(_, value)| value.trim_matches('"'))
+    /// The hash of a request that lacks the cookie, and the cookie that gives later ones the same; `None` where none is to
+    /// be set. `random` becomes its value, which says nothing of the endpoint; `secure` when the client spoke TLS.
+    pub fn fresh(&self, random: u64, secure: bool) -> Option<(u64, HeaderValue)> {
+        let Self::Cookie {
+            name,
+            path,
+            ttl: Some(ttl),
+        } = self
+        else {
+            return None;
+        };
+        let value = format!("{random:016x}");
+        let cookie = SetCookie {
+            name,
+            value: &value,
+            path,
+            max_age: Some(*ttl).filter(|ttl| !ttl.is_zero()),
+            secure,
+        };
+        Some((hash_text(&value), cookie.header()?))
+    }
 }
 
 /// The hash of a text, the same in every proxy.
@@ -75,11 +86,36 @@ fn hash_bytes(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use std::net::Ipv4Addr;
 
-    use http::{HeaderMap, HeaderValue};
+    use http::HeaderMap;
 
     use super::*;
+
+    #[test]
+    fn a_request_without_the_cookie_gets_one_that_hashes_to_where_it_went() {
+        let key = |ttl| HashKey::Cookie {
+            name: "session".into(),
+            path: "/shop".into(),
+            ttl,
+        };
+        let (hash, set) = key(Some(Duration::from_secs(60))).fresh(255, false).unwrap();
+        assert_eq!(set, "session=00000000000000ff; Path=/shop; Max-Age=60; HttpOnly");
+        let mut headers = HeaderMap::new();
+        headers.insert("cookie", HeaderValue::from_static("session=00000000000000ff"));
+        let facts = HashFacts {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        };
+        let again = key(None).hash(&RequestFacts::example(&headers), facts);
+        assert_eq!(again, Some(hash));
+        let (_, ends_with_the_browser) = key(Some(Duration::ZERO)).fresh(1, true).unwrap();
+        assert_eq!(
+            ends_with_the_browser,
+            "session=0000000000000001; Path=/shop; HttpOnly; Secure"
+        );
+        assert_eq!(key(None).fresh(1, false), None);
+    }
 
     #[test]
     fn each_key_hashes_its_part_of_the_request_and_nothing_else() {

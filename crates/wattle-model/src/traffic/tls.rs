@@ -12,7 +12,7 @@ pub enum UpstreamTls {
     MeshMutual,
     /// TLS of the outside world.
     Origination {
-        /// Name in the ClientHello; the request's host when `None`.
+        /// Name in the ClientHello; when `None` the host of the backend's service, and where that is a wildcard the request's.
         sni: Option<Box<str>>,
         /// Names one of which the certificate must have; empty: the name in the ClientHello.
         names: Vec<SubjectName>,

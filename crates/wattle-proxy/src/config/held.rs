@@ -3,10 +3,12 @@
 //! Pure bookkeeping: no sockets. A destination is told only when all endpoints it refers to are known, so that no
 //! worker ever routes to a backend of which it knows nothing.
 
+mod destinations;
+mod limits;
 mod named;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use wattle_model::{BackendId, Destination, Endpoints, Inbound, Workload};
@@ -17,10 +19,9 @@ use wattle_wire::{Encoded, Kind, Resource, ResourceName};
 use named::Named;
 
 use super::interest::Interest;
-use super::{Ask, Feed, News};
+use super::{Ask, Dialled, Feed, News};
+use crate::worker::RateLimits;
 
-/// Most destinations subscribed to at once; a further one is refused until others are forgotten.
-const MAX_DESTINATIONS: usize = 20_000;
 /// Most peers subscribed to at once; a further one stays unknown.
 const MAX_PEERS: usize = 20_000;
 
@@ -31,17 +32,18 @@ pub(crate) struct Held {
     encoded: BTreeMap<ResourceName, Encoded>,
     inbound_name: Box<str>,
     inbound: Option<Arc<Inbound>>,
-    destinations: HashMap<SocketAddr, Arc<Destination>>,
+    rate_limits: Option<Arc<RateLimits>>,
+    destinations: HashMap<Dialled, Arc<Destination>>,
     /// As addresses, as workers are told.
     endpoints: HashMap<BackendId, Arc<Endpoints>>,
     /// Those with names among them, as the control plane told them.
     unresolved: HashMap<BackendId, Arc<Endpoints>>,
     named: Named,
     peers: HashMap<IpAddr, Arc<Workload>>,
-    wanted: Interest<SocketAddr>,
+    wanted: Interest<Dialled>,
     wanted_peers: Interest<IpAddr>,
     /// Destinations that wait for endpoints.
-    incomplete: HashSet<SocketAddr>,
+    incomplete: HashSet<Dialled>,
     /// How many destinations refer to a backend.
     backend_uses: HashMap<BackendId, usize>,
 }
@@ -55,6 +57,7 @@ impl Held {
             encoded: BTreeMap::new(),
             inbound_name: inbound_name.into(),
             inbound: None,
+            rate_limits: None,
             destinations: HashMap::new(),
             endpoints: HashMap::new(),
             unresolved: HashMap::new(),
@@ -96,37 +99,10 @@ impl Held {
     /// A worker's question; gives requests to send.
     pub(crate) fn asked(&mut self, worker: usize, ask: Ask) -> Vec<DeltaDiscoveryRequest> {
         match ask {
-            Ask::Destination(address) => self.want_destination(worker, address),
-            Ask::Forget(address) => self.forget(worker, address),
+            Ask::Destination(address) => self.want_destination(worker, Dialled::Address(address)),
+            Ask::Forget(address) => self.forget(worker, &Dialled::Address(address)),
             Ask::Peer(ip) => self.want_peer(worker, ip),
         }
-    }
-
-    fn want_destination(&mut self, worker: usize, address: SocketAddr) -> Vec<DeltaDiscoveryRequest> {
-        if self.wanted.len() >= MAX_DESTINATIONS {
-            self.feed.tell(worker, News::Destination(address, None));
-            return Vec::new();
-        }
-        self.wanted.add(&address, worker);
-        let name = destination_name(address);
-        let request = self.subscriber.subscribe(&name, None);
-        if let Some(destination) = self.complete(address) {
-            self.tell_destination(worker, address, &destination);
-        } else if self.subscriber.answered(&name) && !self.incomplete.contains(&address) {
-            self.feed.tell(worker, News::Destination(address, None));
-        }
-        request.into_iter().collect()
-    }
-
-    fn forget(&mut self, worker: usize, address: SocketAddr) -> Vec<DeltaDiscoveryRequest> {
-        if !self.wanted.remove(&address, worker) {
-            return Vec::new();
-        }
-        let name = destination_name(address);
-        let mut requests: Vec<_> = self.subscriber.unsubscribe(&name).into_iter().collect();
-        self.encoded.remove(&name);
-        requests.extend(self.replace_destination(address, None));
-        requests
     }
 
     fn want_peer(&mut self, worker: usize, ip: IpAddr) -> Vec<DeltaDiscoveryRequest> {
@@ -150,10 +126,7 @@ impl Held {
                 self.encoded.insert(name.clone(), encoded);
                 match *resource {
                     Resource::Destination(destination) => {
-                        let Some(address) = address_of(&name) else {
-                            return Vec::new();
-                        };
-                        self.replace_destination(address, Some(Arc::new(destination)))
+                        self.replace_destination(Dialled::read(&name.name), Some(Arc::new(destination)))
                     }
                     Resource::Endpoints(endpoints) => self.replace_endpoints(Arc::new(endpoints)),
                     Resource::Inbound(inbound) => self.replace_inbound(Arc::new(inbound)),
@@ -167,16 +140,14 @@ impl Held {
     fn removed(&mut self, name: &ResourceName) -> Vec<DeltaDiscoveryRequest> {
         self.encoded.remove(name);
         match name.kind {
-            Kind::Destination => match address_of(name) {
-                Some(address) => {
-                    let requests = self.replace_destination(address, None);
-                    for worker in self.wanted.workers(&address) {
-                        self.feed.tell(worker, News::Destination(address, None));
-                    }
-                    requests
+            Kind::Destination => {
+                let dialled = Dialled::read(&name.name);
+                let requests = self.replace_destination(dialled.clone(), None);
+                for worker in self.wanted.workers(&dialled) {
+                    self.feed.tell(worker, News::Destination(dialled.clone(), None));
                 }
-                None => Vec::new(),
-            },
+                requests
+            }
             // A backend that is gone has no endpoints; whoever still routes there is told so.
             Kind::Endpoints => self.replace_endpoints(Arc::new(Endpoints {
                 id: name.name.clone(),
@@ -192,9 +163,10 @@ impl Held {
     }
 
     fn replace_inbound(&mut self, inbound: Arc<Inbound>) -> Vec<DeltaDiscoveryRequest> {
+        let requests = self.replace_rate_limits(&inbound);
         self.feed.tell_all(&News::Inbound(inbound.clone()));
         self.inbound = Some(inbound);
-        Vec::new()
+        requests
     }
 
     fn replace_peer(&mut self, ip: IpAddr, workload: Option<Arc<Workload>>) -> Vec<DeltaDiscoveryRequest> {
@@ -220,38 +192,11 @@ impl Held {
         self.feed
             .tell_all(&News::Endpoints(id.clone(), endpoints.clone()));
         self.endpoints.insert(id, endpoints);
-        let waiting: Vec<_> = self.incomplete.iter().copied().collect();
-        for address in waiting {
-            self.publish(address);
+        let waiting: Vec<_> = self.incomplete.iter().cloned().collect();
+        for dialled in waiting {
+            self.publish(&dialled);
         }
         Vec::new()
-    }
-
-    /// Subscribes to the endpoints a destination needs, drops those nobody needs any more, publishes it when complete.
-    fn replace_destination(
-        &mut self,
-        address: SocketAddr,
-        new: Option<Arc<Destination>>,
-    ) -> Vec<DeltaDiscoveryRequest> {
-        let mut requests = Vec::new();
-        let old = match new.clone() {
-            Some(new) => self.destinations.insert(address, new),
-            None => self.destinations.remove(&address),
-        };
-        for id in new.iter().flat_map(|destination| backend_ids(destination)) {
-            *self.backend_uses.entry(id.clone()).or_default() += 1;
-            let name = ResourceName::new(Kind::Endpoints, id.clone());
-            requests.extend(self.subscriber.subscribe(&name, None));
-        }
-        for id in old.iter().flat_map(|destination| backend_ids(destination)) {
-            requests.extend(self.release(id));
-        }
-        self.incomplete.remove(&address);
-        if new.is_some() {
-            self.incomplete.insert(address);
-            self.publish(address);
-        }
-        requests
     }
 
     fn release(&mut self, id: &BackendId) -> Option<DeltaDiscoveryRequest> {
@@ -267,51 +212,6 @@ impl Held {
         self.encoded.remove(&name);
         self.subscriber.unsubscribe(&name)
     }
-
-    fn publish(&mut self, address: SocketAddr) {
-        let Some(destination) = self.complete(address) else {
-            return;
-        };
-        self.incomplete.remove(&address);
-        for worker in self.wanted.workers(&address) {
-            self.tell_destination(worker, address, &destination);
-        }
-    }
-
-    fn tell_destination(&self, worker: usize, address: SocketAddr, destination: &Arc<Destination>) {
-        for id in backend_ids(destination) {
-            if let Some(endpoints) = self.endpoints.get(id) {
-                self.feed
-                    .tell(worker, News::Endpoints(id.clone(), endpoints.clone()));
-            }
-        }
-        self.feed
-            .tell(worker, News::Destination(address, Some(destination.clone())));
-    }
-
-    /// The destination, if all its endpoints are known.
-    fn complete(&self, address: SocketAddr) -> Option<Arc<Destination>> {
-        let destination = self.destinations.get(&address)?;
-        let known = backend_ids(destination).all(|id| self.endpoints.contains_key(id));
-        known.then(|| destination.clone())
-    }
-}
-
-/// Backends that have an Endpoints resource.
-fn backend_ids(destination: &Destination) -> impl Iterator<Item = &BackendId> {
-    destination
-        .backends
-        .iter()
-        .filter(|backend| !backend.id.is_empty())
-        .map(|backend| &backend.id)
-}
-
-fn destination_name(address: SocketAddr) -> ResourceName {
-    ResourceName::new(Kind::Destination, address.to_string())
-}
-
-fn address_of(name: &ResourceName) -> Option<SocketAddr> {
-    name.name.parse().ok()
 }
 
 #[cfg(test)]

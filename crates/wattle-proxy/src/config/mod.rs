@@ -13,6 +13,6 @@ mod stream;
 pub(crate) use files::{Materials, keep_read};
 pub(crate) use following::Following;
 pub(crate) use held::Held;
-pub(crate) use news::{Ask, Feed, MAX_ASKS, News, Post};
+pub(crate) use news::{Ask, Dialled, Feed, MAX_ASKS, News, Post};
 pub(crate) use saved::{Saved, write_private, write_public};
 pub(crate) use stream::{ConfigDump, ConfigTask, StreamHealth};

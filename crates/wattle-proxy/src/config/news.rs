@@ -1,5 +1,6 @@
 //! What the main thread and the workers tell each other.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,33 @@ use wattle_model::{BackendId, Destination, Endpoints, Inbound, Workload};
 
 use super::Materials;
 use crate::identity::Credentials;
+use crate::worker::RateLimits;
+
+/// What a destination is asked for by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Dialled {
+    /// An address that the workload dialled.
+    Address(SocketAddr),
+    /// `host:port` of a service that the proxy itself calls.
+    Name(Arc<str>),
+}
+
+impl Dialled {
+    /// `ip:port` is an address, anything else a name.
+    pub(crate) fn read(text: &Arc<str>) -> Self {
+        text.parse()
+            .map_or_else(|_| Self::Name(text.clone()), Self::Address)
+    }
+}
+
+impl fmt::Display for Dialled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
 
 /// From the main thread to a worker.
 #[derive(Clone, Debug)]
@@ -17,8 +45,11 @@ pub(crate) enum News {
     Credentials(Arc<Credentials>),
     /// The workload's own inbound side.
     Inbound(Arc<Inbound>),
-    /// What is behind an address, its endpoints having been told before; `None` when the control plane knows of no way there.
-    Destination(SocketAddr, Option<Arc<Destination>>),
+    /// The limits of the workload's inbound side, told before it.
+    RateLimits(Option<Arc<RateLimits>>),
+    /// What is behind an address or name, its endpoints having been told before; `None` when the control plane knows of no
+    /// way there.
+    Destination(Dialled, Option<Arc<Destination>>),
     /// Endpoints of a backend.
     Endpoints(BackendId, Arc<Endpoints>),
     /// What the files of TLS policies hold, all of them.

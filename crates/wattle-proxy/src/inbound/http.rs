@@ -5,16 +5,18 @@ use std::rc::Rc;
 
 use http::HeaderValue;
 use wattle_http::{Handler, ParseError, Request, Response, ResponseHead, SendError, SendErrorKind};
-use wattle_model::{CallerFacts, Reason};
+use wattle_model::traffic::hash_text;
+use wattle_model::{CallerFacts, Inbound, Reason};
 use wattle_net::Stream;
 use wattle_telemetry::EdgeMetrics;
 
 use super::apps::App;
 use super::{Arrived, Who, metrics};
 use crate::phases::connect::{self, Wanted};
+use crate::phases::limit::{self, Refused};
 use crate::phases::record::Record;
 use crate::phases::{authorize, exchange, reply, route, transform};
-use crate::worker::Worker;
+use crate::worker::{Worker, is_http2};
 
 /// Times a request is sent again because a kept connection turned out to be closed.
 const MAX_STALE: usize = 8;
@@ -22,11 +24,13 @@ const MAX_STALE: usize = 8;
 /// Requests of one connection to the workload.
 pub(super) struct Requests {
     worker: Rc<Worker>,
-    app: Rc<App>,
+    app: RefCell<Rc<App>>,
     /// HTTP/1 messages travel on this HTTP/2 connection as such.
     marked: bool,
     who: Rc<Who>,
     client_cert: Option<HeaderValue>,
+    /// What a limit for each identity counts this one by.
+    key: u64,
     http_metrics: RefCell<Option<Rc<EdgeMetrics>>>,
     grpc_metrics: RefCell<Option<Rc<EdgeMetrics>>>,
     /// The series name the peer's workload, as far as it ever will be known.
@@ -40,7 +44,8 @@ impl Requests {
         let own = worker.settings.id.as_str();
         let requests = Self {
             worker: worker.clone(),
-            app: worker.apps.at(worker, who.local),
+            key: who.peer.as_ref().map_or(0, |peer| hash_text(peer.as_str())),
+            app: RefCell::new(super::app(worker, who.local)),
             marked,
             client_cert: who
                 .peer
@@ -72,36 +77,51 @@ impl Requests {
             .clone()
     }
 
-    /// May the request in? By the policy as it is now, so that a change applies to kept connections.
-    fn authorize(&self, request: &Request) -> Result<(), Reason> {
+    /// May the request in, and where does it go? By the policy as it is now, so that a change applies to kept connections.
+    async fn admit(&self, request: &Request) -> Result<(Rc<App>, Wanted), Refused> {
         let inbound = self.worker.inbound().ok_or(Reason::ConfigUnavailable)?;
         let connection = authorize::facts(
             self.who.peer.as_ref(),
             self.who.downstream.ip(),
             self.who.local.port(),
         );
-        authorize::authorize(
-            &inbound,
-            &connection,
-            Some(&route::facts(&request.head, CallerFacts::default())),
-        )
+        let facts = route::facts(&request.head, CallerFacts::default());
+        authorize::authorize(&inbound, &connection, Some(&facts))?;
+        if let Some(limits) = self.worker.rate_limits() {
+            let caller = limit::Caller {
+                connection: &connection,
+                key: self.key,
+            };
+            limit::limit(&self.worker, &limits, &caller, &facts).await?;
+        }
+        let wanted = match Wanted::by(&request.head) {
+            Wanted::Http1 if is_http2(inbound.port(connection.port).protocol) => Wanted::Http2,
+            wanted => wanted,
+        };
+        Ok((self.app(&inbound), wanted))
     }
 
-    async fn send(&self, request: Request) -> Result<Response, Reason> {
-        let wanted = Wanted::by(&request.head);
+    /// The application's port, where it listens now.
+    fn app(&self, inbound: &Inbound) -> Rc<App> {
+        let address = super::target(Some(inbound), self.who.local);
+        let mut app = self.app.borrow_mut();
+        if app.address != address {
+            *app = self.worker.apps.at(&self.worker, address);
+        }
+        app.clone()
+    }
+
+    async fn send(&self, app: &App, wanted: Wanted, request: Request) -> Result<Response, Reason> {
         let mut request = Box::new(request);
         for _ in 0..MAX_STALE {
-            let address = self.app.address;
-            let connection = connect::app(&self.worker, &self.app, wanted)
-                .await
-                .map_err(|failure| {
-                    tracing::debug!(
-                        port = address.port(),
-                        cause = failure.cause,
-                        "application not reached"
-                    );
-                    failure.reason
-                })?;
+            let connection = connect::app(&self.worker, app, wanted).await.map_err(|failure| {
+                tracing::debug!(
+                    port = app.address.port(),
+                    cause = failure.cause,
+                    "application not reached"
+                );
+                failure.reason
+            })?;
             match exchange::exchange(connection, *request).await {
                 Ok(answered) => return Ok(answered.response),
                 Err(SendError {
@@ -119,9 +139,11 @@ impl Requests {
         Err(Reason::UpstreamResetBeforeResponse)
     }
 
-    fn refused(&self, mut record: Record, reason: Reason) -> Response {
-        record.local(reason);
-        let mut response = reply::local(reason, record.is_grpc());
+    fn refused(&self, mut record: Record, refused: impl Into<Refused>) -> Response {
+        let refused = refused.into();
+        record.local(refused.reason);
+        let mut response = reply::local(refused.reason, record.is_grpc());
+        refused.tell(&mut response.head.headers, record.is_grpc());
         response.body = record.watch(response.body);
         response
     }
@@ -141,19 +163,24 @@ impl Handler for Requests {
         );
         record.on(self.metrics(record.is_grpc()));
         record.name(|names| names.source = self.who.peer.as_ref().map(|id| id.as_str().into()));
-        if let Err(reason) = self.authorize(&request) {
-            return self.refused(record, reason);
+        let (app, wanted) = match self.admit(&request).await {
+            Ok(admitted) => admitted,
+            Err(refused) => return self.refused(record, refused),
+        };
+        match app.bounds.request() {
+            Ok(permit) => record.count(permit),
+            Err(reason) => return self.refused(record, reason),
         }
         if let Err(reason) = exchange::keep_small_body(&mut request).await {
             return self.refused(record, reason);
         }
         transform::leave_downstream(&mut request.head);
         transform::name_peer(&mut request.head.headers, self.client_cert.as_ref());
-        let mut response = match self.send(request).await {
+        let mut response = match self.send(&app, wanted, request).await {
             Ok(answered) => answered,
             Err(reason) => return self.refused(record, reason),
         };
-        record.answered(self.who.local, &response.head);
+        record.answered(app.address, &response.head);
         transform::leave_upstream(&mut response.head);
         transform::leave_application(&mut response.head);
         if self.marked {

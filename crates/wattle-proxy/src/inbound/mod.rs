@@ -5,6 +5,8 @@ mod http;
 mod metrics;
 mod plaintext;
 mod tcp;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::SocketAddr;
@@ -147,4 +149,16 @@ pub(crate) async fn serve_http2(worker: &Rc<Worker>, arrived: Arrived, marked: b
     if let Err(error) = h2::serve(stream, Bytes::new(), requests, limits, drain).await {
         tracing::debug!(peer = %downstream, %error, "http/2 connection ended");
     }
+}
+
+/// Where the application listens for what was sent to this address of the workload.
+pub(crate) fn target(inbound: Option<&Inbound>, local: SocketAddr) -> SocketAddr {
+    inbound
+        .and_then(|inbound| inbound.port(local.port()).target)
+        .unwrap_or(local)
+}
+
+/// The application's port behind this address of the workload.
+fn app(worker: &Worker, local: SocketAddr) -> Rc<App> {
+    worker.apps.at(worker, target(worker.inbound().as_deref(), local))
 }

@@ -4,18 +4,19 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use wattle_balance::Permit;
 use wattle_model::{Protocol, Reason};
 use wattle_net::detect::Speaker;
 use wattle_net::{Stream, first_speaker};
 
-use super::{Arrived, Who, metrics, secured, serve_http1, serve_http2};
+use super::{App, Arrived, Who, metrics, secured, serve_http1, serve_http2};
 use crate::phases::accept::Accepted;
 use crate::phases::authorize;
 use crate::phases::detect::{self, Spoken};
 use crate::phases::identify;
 use crate::phases::relay::Opaque;
 use crate::phases::reply;
-use crate::worker::Worker;
+use crate::worker::{Connecting, Worker};
 
 /// Longest time for either side of an undeclared connection to say the first word.
 const FIRST_WORD: Duration = Duration::from_secs(600);
@@ -49,12 +50,18 @@ pub(super) async fn silent(worker: &Rc<Worker>, mut arrived: Arrived, declared: 
             return Ok(());
         }
     };
-    let waiting = tokio::time::timeout(FIRST_WORD, first_speaker(&mut arrived.stream, &mut app));
+    let waiting = tokio::time::timeout(FIRST_WORD, first_speaker(&mut arrived.stream, &mut app.stream));
     let spoken = match waiting.await?? {
         Speaker::Client => detect::begun(&mut arrived.stream).await?,
         Speaker::Server | Speaker::ClientClosed | Speaker::ServerClosed => Spoken::Opaque,
     };
-    let Some(arrived) = requests(worker, arrived, spoken, declared).await? else {
+    // A connection to the application that carries nothing must not stay in its place.
+    let app = if is_opaque(&spoken, declared) {
+        Some(app)
+    } else {
+        None
+    };
+    let (Some(arrived), Some(app)) = (requests(worker, arrived, spoken, declared).await?, app) else {
         return Ok(());
     };
     // Only now is it certain that no request will come: the connection itself is authorized.
@@ -63,6 +70,15 @@ pub(super) async fn silent(worker: &Rc<Worker>, mut arrived: Arrived, declared: 
         Err(reason) => refuse(worker, arrived, reason),
     }
     Ok(())
+}
+
+/// True for bytes that are carried as they are.
+fn is_opaque(spoken: &Spoken, declared: Protocol) -> bool {
+    match spoken {
+        Spoken::Tls(hello) => !identify::is_mesh(hello),
+        Spoken::Http1 | Spoken::Http2 => declared != Protocol::Detect,
+        Spoken::Opaque | Spoken::Silent => true,
+    }
 }
 
 /// Serves what is more than opaque bytes: TLS of the mesh, and requests where nothing is declared. Gives the rest back.
@@ -95,9 +111,38 @@ fn allowed(worker: &Worker, who: &Who) -> Result<(), Reason> {
     authorize::authorize(&inbound, &connection, None)
 }
 
-async fn dial(worker: &Worker, who: &Who) -> Result<Stream, Reason> {
-    match wattle_net::connect(who.local, &worker.homeward(who.local)).await {
-        Ok(socket) => Ok(socket.into()),
+/// A connection to the application.
+struct Dialled {
+    stream: Stream,
+    place: Place,
+}
+
+/// A connection's place among those that are open to the application.
+struct Place {
+    app: Rc<App>,
+    counted: Option<Permit>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        drop(self.counted.take());
+        self.app.bounds.free();
+    }
+}
+
+async fn dial(worker: &Worker, who: &Who) -> Result<Dialled, Reason> {
+    let app = super::app(worker, who.local);
+    let counted = match app.bounds.connection() {
+        Connecting::Uncounted => None,
+        Connecting::Counted(permit) => Some(permit),
+        Connecting::Full => return Err(Reason::UpstreamOverflow),
+    };
+    let place = Place { app, counted };
+    match wattle_net::connect(place.app.address, &worker.homeward(&place.app)).await {
+        Ok(socket) => Ok(Dialled {
+            stream: socket.into(),
+            place,
+        }),
         Err(error) => {
             tracing::debug!(%error, "application not reached");
             Err(Reason::UpstreamConnectFailure)
@@ -105,11 +150,14 @@ async fn dial(worker: &Worker, who: &Who) -> Result<Stream, Reason> {
     }
 }
 
-async fn relay(worker: &Rc<Worker>, arrived: Arrived, app: Stream) {
+async fn relay(worker: &Rc<Worker>, arrived: Arrived, dialled: Dialled) {
     let metrics = Rc::new(metrics::tcp(worker, &arrived.who));
     let mut opaque = begin(worker, &arrived.who);
-    opaque.upstream = Some(arrived.who.local);
-    opaque.carry(worker, metrics, arrived.stream, app).await;
+    let Dialled { stream, place } = dialled;
+    opaque.upstream = Some(place.app.address);
+    opaque.limits = place.app.bounds.relaying();
+    opaque.carry(worker, metrics, arrived.stream, stream).await;
+    drop(place);
 }
 
 fn refuse(worker: &Worker, arrived: Arrived, reason: Reason) {

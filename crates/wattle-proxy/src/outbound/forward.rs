@@ -1,27 +1,29 @@
 //! Forward: pick → connect → exchange, again on another endpoint where nothing was lost by it.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
 
-use wattle_balance::{EndpointId, Outcome, Picked};
-use wattle_http::{Answered, Request, Response, SendError, SendErrorKind};
+use tokio::time::Instant;
+use wattle_balance::{EndpointId, Picked};
+use wattle_http::{Request, Response};
 use wattle_model::{Backend, Reason, RetryPolicy, ServicePort};
 
+use super::attempt::{Tried, TryLimits, Trying, blame, failure, verdict};
 use super::metrics;
-use crate::phases::connect::{self, ConnectFailure, Connection, Wanted};
-use crate::phases::exchange;
-use crate::phases::pick;
+use crate::phases::connect::{ConnectFailure, Wanted};
+use crate::phases::pick::{self, Wish};
 use crate::phases::record::Record;
+use crate::phases::uploaded;
 use crate::worker::{Cluster, Upstream, Worker};
 use wattle_telemetry::ResponseFlags;
 
 /// Endpoints tried for one request.
 const MAX_ENDPOINTS: usize = 3;
 /// Times a request is sent again because a kept connection turned out to be closed.
-const MAX_STALE: usize = 8;
+pub(super) const MAX_STALE: usize = 8;
 
 /// One request on its way to a backend.
 pub(super) struct Forward<'a> {
@@ -31,18 +33,23 @@ pub(super) struct Forward<'a> {
     /// The service that was dialled.
     pub(super) frontend: Option<&'a ServicePort>,
     pub(super) wanted: Wanted,
-    /// Hash of the request, where the backend's policy goes by one.
-    pub(super) hash: Option<u64>,
-    /// Longest time for one try.
-    pub(super) try_limit: Option<Duration>,
+    /// What the request asks of the choice of an endpoint.
+    pub(super) wish: Wish<'a>,
+    pub(super) limits: TryLimits<'a>,
+    /// When the whole exchange is over.
+    pub(super) until: Option<Instant>,
     /// What is sent again; without it, what nobody has acted on.
     pub(super) retry: Option<&'a RetryPolicy>,
+    /// The limit of the whole passed, and not for lack of the request.
+    pub(super) too_slow: Cell<bool>,
 }
 
 /// A response with the record that goes along.
 pub(super) struct Forwarded {
     pub(super) response: Response,
     pub(super) record: Record,
+    /// Tag of the endpoint that answered.
+    pub(super) tag: Option<u64>,
 }
 
 /// What all tries came to.
@@ -54,14 +61,21 @@ pub(super) struct Ended {
     pub(super) exhausted: bool,
 }
 
-/// What a try came to.
-pub(super) enum Tried {
-    Response(Box<Response>),
-    /// Nothing was accepted: the request may go elsewhere.
-    Again(Box<Request>, Reason),
-    /// A kept connection was closed: the request may go to the same endpoint again.
-    Stale(Box<Request>),
-    Failed(Reason),
+impl Ended {
+    fn with(result: Result<Answer, Reason>, picked: Option<Picked<Upstream>>) -> Self {
+        Self {
+            result,
+            picked,
+            exhausted: false,
+        }
+    }
+
+    fn after(last: Option<(Reason, Option<Picked<Upstream>>)>) -> Self {
+        match last {
+            Some((reason, picked)) => Self::with(Err(reason), picked),
+            None => Self::with(Err(Reason::NoEndpoints), None),
+        }
+    }
 }
 
 impl Forward<'_> {
@@ -71,6 +85,9 @@ impl Forward<'_> {
         request: Request,
         mut record: Record,
     ) -> Result<Forwarded, (Reason, Record)> {
+        let now = self.worker.clock.now_ns();
+        record.count(self.cluster.bounds.begin(now, self.retry.is_some()));
+        let whole = uploaded::is_whole(&request.body);
         let mut tries = pin!(self.every_try(request, record.is_grpc()));
         let ended = poll_fn(|cx| {
             if let Poll::Ready(ended) = tries.as_mut().poll(cx) {
@@ -80,7 +97,10 @@ impl Forward<'_> {
         })
         .await;
         match ended {
-            Err(reason) => Err((reason, record)),
+            Err(reason) => {
+                self.too_slow.set(whole && reason == Reason::RequestTimeout);
+                Err((reason, record))
+            }
             Ok(Ended {
                 result,
                 picked,
@@ -97,8 +117,13 @@ impl Forward<'_> {
                 if let Some(picked) = &picked {
                     record.answered(picked.member().address(), &response.head);
                 }
+                let tag = picked.as_ref().map(|picked| picked.member().payload().tag);
                 record.hold(picked);
-                Ok(Forwarded { response, record })
+                Ok(Forwarded {
+                    response,
+                    record,
+                    tag,
+                })
             }
         }
     }
@@ -108,14 +133,7 @@ impl Forward<'_> {
         match self.retry.filter(|_| self.wanted != Wanted::Http1Tunnel) {
             // A future of its own size only where it is needed.
             Some(policy) => Box::pin(self.retried(request, grpc, policy)).await,
-            None => {
-                let (result, picked) = self.tries(request, grpc).await;
-                Ended {
-                    result,
-                    picked,
-                    exhausted: false,
-                }
-            }
+            None => self.tries(request, grpc).await,
         }
     }
 
@@ -132,148 +150,63 @@ impl Forward<'_> {
         record.name(|names| names.destination = metrics::principal(self.worker, upstream));
     }
 
-    async fn tries(
-        &self,
-        request: Request,
-        grpc: bool,
-    ) -> (Result<Answer, Reason>, Option<Picked<Upstream>>) {
+    async fn tries(&self, request: Request, grpc: bool) -> Ended {
         let mut request = Box::new(request);
         let mut tried: Vec<EndpointId> = Vec::new();
         let mut stale = 0;
-        let mut last: Option<(Reason, Picked<Upstream>)> = None;
+        let mut last = None;
         let mut repetition = None;
         loop {
             if last.is_some() {
                 repetition = match self.cluster.bounds.retry(self.worker.clock.now_ns()) {
                     Ok(allowed) => Some(allowed),
-                    Err(_) => return ended(last),
+                    Err(_) => return Ended::after(last),
                 };
             }
-            let mut picked = match pick::pick(self.worker, self.cluster, self.hash, &tried) {
+            let picked = match pick::pick(self.worker, self.cluster, self.wish, &tried) {
                 Ok(picked) if last.is_none() || !tried.contains(&picked.member().id()) => picked,
-                Err(reason) if last.is_none() => return (Err(reason), None),
-                Ok(_) | Err(_) => return ended(last),
+                Err(reason) if last.is_none() => return Ended::with(Err(reason), None),
+                Ok(_) | Err(_) => return Ended::after(last),
             };
-            let started = self.worker.clock.now_ns();
-            let elapsed = || self.worker.clock.now_ns() - started;
-            let connection = match self.connect(&picked).await {
-                Ok(connection) => connection,
-                Err(failure) => {
-                    picked.outcome(elapsed(), blame(failure.reason, failure.cause));
-                    self.log(&picked, &failure);
-                    tried.push(picked.member().id());
-                    last = Some((failure.reason, picked));
-                    if tried.len() >= MAX_ENDPOINTS {
-                        return ended(last);
-                    }
-                    continue;
-                }
-            };
-            match self.send(connection, request).await {
+            let member = picked.member().clone();
+            let trying = Trying::new(self, picked);
+            let (back, reason, outcome) = match self.one_try(member.payload(), request).await {
                 Tried::Response(response) => {
                     drop(repetition);
-                    picked.outcome(elapsed(), verdict(&response, grpc));
-                    return (Ok(response), Some(picked));
+                    let picked = trying.ended(Some(verdict(&response, grpc)));
+                    return Ended::with(Ok(response), picked);
                 }
                 Tried::Stale(back) if stale < MAX_STALE => {
                     stale += 1;
                     request = back;
+                    drop(trying.ended(None));
+                    continue;
                 }
-                Tried::Stale(_) => return (Err(Reason::UpstreamResetBeforeResponse), Some(picked)),
-                Tried::Again(back, reason) if tried.len() + 1 < MAX_ENDPOINTS => {
-                    picked.outcome(elapsed(), Outcome::Failure);
-                    tried.push(picked.member().id());
-                    last = Some((reason, picked));
-                    request = back;
+                Tried::Stale(_) => {
+                    return Ended::with(Err(Reason::UpstreamResetBeforeResponse), trying.ended(None));
                 }
-                Tried::Again(_, reason) | Tried::Failed(reason) => {
-                    if reason != Reason::RequestBodyBroken && reason != Reason::BadRequest {
-                        picked.outcome(elapsed(), Outcome::Failure);
-                    }
-                    return (Err(reason), Some(picked));
+                Tried::Failed(reason) => return Ended::with(Err(reason), trying.ended(failure(reason))),
+                Tried::Unreached(back, failed) => {
+                    self.log(&member, &failed);
+                    (back, failed.reason, Some(blame(&failed)))
                 }
+                Tried::Again(back, reason) => (back, reason, failure(reason)),
+            };
+            tried.push(member.id());
+            last = Some((reason, trying.ended(outcome)));
+            request = back;
+            if tried.len() >= MAX_ENDPOINTS {
+                return Ended::after(last);
             }
         }
     }
 
-    pub(super) async fn connect(&self, picked: &Picked<Upstream>) -> Result<Connection, ConnectFailure> {
-        connect::http(self.worker, picked.member().payload(), self.wanted).await
-    }
-
-    pub(super) async fn send(&self, connection: Connection, request: Box<Request>) -> Tried {
-        let marked = connection.is_marked();
-        let sending = exchange::exchange(connection, *request);
-        let sent = match self.try_limit {
-            None => sending.await,
-            Some(limit) => match tokio::time::timeout(limit, sending).await {
-                Ok(sent) => sent,
-                Err(_) => return Tried::Failed(Reason::BackendTimeout),
-            },
-        };
-        match sent {
-            Ok(Answered {
-                response,
-                request: Some(request),
-            }) if marked => match exchange::turned_back(&response, &request.head.method) {
-                Some(reason) => Tried::Again(Box::new(request), reason),
-                None => Tried::Response(Box::new(response)),
-            },
-            Ok(Answered { response, .. }) => Tried::Response(Box::new(response)),
-            Err(SendError {
-                kind: SendErrorKind::Unrepresentable,
-                ..
-            }) => Tried::Failed(Reason::BadRequest),
-            Err(SendError {
-                kind,
-                request: Some(request),
-                reused,
-            }) => match reused {
-                true => Tried::Stale(request),
-                false => Tried::Again(request, exchange::reason(&kind)),
-            },
-            Err(SendError {
-                kind, request: None, ..
-            }) => Tried::Failed(exchange::reason(&kind)),
-        }
-    }
-
-    pub(super) fn log(&self, picked: &Picked<Upstream>, failure: &ConnectFailure) {
+    pub(super) fn log(&self, member: &wattle_balance::Member<Upstream>, failure: &ConnectFailure) {
         tracing::info!(
-            backend = %self.backend.id, endpoint = %picked.member().address(), reason = failure.reason.id(),
+            backend = %self.backend.id, endpoint = %member.address(), reason = failure.reason.id(),
             cause = failure.cause, detail = failure.detail, "connect failed"
         );
     }
 }
 
 pub(super) type Answer = Box<Response>;
-
-fn ended(last: Option<(Reason, Picked<Upstream>)>) -> (Result<Answer, Reason>, Option<Picked<Upstream>>) {
-    match last {
-        Some((reason, picked)) => (Err(reason), Some(picked)),
-        None => (Err(Reason::NoEndpoints), None),
-    }
-}
-
-/// Is the endpoint to blame for a connection that did not come about, or a limit or lack on this side?
-pub(super) fn blame(reason: Reason, cause: &str) -> Outcome {
-    match (reason, cause) {
-        (Reason::Overload | Reason::UpstreamOverflow, _) | (_, "no_own_certificate") => Outcome::Cancelled,
-        _ => Outcome::ConnectFailure,
-    }
-}
-
-/// Does the response speak for the endpoint?
-pub(super) fn verdict(response: &Response, grpc: bool) -> Outcome {
-    let grpc_status = || match grpc {
-        true => response.head.headers.get("grpc-status"),
-        false => None,
-    };
-    match response.head.status.as_u16() {
-        502..=504 => Outcome::GatewayError,
-        500..=599 => Outcome::ServerError,
-        429 => Outcome::Backpressure,
-        _ if grpc_status().is_some_and(|status| status == "14") => Outcome::GatewayError,
-        _ if grpc_status().is_some_and(|status| status == "8") => Outcome::Backpressure,
-        _ => Outcome::Success,
-    }
-}

@@ -1,17 +1,23 @@
 //! Requests of the workload: route → transform → forward → record.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, header};
+use tokio::time::Instant;
 use wattle_http::{Handler, ParseError, Request, Response, ResponseHead};
-use wattle_model::{NoTrace, Outcome, Reason, RouteDecision, RouteRule};
+use wattle_model::{NoTrace, Outcome, Reason, RouteDecision, RouteRule, Timeouts};
 
+use super::attempt::TryLimits;
 use super::forward::{Forward, Forwarded};
 use super::{metrics, mirror};
 use crate::phases::connect::Wanted;
+use crate::phases::pick::{self, Wish};
 use crate::phases::record::Record;
-use crate::phases::{deadline, delay, exchange, pick, reply, route, transform};
+use crate::phases::session::Session;
+use crate::phases::uploaded::Uploaded;
+use crate::phases::{deadline, delay, exchange, reply, route, transform};
 use crate::worker::{Service, Worker};
 
 /// One connection of the workload to one destination.
@@ -69,12 +75,12 @@ impl Outbound {
     }
 
     /// Does what was decided, but for what every answer gets.
-    async fn follow(
+    async fn follow<'a>(
         &self,
         request: Request,
         mut record: Record,
-        service: &Rc<Service>,
-        (decision, random): (RouteDecision<'_>, u64),
+        service: &'a Rc<Service>,
+        (decision, random): (RouteDecision<'a>, u64),
     ) -> Response {
         let grpc = record.is_grpc();
         let mut response = match decision.outcome {
@@ -112,26 +118,23 @@ impl Outbound {
         response
     }
 
-    async fn forward(
+    async fn forward<'a>(
         &self,
         mut request: Request,
         mut record: Record,
-        service: &Rc<Service>,
-        (decision, random): (RouteDecision<'_>, u64),
+        service: &'a Rc<Service>,
+        (mut decision, random): (RouteDecision<'a>, u64),
     ) -> Response {
-        let RouteDecision {
-            rule,
-            outcome:
-                Outcome::Forward {
-                    backend,
-                    index,
-                    filters,
-                },
-            ..
-        } = &decision
+        let session = Session::resume(&self.worker, service, &mut decision, &request.head);
+        let Outcome::Forward {
+            backend,
+            index,
+            filters,
+        } = &decision.outcome
         else {
             return self.refuse_with(record, service, Reason::Internal);
         };
+        let rule = decision.rule;
         let Some(cluster) = service.cluster(*index).cloned() else {
             return self.refuse_with(record, service, Reason::NoBackend);
         };
@@ -145,41 +148,51 @@ impl Outbound {
             transform::request(&mut request.head, filters, matched);
         }
         let timeouts = rule.map(|rule| rule.timeouts).unwrap_or_default();
-        if let Some(limit) = deadline::limit(&mut request.head, record.is_grpc(), timeouts.request) {
-            record.until(tokio::time::Instant::now() + limit);
-        }
-        if let Some(limit) = timeouts.idle {
-            record.idle_after(limit, &mut request.body);
-        }
+        let (until, uploaded) = bound(&mut request, &mut record, &timeouts);
         mirror::send(&self.worker, service, &decision, random, &mut request);
         let connect = request.head.method == Method::CONNECT;
+        let (hash, cookie) = pick::hash(&self.worker, &cluster, &request.head, self.downstream.ip());
         let forward = Forward {
             worker: &self.worker,
             cluster: &cluster,
             backend,
             frontend: service.destination.service.as_ref(),
             wanted: Wanted::by(&request.head),
-            hash: pick::hash(&cluster, &request.head, self.downstream.ip()),
-            try_limit: timeouts.backend_request,
+            wish: Wish {
+                hash,
+                session: session.endpoint(),
+            },
+            limits: TryLimits {
+                whole: timeouts.backend_request,
+                response: uploaded.as_ref(),
+            },
+            until,
             retry: rule.and_then(|rule| rule.retry.as_deref()),
+            too_slow: Cell::new(false),
         };
-        let mut response = match forward.run(request, record).await {
+        let (mut response, tag) = match forward.run(request, record).await {
             Ok(Forwarded {
                 mut response,
                 mut record,
+                tag,
             }) => {
                 if is_tunnel(&response, connect) {
                     record.is_tunnel();
                 }
                 transform::leave_upstream(&mut response.head);
                 response.body = record.watch(response.body);
-                response
+                (response, Some(tag))
             }
-            Err((reason, record)) => self.fail(record, service, reason),
+            Err((reason, record)) => (self.fail(record, service, reason), None),
         };
         // A reply of the proxy's own gets what the rule gives to answers, as Envoy's does.
         for filters in filters.iter().copied().chain(route) {
             transform::response(&mut response.head, filters);
+        }
+        if let Some(tag) = tag {
+            session.tell(&self.worker, &mut response.head, tag);
+            let headers = &mut response.head.headers;
+            headers.extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
         }
         response
     }
@@ -194,6 +207,24 @@ impl Outbound {
         response.body = record.watch(response.body);
         response
     }
+}
+
+/// Sets the limits of time that begin now: when the exchange is over, and the watch on the request's end.
+fn bound(
+    request: &mut Request,
+    record: &mut Record,
+    timeouts: &Timeouts,
+) -> (Option<Instant>, Option<Uploaded>) {
+    let limit = deadline::limit(&mut request.head, record.is_grpc(), timeouts.request);
+    let until = limit.and_then(|limit| Instant::now().checked_add(limit));
+    if let Some(until) = until {
+        record.until(until);
+    }
+    if let Some(limit) = timeouts.idle {
+        record.idle_after(limit, &mut request.body);
+    }
+    let watch = |limit| Uploaded::watch(limit, &mut request.body);
+    (until, timeouts.response.map(watch))
 }
 
 /// Does the response turn the connection into a tunnel?

@@ -1,11 +1,14 @@
 //! The outbound side: what the workload sends. Reads as the order of the phases.
 
+mod attempt;
 mod forward;
 mod http;
 mod metrics;
 mod mirror;
 mod retries;
 mod tcp;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::SocketAddr;

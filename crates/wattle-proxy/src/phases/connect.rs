@@ -53,7 +53,8 @@ pub(crate) async fn opaque(
                 .stream
         }
         Security::Outside => {
-            outside::originate(worker, upstream, stream, outside::OPAQUE)
+            let name = outside::name(upstream, None)?;
+            outside::originate(worker, upstream, (stream, name), outside::OPAQUE)
                 .await?
                 .stream
         }

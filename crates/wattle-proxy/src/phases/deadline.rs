@@ -24,6 +24,13 @@ pub(crate) fn limit(head: &mut RequestHead, grpc: bool, route: Option<Duration>)
     shorter
 }
 
+/// Tells who answers another try of a gRPC request how much of the time is left, if the caller or route set a limit.
+pub(crate) fn renew(head: &mut RequestHead, left: Duration) {
+    if head.headers.contains_key(&GRPC_TIMEOUT) {
+        head.headers.insert(GRPC_TIMEOUT, written(left));
+    }
+}
+
 fn read(head: &RequestHead) -> Option<Duration> {
     let text = head.headers.get(&GRPC_TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;

@@ -1,25 +1,39 @@
 //! Pick: an endpoint for one try.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
-use wattle_balance::{EndpointId, Picked};
-use wattle_http::RequestHead;
+use http::HeaderValue;
+use wattle_balance::{EndpointId, Member, Picked};
+use wattle_http::{RequestHead, Scheme};
 use wattle_model::Reason;
 use wattle_model::traffic::{Balance, HashFacts, HashKey, hash_address};
 
 use super::route;
 use crate::worker::{Cluster, Connecting, Upstream, Worker};
 
+/// What one request asks of the choice.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Wish<'a> {
+    /// Hash of the request, where the backend's policy goes by one.
+    pub(crate) hash: Option<u64>,
+    /// The endpoint of its session.
+    pub(crate) session: Option<&'a Rc<Member<Upstream>>>,
+}
+
 /// An endpoint of the cluster, not one of those that were tried if another is fit; the request counts until the pick is dropped.
 pub(crate) fn pick(
     worker: &Worker,
     cluster: &Cluster,
-    hash: Option<u64>,
+    wish: Wish<'_>,
     tried: &[EndpointId],
 ) -> Result<Picked<Upstream>, Reason> {
-    let mut picked = cluster.pick(hash, worker, tried)?;
-    let now = worker.clock.now_ns();
-    cluster.bounds.admit(&mut picked, now, tried.is_empty())?;
+    let kept = wish.session.filter(|member| !tried.contains(&member.id()));
+    let mut picked = match kept {
+        Some(member) => Picked::of(member, worker.clock.now_ns(), worker.clock.random()),
+        None => cluster.pick(wish.hash, worker, tried)?,
+    };
+    cluster.bounds.admit(&mut picked)?;
     Ok(picked)
 }
 
@@ -46,16 +60,25 @@ pub(crate) fn connection(
     Ok(picked)
 }
 
-/// The hash of a request, where the backend's policy goes by one and the request has what is hashed.
-pub(crate) fn hash(cluster: &Cluster, head: &RequestHead, caller: IpAddr) -> Option<u64> {
+/// The hash of a request, where the backend's policy goes by one and the request has what is hashed; and the cookie that
+/// the response sets where the policy goes by one that did not come.
+pub(crate) fn hash(
+    worker: &Worker,
+    cluster: &Cluster,
+    head: &RequestHead,
+    caller: IpAddr,
+) -> (Option<u64>, Option<HeaderValue>) {
     if !cluster.bounds.is_by_hash() {
-        return None;
+        return (None, None);
     }
-    match &cluster.bounds.policy().balance {
-        Balance::Hash { key, .. } => {
-            let facts = route::facts(head, route::caller(None, caller));
-            key.hash(&facts, HashFacts { address: caller })
-        }
-        _ => None,
+    let Balance::Hash { key, .. } = &cluster.bounds.policy().balance else {
+        return (None, None);
+    };
+    let facts = route::facts(head, route::caller(None, caller));
+    match key.hash(&facts, HashFacts { address: caller }) {
+        Some(hash) => (Some(hash), None),
+        None => key
+            .fresh(worker.clock.random(), head.scheme == Scheme::Https)
+            .unzip(),
     }
 }

@@ -79,7 +79,9 @@ async fn ask(
     wanted: Wanted,
     request: Request,
 ) -> Option<(StatusCode, Bytes)> {
-    let connection = connect::http(worker, upstream, wanted).await.ok()?;
+    let connection = connect::http(worker, upstream, wanted, request.head.authority.as_str())
+        .await
+        .ok()?;
     let Response { head, body } = exchange::exchange(connection, request).await.ok()?.response;
     let message = body.collect(MAX_ANSWER).await.ok()?;
     Some((head.status, message))

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::time::{Instant, Sleep};
-use wattle_balance::Picked;
+use wattle_balance::{Permit, Picked};
 use wattle_http::{Body, BodyError, Frame, RequestHead, ResponseHead, Watch};
 use wattle_model::Reason;
 use wattle_telemetry::{EdgeMetrics, Exchange, ResponseFlags, Status};
@@ -43,6 +43,8 @@ pub(crate) struct Record {
     over: bool,
     /// Held until the response has passed: its endpoint is busy as long.
     picked: Option<Picked<Upstream>>,
+    /// Likewise its place among the requests towards the application.
+    permit: Option<Permit>,
     done: bool,
 }
 
@@ -79,6 +81,7 @@ impl Record {
             idle: None,
             over: false,
             picked: None,
+            permit: None,
             done: false,
         }
     }
@@ -113,7 +116,8 @@ impl Record {
     /// Ends the exchange when no byte of either body moves for so long; `body` is the request's.
     pub(crate) fn idle_after(&mut self, limit: Duration, body: &mut Body) {
         let idle = Idle::new(limit);
-        if !body.is_end() {
+        // One that is there as a whole is not watched, or it could not be sent again.
+        if !super::uploaded::is_whole(body) {
             *body = std::mem::take(body).watched(idle.watch());
         }
         self.idle = Some(idle);
@@ -149,6 +153,11 @@ impl Record {
     /// Keeps the endpoint busy until the response has passed.
     pub(crate) fn hold(&mut self, picked: Option<Picked<Upstream>>) {
         self.picked = picked;
+    }
+
+    /// Counts the request towards the application until the response has passed.
+    pub(crate) fn count(&mut self, permit: Option<Permit>) {
+        self.permit = permit;
     }
 
     /// What follows is a tunnel, which no deadline ends.
@@ -213,6 +222,7 @@ impl Record {
             line.write(&self.worker, &exchange);
         }
         self.picked = None;
+        self.permit = None;
     }
 }
 

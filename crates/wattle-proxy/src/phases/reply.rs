@@ -50,10 +50,13 @@ fn grpc_head(code: u32, message: Option<HeaderValue>) -> Response {
     response
 }
 
-/// gRPC's own mapping of HTTP statuses, except that a passed time limit is DEADLINE_EXCEEDED.
+/// gRPC's own mapping of HTTP statuses, except that a passed time limit is DEADLINE_EXCEEDED and a passed rate limit
+/// RESOURCE_EXHAUSTED.
 pub(crate) fn grpc_status(reason: Reason) -> u32 {
     match reason {
         Reason::RequestTimeout | Reason::BackendTimeout | Reason::IdleTimeout => 4,
+        // Unlike UNAVAILABLE it does not make clients try again at once (Linkerd's choice).
+        Reason::RateLimited => 8,
         _ => grpc_of_http(reason.status()),
     }
 }

@@ -1,19 +1,21 @@
 //! What a backend's policy bounds, and what is under way towards it: shared by its endpoints and their connections.
 
+mod outside;
+mod repeats;
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
-use rustls_pki_types::ServerName;
 use tokio::sync::Notify;
-use wattle_balance::{Breaker, BreakerCounts, Permit, Picked, RetryBudget, RetryBudgetConfig, SharedLimits};
+use wattle_balance::{Breaker, BreakerCounts, Permit, Picked, RetryBudget, SharedLimits};
 use wattle_model::traffic::{Balance, HttpVersion, ProxyProtocol, Tunnel, UpstreamTls};
-use wattle_model::{BackendPolicy, Reason};
+use wattle_model::{BackendPolicy, Protocol, Reason};
 
 use super::policy;
-use crate::identity::Outside;
+use outside::{Named, OutsideTls};
+pub(crate) use repeats::Repetition;
 
 /// A policy with what counts against it.
 pub(crate) struct Bounds {
@@ -27,8 +29,10 @@ pub(crate) struct Bounds {
     default_budget: OnceCell<Rc<RetryBudget>>,
     uses: Cell<Uses>,
     hop: Cell<Hopping>,
+    /// The endpoints are declared to speak HTTP/2.
+    http2: Cell<bool>,
     /// The backend's service, whose name a server outside the mesh is asked for.
-    host: RefCell<Option<ServerName<'static>>>,
+    host: RefCell<Named>,
     /// Settings by what they offer, each made of what the files held then.
     tls: RefCell<Vec<OutsideTls>>,
     /// A connection was closed or came back.
@@ -56,16 +60,12 @@ impl Default for Uses {
     }
 }
 
-/// Protocols offered in a handshake, most preferred first.
-type Offer = &'static [&'static [u8]];
-type OutsideTls = (Offer, Arc<Outside>, Arc<ClientConfig>);
-
 /// How connections to a backend are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hopping {
     /// How they are secured.
     pub(crate) security: Security,
-    /// HTTP/2 for all requests, where no proxy of the mesh is at the other end.
+    /// HTTP/2 for all requests, whatever version they came in.
     pub(crate) http2: bool,
 }
 
@@ -98,6 +98,7 @@ impl Bounds {
             default_budget: OnceCell::new(),
             uses: Cell::default(),
             hop: Cell::default(),
+            http2: Cell::default(),
             host: RefCell::default(),
             tls: RefCell::default(),
             freed: Notify::new(),
@@ -131,39 +132,16 @@ impl Bounds {
 
     /// How connections are made.
     pub(crate) fn hop(&self) -> Hopping {
-        self.hop.get()
-    }
-
-    /// Whose name a server outside the mesh is asked for, where the policy names none; not for a wildcard.
-    pub(crate) fn name_server(&self, host: Option<&str>) {
-        *self.host.borrow_mut() = host.and_then(|host| ServerName::try_from(host.to_owned()).ok());
-    }
-
-    /// See [`Self::name_server`].
-    pub(crate) fn server_name(&self) -> Option<ServerName<'static>> {
-        self.host.borrow().clone()
-    }
-
-    /// TLS settings towards the outside with this offer, made once for what the files hold.
-    pub(crate) fn outside_tls<E>(
-        &self,
-        offer: Offer,
-        material: &Arc<Outside>,
-        make: impl FnOnce() -> Result<Arc<ClientConfig>, E>,
-    ) -> Result<Arc<ClientConfig>, E> {
-        let mut known = self.tls.borrow_mut();
-        known.retain(|(_, of, _)| Arc::ptr_eq(of, material));
-        if let Some((_, _, config)) = known.iter().find(|(by, _, _)| *by == offer) {
-            return Ok(config.clone());
+        let hop = self.hop.get();
+        Hopping {
+            http2: hop.http2 || self.http2.get(),
+            ..hop
         }
-        let config = make()?;
-        known.push((offer, material.clone(), config.clone()));
-        Ok(config)
     }
 
-    /// Makes TLS settings anew from now on.
-    pub(super) fn forget_tls(&self) {
-        self.tls.borrow_mut().clear();
+    /// What the endpoints are declared to speak: one that speaks HTTP/2 is not asked in HTTP/1 (GEP-1911).
+    pub(crate) fn speak(&self, protocol: Protocol) {
+        self.http2.set(is_http2(protocol));
     }
 
     /// The version of the PROXY protocol that connections begin with.
@@ -204,40 +182,23 @@ impl Bounds {
         self.policy.borrow().limits.http_idle.unwrap_or(HTTP_IDLE)
     }
 
-    /// Counts one more request: what holds its place is attached to the pick. `first` for the first try of a request.
-    pub(crate) fn admit<T>(&self, picked: &mut Picked<T>, now: u64, first: bool) -> Result<(), Reason> {
-        if !self.counts.get() {
-            return Ok(());
-        }
-        picked.attach(self.breaker.try_request().ok_or(Reason::UpstreamOverflow)?);
-        if let (true, Some(budget)) = (first, self.budget.borrow().as_ref()) {
-            picked.attach(budget.request(now));
+    /// Counts one more try: what holds its place is attached to the pick.
+    pub(crate) fn admit<T>(&self, picked: &mut Picked<T>) -> Result<(), Reason> {
+        if self.counts.get() {
+            picked.attach(self.breaker.try_request().ok_or(Reason::UpstreamOverflow)?);
         }
         Ok(())
     }
 
-    /// The right to repeat a request, to be held while that lasts; an overflow when the breaker or the budget has none left.
-    pub(crate) fn retry(&self, now: u64) -> Result<Repetition, Reason> {
+    /// Counts a request towards the application, which goes to no endpoint that is picked, while the permit is held.
+    pub(crate) fn request(&self) -> Result<Option<Permit>, Reason> {
         if !self.counts.get() {
-            return Ok(Repetition::default());
+            return Ok(None);
         }
-        let retry = self.breaker.try_retry().ok_or(Reason::UpstreamOverflow)?;
-        let budget = match self.budget.borrow().as_ref() {
-            None => None,
-            Some(budget) => Some(budget.try_retry(now).ok_or(Reason::UpstreamOverflow)?),
-        };
-        Ok(Repetition {
-            _permits: (Some(retry), budget),
-        })
-    }
-
-    /// The budget of repetitions where the policy names none: 20 % of the requests under way, and 3 always (Envoy's).
-    pub(crate) fn default_budget(&self) -> Option<Rc<RetryBudget>> {
-        if self.budget.borrow().is_some() {
-            return None;
-        }
-        let budget = || Rc::new(RetryBudget::new(RetryBudgetConfig::concurrent()));
-        Some(self.default_budget.get_or_init(budget).clone())
+        self.breaker
+            .try_request()
+            .map(Some)
+            .ok_or(Reason::UpstreamOverflow)
     }
 
     /// Counts a request that waits for a connection, one that is dialled for it included.
@@ -274,7 +235,7 @@ impl Bounds {
     }
 
     /// What was refused since the beginning; retries by the budget included.
-    pub(super) fn overflows(&self) -> BreakerCounts {
+    pub(crate) fn overflows(&self) -> BreakerCounts {
         let mut counts = self.breaker.overflows();
         counts.retries += self
             .budget
@@ -295,10 +256,9 @@ pub(crate) enum Connecting {
     Full,
 }
 
-/// What a repetition holds while it lasts.
-#[derive(Debug, Default)]
-pub(crate) struct Repetition {
-    _permits: (Option<Permit>, Option<Permit>),
+/// Is it HTTP/2 for all requests?
+pub(crate) fn is_http2(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Http2 | Protocol::Grpc)
 }
 
 fn hopping(policy: &BackendPolicy) -> Hopping {

@@ -1,23 +1,27 @@
 //! Time and randomness of one worker: the only place where its code reads either.
 
 use std::cell::Cell;
+use std::sync::LazyLock;
 use std::time::{Instant, SystemTime};
 
-/// Monotonic time since the worker's start, wall time, and a fast random number.
+/// Monotonic time since the first worker's start, the same for all of them, wall time, and a fast random number.
 pub(crate) struct Clock {
     start: Instant,
     state: Cell<u64>,
 }
 
+/// When time began.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 impl Clock {
     pub(crate) fn new() -> Self {
         Self {
-            start: Instant::now(),
+            start: *START,
             state: Cell::new(rand::random::<u64>() | 1),
         }
     }
 
-    /// Nanoseconds since the worker started.
+    /// Nanoseconds since the first worker started.
     #[inline]
     pub(crate) fn now_ns(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use wattle_balance::{Endpoint, EndpointId, EndpointSet, Member, Picked};
+use wattle_balance::{Endpoint, EndpointId, EndpointSet, Health, Member, Picked};
 use wattle_model::traffic::Place;
 use wattle_model::{BackendPolicy, EndpointHealth, Endpoints, Hop, Reason, Workload};
 
@@ -121,12 +121,7 @@ impl Cluster {
         if old.locality != policy.locality {
             self.place(worker);
         }
-        let idle = self.bounds.http_idle();
-        let shared = self.bounds.shared_connections();
-        self.each(|upstream| {
-            upstream.http1.set_idle(idle);
-            upstream.http2.set_max_connections(shared);
-        });
+        self.each(Upstream::bound);
         if old.health_check != policy.health_check {
             self.each_member(|member| member.judge(true));
             let start = |check| Checks::start(Rc::downgrade(self), worker, check);
@@ -202,6 +197,13 @@ impl Cluster {
             })
     }
 
+    /// The endpoint of this tag, if it is fit. Looks at every endpoint.
+    pub(crate) fn tagged(&self, tag: u64, now: u64) -> Option<Rc<Member<Upstream>>> {
+        let set = self.set.borrow();
+        let found = set.members().find(|member| member.payload().tag == tag)?;
+        (found.health(now) == Health::Healthy).then(|| found.clone())
+    }
+
     /// The endpoints, for health checks.
     pub(crate) fn members(&self) -> Vec<Rc<Member<Upstream>>> {
         self.set.borrow().members().cloned().collect()
@@ -211,7 +213,7 @@ impl Cluster {
     pub(crate) fn sweep(&self, worker: &Worker) {
         let now = worker.clock.now_ns();
         self.set.borrow_mut().sweep(now);
-        self.each(|upstream| upstream.http1.sweep(now, false));
+        self.each(|upstream| upstream.sweep(now));
         if self.base.is_none() {
             let ejections = self.set.borrow().ejections();
             self.series.publish(worker, &self.bounds.overflows(), &ejections);

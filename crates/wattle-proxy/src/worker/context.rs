@@ -1,7 +1,7 @@
 //! Everything a connection of one worker needs, in one place.
 
 use std::cell::{Cell, RefCell};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -15,10 +15,11 @@ use wattle_telemetry::Shard;
 use wattle_telemetry::access::AccessWriter;
 
 use super::{Bounds, Clock, Destinations};
-use crate::config::{Ask, Materials, News, Post};
+use crate::config::{Ask, Dialled, Materials, News, Post};
 use crate::identity::{Credentials, Outside};
-use crate::inbound::Apps;
+use crate::inbound::{App, Apps};
 use crate::outbound::Mirrors;
+use crate::phases::limit;
 use crate::settings::Settings;
 
 /// Most peers remembered; when more come, all are forgotten and asked for anew.
@@ -44,6 +45,7 @@ pub(crate) struct Worker {
     credentials: RefCell<Option<Arc<Credentials>>>,
     generation: Cell<u64>,
     inbound: RefCell<Option<Rc<Inbound>>>,
+    rate_limits: RefCell<Option<Rc<limit::Limits>>>,
     outside: RefCell<Arc<Materials>>,
     changed: Notify,
     peers: RefCell<HashMap<IpAddr, Option<Arc<Workload>>>>,
@@ -73,6 +75,7 @@ impl Worker {
             credentials: RefCell::new(None),
             generation: Cell::new(0),
             inbound: RefCell::new(None),
+            rate_limits: RefCell::default(),
             outside: RefCell::default(),
             changed: Notify::new(),
             peers: RefCell::default(),
@@ -94,6 +97,7 @@ impl Worker {
                 self.changed.notify_waiters();
             }
             News::Inbound(inbound) => {
+                self.apps.bound(&inbound.limits);
                 let old = self.inbound.replace(Some(Rc::new(Inbound::clone(&inbound))));
                 let seen_from = |inbound: &Inbound| (inbound.locality.clone(), inbound.labels.clone());
                 if old.as_deref().map(seen_from) != Some(seen_from(&inbound)) {
@@ -101,7 +105,15 @@ impl Worker {
                 }
                 self.changed.notify_waiters();
             }
-            News::Destination(address, destination) => self.destinations.set(self, address, destination),
+            News::RateLimits(limits) => {
+                *self.rate_limits.borrow_mut() = limits.map(|limits| Rc::new(limit::Limits::new(limits)));
+            }
+            News::Destination(Dialled::Address(address), destination) => {
+                self.destinations.set(self, address, destination);
+            }
+            News::Destination(Dialled::Name(name), destination) => {
+                self.destinations.set_named(self, &name, destination);
+            }
             News::Endpoints(id, endpoints) => self.destinations.set_endpoints(self, &id, &endpoints),
             News::Outside(materials) => {
                 *self.outside.borrow_mut() = materials;
@@ -126,6 +138,11 @@ impl Worker {
     /// The workload's inbound side, as last told.
     pub(crate) fn inbound(&self) -> Option<Rc<Inbound>> {
         self.inbound.borrow().clone()
+    }
+
+    /// Limits on what the workload takes, where there are any.
+    pub(crate) fn rate_limits(&self) -> Option<Rc<limit::Limits>> {
+        self.rate_limits.borrow().clone()
     }
 
     /// The inbound side and a certificate, waiting for them when the proxy has just started; `None` when they do not come in time.
@@ -227,14 +244,14 @@ impl Worker {
     }
 
     /// How sockets towards the application are opened.
-    pub(crate) fn homeward(&self, address: SocketAddr) -> ConnectOptions {
+    pub(crate) fn homeward(&self, app: &App) -> ConnectOptions {
         let source = self
             .settings
             .inbound_source
-            .filter(|source| source.is_ipv4() == address.is_ipv4());
+            .filter(|source| source.is_ipv4() == app.address.is_ipv4());
         ConnectOptions {
             source,
-            ..self.outward()
+            ..self.outward_to(&app.bounds)
         }
     }
 

@@ -92,6 +92,8 @@ struct Entry {
 #[derive(Default)]
 pub(crate) struct Destinations {
     entries: RefCell<HashMap<SocketAddr, Entry>>,
+    /// Services that the proxy itself calls by name; few, told without being asked for.
+    named: RefCell<HashMap<Arc<str>, Rc<Service>>>,
     clusters: RefCell<HashMap<BackendId, SharedCluster>>,
 }
 
@@ -191,6 +193,29 @@ impl Destinations {
         }
     }
 
+    /// The service of this name, which the proxy itself calls.
+    pub(crate) fn named(&self, name: &str) -> Result<Rc<Service>, Reason> {
+        self.named
+            .borrow()
+            .get(name)
+            .cloned()
+            .ok_or(Reason::UnknownDestination)
+    }
+
+    /// News: the destination behind a name; its endpoints were told before.
+    pub(crate) fn set_named(&self, worker: &Worker, name: &Arc<str>, destination: Option<Arc<Destination>>) {
+        let Some(destination) = destination else {
+            self.named.borrow_mut().remove(name);
+            return;
+        };
+        // Where traffic would go as dialled there is no address: nothing is reached.
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let backends = destination.backends.iter();
+        let clusters = backends.map(|backend| self.cluster_of(worker, nowhere, backend));
+        let service = Rc::new(Service::new(destination.clone(), clusters.collect()));
+        self.named.borrow_mut().insert(name.clone(), service);
+    }
+
     /// The cluster of a backend of the destination at `address`, under the backend's policy.
     fn cluster_of(&self, worker: &Worker, address: SocketAddr, backend: &Backend) -> SharedCluster {
         let cluster = match backend.id.is_empty() {
@@ -199,6 +224,7 @@ impl Destinations {
         };
         let host = backend.service.as_ref().map(|service| &*service.host);
         cluster.bounds.name_server(host);
+        cluster.bounds.speak(backend.protocol);
         cluster.govern(&backend.policy, worker);
         match is_address(backend) && !backend.id.is_empty() {
             true => Rc::new(Cluster::original(address, cluster, worker)),
@@ -243,6 +269,9 @@ impl Destinations {
             if let Slot::Ready(service) = &entry.slot {
                 service.sweep(worker);
             }
+        }
+        for service in self.named.borrow().values() {
+            service.sweep(worker);
         }
     }
 

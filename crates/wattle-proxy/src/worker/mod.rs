@@ -11,16 +11,18 @@ mod http_pool;
 mod labels;
 mod listeners;
 mod policy;
+mod rate_limits;
 mod thread;
 mod upstream;
 
-pub(crate) use bounds::{Bounds, Connecting, Security, Uses};
+pub(crate) use bounds::{Bounds, Connecting, Repetition, Security, Uses, is_http2};
 pub(crate) use clock::Clock;
 pub(crate) use cluster::{Cluster, SharedCluster};
 pub(crate) use context::Worker;
 pub(crate) use destinations::{Destinations, Service};
 pub(crate) use http_pool::HttpPool;
 pub(crate) use labels::{peer_of, principal_of};
+pub(crate) use rate_limits::{Question, RateLimits};
 pub(crate) use thread::{WorkerParts, start};
 pub(crate) use upstream::Upstream;
 

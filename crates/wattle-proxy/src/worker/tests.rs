@@ -8,45 +8,25 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use tokio::task::LocalSet;
-use wattle_identity::{SpiffeId, TrustDomain};
 use wattle_model::traffic::{
     Balance, HealthCheck, HealthProbe, Limits, LocalityPolicy, ProxyProtocol, RetryBudget, Tunnel,
 };
-use wattle_model::{
-    BackendPolicy, Endpoint, EndpointHealth, Endpoints, Hop, Inbound, Locality, NamedEndpoint, Reason,
-};
-use wattle_net::Drain;
-use wattle_telemetry::Registry;
+use wattle_model::{BackendPolicy, Endpoint, Endpoints, Hop, Inbound, Locality, NamedEndpoint, Reason};
 
 use super::{Cluster, Worker};
-use crate::config::{News, Post};
-use crate::phases::{connect, pick};
-use crate::settings::Settings;
-
-fn worker() -> Rc<Worker> {
-    let id = SpiffeId::new(&TrustDomain::new("td").unwrap(), "n", "a").unwrap();
-    let control = SocketAddr::from(([127, 0, 0, 1], 1));
-    let settings = Settings::new(id, "a-0".to_owned(), control, "roots".into(), "state".into());
-    let (asks, _) = mpsc::channel(1);
-    let shard = Registry::new(wattle_telemetry::Limits::default()).shard();
-    let (_, draining) = Drain::new();
-    Worker::new(Arc::new(settings), Post::new(0, asks), draining, shard, None)
-}
+use crate::config::News;
+use crate::phases::connect;
+use crate::phases::pick::{self, Wish};
+use crate::tests::{self, worker};
 
 fn endpoint(address: SocketAddr, region: &str) -> Endpoint {
     Endpoint {
-        address,
-        weight: 1,
-        health: EndpointHealth::Healthy,
         locality: Locality {
             region: region.into(),
             ..Locality::default()
         },
-        hop: Hop::Plaintext,
-        workload: Arc::default(),
-        labels: Vec::new(),
+        ..tests::endpoint(address)
     }
 }
 
@@ -82,11 +62,11 @@ fn a_request_beyond_the_bound_overflows_and_one_that_ends_makes_room() {
         ..Limits::default()
     });
     let cluster = cluster(&worker, vec![endpoint(at(1), "")], one);
-    let first = pick::pick(&worker, &cluster, None, &[]).unwrap();
-    let second = pick::pick(&worker, &cluster, None, &[]).err();
+    let first = pick::pick(&worker, &cluster, Wish::default(), &[]).unwrap();
+    let second = pick::pick(&worker, &cluster, Wish::default(), &[]).err();
     assert_eq!(second, Some(Reason::UpstreamOverflow));
     drop(first);
-    assert!(pick::pick(&worker, &cluster, None, &[]).is_ok());
+    assert!(pick::pick(&worker, &cluster, Wish::default(), &[]).is_ok());
     assert_eq!(cluster.bounds.overflows().requests, 1);
 }
 
@@ -98,9 +78,9 @@ fn a_policy_that_is_taken_back_leaves_no_bound_and_endpoints_keep_their_load() {
         ..Limits::default()
     });
     let cluster = cluster(&worker, vec![endpoint(at(1), "")], one);
-    let first = pick::pick(&worker, &cluster, None, &[]).unwrap();
+    let first = pick::pick(&worker, &cluster, Wish::default(), &[]).unwrap();
     cluster.govern(&BackendPolicy::none(), &worker);
-    let second = pick::pick(&worker, &cluster, None, &[]).unwrap();
+    let second = pick::pick(&worker, &cluster, Wish::default(), &[]).unwrap();
     assert_eq!(second.member().in_flight(), 2);
     drop(first);
 }
@@ -149,7 +129,7 @@ fn near_endpoints_are_asked_first_from_wherever_the_workload_runs() {
         worker.hear(News::Inbound(Arc::new(inbound)));
         cluster.place(&worker);
         for _ in 0..20 {
-            let picked = pick::pick(&worker, &cluster, None, &[]).unwrap();
+            let picked = pick::pick(&worker, &cluster, Wish::default(), &[]).unwrap();
             assert_eq!(picked.member().address(), near, "{region}");
         }
     }
@@ -188,7 +168,7 @@ fn the_dialled_address_is_picked_as_the_endpoint_it_is_or_as_an_address_outside(
     );
     for (dialled, hop) in [(at(2), Hop::MutualTls), (at(9), Hop::Plaintext)] {
         let original = Cluster::original(dialled, base.clone(), &worker);
-        let picked = pick::pick(&worker, &original, None, &[]).unwrap();
+        let picked = pick::pick(&worker, &original, Wish::default(), &[]).unwrap();
         assert_eq!(
             (picked.member().address(), picked.member().payload().hop),
             (dialled, hop)
@@ -201,7 +181,7 @@ fn a_backend_whose_name_does_not_resolve_says_so() {
     let worker = worker();
     let cluster = Rc::new(Cluster::new("n/b:80", &worker));
     assert_eq!(
-        pick::pick(&worker, &cluster, None, &[]).err(),
+        pick::pick(&worker, &cluster, Wish::default(), &[]).err(),
         Some(Reason::NoEndpoints)
     );
     let named = NamedEndpoint {
@@ -216,7 +196,7 @@ fn a_backend_whose_name_does_not_resolve_says_so() {
     };
     cluster.update(&Arc::new(endpoints), &worker);
     assert_eq!(
-        pick::pick(&worker, &cluster, None, &[]).err(),
+        pick::pick(&worker, &cluster, Wish::default(), &[]).err(),
         Some(Reason::UpstreamNameFailure)
     );
 }

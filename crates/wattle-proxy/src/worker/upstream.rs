@@ -6,8 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
 use wattle_balance::{Shared, SharedLimits};
 use wattle_http::h2;
+use wattle_model::traffic::hash_text;
 use wattle_model::{Hop, Workload};
 use wattle_telemetry::{EdgeMetrics, Protocol, TcpMetrics};
 
@@ -34,11 +36,33 @@ pub(crate) struct Upstream {
     pub(crate) http2_only: Cell<bool>,
     /// What bounds it, together with the other endpoints of its backend.
     pub(crate) bounds: Rc<Bounds>,
+    /// Names it in the token of a session, the same in every proxy.
+    pub(crate) tag: u64,
+    /// Connections for each name that a server outside the mesh is asked for, where that is the request's; last used last.
+    named: RefCell<Vec<(ServerName<'static>, Rc<Connections>)>>,
     tls: RefCell<TlsCache>,
     /// Series of requests to here.
     pub(crate) http_series: Series<EdgeMetrics>,
     /// Series of opaque connections to here.
     pub(crate) tcp_series: Series<TcpMetrics>,
+}
+
+/// Names that a server outside the mesh is asked for whose connections are kept, by endpoint.
+const MAX_NAMES: usize = 64;
+
+/// Connections to an endpoint for one name that it is asked for.
+pub(crate) struct Connections {
+    pub(crate) http1: Rc<HttpPool>,
+    pub(crate) http2: Shared<h2::Client>,
+    /// As [`Upstream::http1_only`].
+    pub(crate) http1_only: Cell<bool>,
+}
+
+fn shared(bounds: &Bounds) -> Shared<h2::Client> {
+    Shared::new(SharedLimits {
+        max_connections: bounds.shared_connections(),
+        ..SharedLimits::default()
+    })
 }
 
 /// Series by the service that was dialled and its protocol: few, made when first needed.
@@ -84,17 +108,16 @@ impl Upstream {
         worker: &Worker,
     ) -> Self {
         Self {
+            tag: tag(address, &workload),
             address,
             hop,
             workload,
             http1: HttpPool::new(worker, bounds.clone()),
-            http2: Shared::new(SharedLimits {
-                max_connections: bounds.shared_connections(),
-                ..SharedLimits::default()
-            }),
+            http2: shared(&bounds),
             bounds,
             http1_only: Cell::new(false),
             http2_only: Cell::new(false),
+            named: RefCell::default(),
             tls: RefCell::default(),
             http_series: Series::default(),
             tcp_series: Series::default(),
@@ -110,12 +133,53 @@ impl Upstream {
         }
     }
 
+    /// Its connections for one name that a server is asked for; those of the name that was not used for longest go when
+    /// there are too many.
+    pub(crate) fn named(&self, worker: &Worker, name: &ServerName<'static>) -> Rc<Connections> {
+        let mut known = self.named.borrow_mut();
+        if let Some(at) = known.iter().position(|(of, _)| of == name) {
+            let found = known.remove(at);
+            known.push(found);
+        } else {
+            if known.len() >= MAX_NAMES {
+                known.remove(0);
+            }
+            let made = Connections {
+                http1: HttpPool::new(worker, self.bounds.clone()),
+                http2: shared(&self.bounds),
+                http1_only: Cell::new(false),
+            };
+            known.push((name.clone(), Rc::new(made)));
+        }
+        known[known.len() - 1].1.clone()
+    }
+
     /// Lets go of its connections as soon as they are idle: requests under way keep theirs, the next one opens a new one.
     pub(crate) fn forget_idle(&self) {
         self.http1.sweep(0, true);
         drop(self.http2.take(|_| true));
+        self.named.borrow_mut().clear();
         self.http1_only.set(false);
         self.http2_only.set(false);
+    }
+
+    /// Closes connections that were idle too long.
+    pub(crate) fn sweep(&self, now: u64) {
+        self.http1.sweep(now, false);
+        for (_, connections) in self.named.borrow().iter() {
+            connections.http1.sweep(now, false);
+        }
+    }
+
+    /// Takes over the bounds of its connections as they are now.
+    pub(crate) fn bound(&self) {
+        let (idle, shared) = (self.bounds.http_idle(), self.bounds.shared_connections());
+        self.http1.set_idle(idle);
+        self.http2.set_max_connections(shared);
+        for (_, connections) in self.named.borrow().iter() {
+            connections.http1.set_idle(idle);
+            connections.http2.set_max_connections(shared);
+        }
     }
 
     /// TLS settings for dialling with this offer under certificate generation `generation`; made once for each.
@@ -139,4 +203,12 @@ impl Upstream {
         cache.configs.push((offer, config.clone()));
         Ok(config)
     }
+}
+
+/// By everything that makes it this endpoint, so that a token means nothing once another has its address.
+fn tag(address: SocketAddr, workload: &Workload) -> u64 {
+    hash_text(&format!(
+        "{address} {} {} {} {}",
+        workload.trust_domain, workload.namespace, workload.service_account, workload.instance
+    ))
 }

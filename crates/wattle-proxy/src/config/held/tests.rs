@@ -82,7 +82,7 @@ fn an_update_that_needs_new_endpoints_leaves_the_old_one_in_force_until_they_are
 fn what_does_not_exist_is_told_at_once() {
     let (mut held, mut news) = held();
     ask(&mut held);
-    held.apply(Update::Removed(destination_name(ADDRESS.parse().unwrap())));
+    held.apply(Update::Removed(ResourceName::new(Kind::Destination, ADDRESS)));
     assert_eq!(told_destination(&mut news), [false]);
 }
 
@@ -134,4 +134,56 @@ fn a_saved_state_serves_without_a_control_plane() {
         .map(|r| r.initial_resource_versions.len())
         .sum();
     assert_eq!(versions, 2);
+}
+
+#[test]
+fn a_service_that_limits_are_asked_of_is_a_destination_by_name_for_as_long_as_one_asks_it() {
+    use wattle_model::{Allowance, GlobalLimit, ObjectRef, RateLimit};
+    let name = "limits.shop.svc.cluster.local:8081";
+    let inbound = |limits: Vec<RateLimit>| {
+        changed(Resource::Inbound(Inbound {
+            name: "shop/web".into(),
+            rate_limits: limits,
+            ..Inbound::default()
+        }))
+    };
+    let limit = RateLimit {
+        origin: ObjectRef {
+            kind: "RateLimit".into(),
+            namespace: "shop".into(),
+            name: "l".into(),
+            file: "".into(),
+            line: 0,
+        },
+        ports: Vec::new(),
+        matches: Vec::new(),
+        clients: Vec::new(),
+        except: Vec::new(),
+        allowance: Allowance::Global(Box::new(GlobalLimit {
+            service: name.into(),
+            domain: "d".into(),
+            entries: Vec::new(),
+            timeout: std::time::Duration::from_millis(100),
+            allow_on_failure: false,
+        })),
+    };
+    let (mut held, mut news) = held();
+    held.subscriber.connected();
+    let requests = held.apply(inbound(vec![limit.clone()]));
+    assert_eq!(requests[0].resource_names_subscribe, [name]);
+    // What is in force is told before the inbound side that asks for it.
+    assert!(matches!(news.try_recv(), Ok(News::RateLimits(Some(_)))));
+    assert!(matches!(news.try_recv(), Ok(News::Inbound(_))));
+    held.apply(changed(Resource::Destination(Destination {
+        name: name.into(),
+        ..Destination::default()
+    })));
+    assert_eq!(told_destination(&mut news), [true]);
+    // The same again asks for nothing.
+    assert!(held.apply(inbound(vec![limit])).is_empty());
+    let requests = held.apply(inbound(Vec::new()));
+    assert_eq!(requests[0].resource_names_unsubscribe, [name]);
+    assert!(matches!(news.try_recv(), Ok(News::Inbound(_))));
+    assert!(matches!(news.try_recv(), Ok(News::RateLimits(None))));
+    assert_eq!(told_destination(&mut news), [false]);
 }

@@ -16,6 +16,14 @@ struct Server {
 }
 
 fn server(names: &[&str], uri: Option<&str>) -> Server {
+    server_of(names, uri, rustls::ALL_VERSIONS)
+}
+
+fn server_of(
+    names: &[&str],
+    uri: Option<&str>,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Server {
     let key = KeyPair::generate().unwrap();
     let mut params =
         CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
@@ -28,7 +36,7 @@ fn server(names: &[&str], uri: Option<&str>) -> Server {
     let chain = vec![certificate.der().clone()];
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let mut config = ServerConfig::builder_with_provider(PROVIDER.clone())
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(chain, key)
@@ -80,6 +88,20 @@ async fn a_server_with_the_dialled_name_is_trusted_and_speaks_what_was_offered()
         dial(&server, "api.example", config).await.unwrap().unwrap(),
         "http/1.1"
     );
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_nothing_newer_than_1_2_is_verified_all_the_same() {
+    let old = server_of(&["api.example"], None, &[&rustls::version::TLS12]);
+    let config = trusting(&old).client(&[], false, &[b"http/1.1"]).unwrap();
+    assert_eq!(
+        dial(&old, "api.example", config.clone()).await.unwrap().unwrap(),
+        "http/1.1"
+    );
+    assert!(dial(&old, "db.example", config).await.is_err());
+    let other = server(&["api.example"], None);
+    let config = trusting(&other).client(&[], false, &[]).unwrap();
+    assert!(dial(&old, "api.example", config).await.is_err());
 }
 
 #[tokio::test]

@@ -70,11 +70,12 @@ const OFFER_HTTP2: &[Alpn] = &[Alpn::Multiplexed, Alpn::Http2];
 /// Offer where the bytes after the request are not HTTP, or by setting.
 const OFFER_ONE: &[Alpn] = &[Alpn::Http1];
 
-/// A connection to an endpoint of the mesh or beyond it.
+/// A connection to an endpoint of the mesh or beyond it; `authority` is the request's.
 pub(crate) async fn http(
     worker: &Worker,
     upstream: &Upstream,
     wanted: Wanted,
+    authority: &str,
 ) -> Result<Connection, ConnectFailure> {
     let wanted = match wanted {
         // A tunnel stays HTTP/1.1: its bytes are the connection's.
@@ -83,7 +84,7 @@ pub(crate) async fn http(
     };
     let mesh = match upstream.security() {
         Security::Mesh => Hop::MutualTls,
-        Security::Outside => return originated(worker, upstream, wanted).await,
+        Security::Outside => return originated(worker, upstream, wanted, authority).await,
         Security::Plaintext | Security::AsEndpoint => Hop::Plaintext,
     };
     match (mesh, wanted) {
@@ -138,22 +139,31 @@ async fn originated(
     worker: &Worker,
     upstream: &Upstream,
     wanted: Wanted,
+    authority: &str,
 ) -> Result<Connection, ConnectFailure> {
-    if wanted != Wanted::Http2 || upstream.http1_only.get() {
-        return single(worker, &upstream.http1, async || {
-            let stream = plain(worker, upstream).await?;
-            let originated = outside::originate(worker, upstream, stream, outside::HTTP1).await?;
-            Ok(originated.stream)
-        })
-        .await;
-    }
-    multiplexed((worker, &upstream.bounds), &upstream.http2, false, async || {
+    let name = outside::name(upstream, Some(authority))?;
+    let named = upstream
+        .bounds
+        .is_named_by_request()
+        .then(|| upstream.named(worker, &name));
+    let (http1, http2, http1_only) = match &named {
+        Some(named) => (&named.http1, &named.http2, &named.http1_only),
+        None => (&upstream.http1, &upstream.http2, &upstream.http1_only),
+    };
+    let dial = async |offer| {
         let stream = plain(worker, upstream).await?;
-        let originated = outside::originate(worker, upstream, stream, outside::HTTP2).await?;
+        outside::originate(worker, upstream, (stream, name), offer).await
+    };
+    if wanted != Wanted::Http2 || http1_only.get() {
+        let dial = async || Ok(dial(outside::HTTP1).await?.stream);
+        return single(worker, http1, dial).await;
+    }
+    multiplexed((worker, &upstream.bounds), http2, false, async || {
+        let originated = dial(outside::HTTP2).await?;
         Ok(match originated.is_http2 {
             true => Dialled::Http2(originated.stream),
             false => {
-                upstream.http1_only.set(true);
+                http1_only.set(true);
                 Dialled::Http1(originated.stream)
             }
         })
@@ -164,7 +174,7 @@ async fn originated(
 /// A connection to the application itself.
 pub(crate) async fn app(worker: &Worker, app: &App, wanted: Wanted) -> Result<Connection, ConnectFailure> {
     let dial = async || {
-        let socket = wattle_net::connect(app.address, &worker.homeward(app.address)).await;
+        let socket = wattle_net::connect(app.address, &worker.homeward(app)).await;
         socket.map(Stream::from).map_err(|error| failure(&error))
     };
     match wanted {

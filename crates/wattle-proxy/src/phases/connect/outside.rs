@@ -2,8 +2,8 @@
 
 use rustls::CertificateError;
 use rustls_pki_types::ServerName;
-use wattle_model::Reason;
 use wattle_model::traffic::UpstreamTls;
+use wattle_model::{Reason, host_of};
 use wattle_net::{Stream, tls};
 
 use super::{ConnectFailure, secure};
@@ -22,19 +22,37 @@ pub(super) struct Originated {
     pub(super) is_http2: bool,
 }
 
-/// Secures a connection, offering these protocols.
+/// Whose name the server is asked for: the policy's, else the backend's host, else the request's below a wildcard.
+pub(super) fn name(
+    upstream: &Upstream,
+    authority: Option<&str>,
+) -> Result<ServerName<'static>, ConnectFailure> {
+    let policy = upstream.bounds.policy();
+    let name = match &policy.tls {
+        UpstreamTls::Origination { sni: Some(sni), .. } => ServerName::try_from(sni.to_string()).ok(),
+        _ => upstream.bounds.server_name(authority.map(host_of)),
+    };
+    name.ok_or_else(|| {
+        failed(
+            "no_server_name",
+            "neither the policy nor the backend nor the request gives a name to ask the server for",
+        )
+    })
+}
+
+/// Secures a connection to the server of this name, offering these protocols.
 pub(super) async fn originate(
     worker: &Worker,
     upstream: &Upstream,
-    stream: Stream,
+    (stream, name): (Stream, ServerName<'static>),
     offer: &'static [&'static [u8]],
 ) -> Result<Originated, ConnectFailure> {
     let policy = upstream.bounds.policy();
     let UpstreamTls::Origination {
-        sni,
         names,
         files,
         unverified,
+        ..
     } = &policy.tls
     else {
         return Err(failed(
@@ -42,16 +60,6 @@ pub(super) async fn originate(
             "the policy changed while the connection was made",
         ));
     };
-    let name = match sni {
-        Some(sni) => ServerName::try_from(sni.to_string()).ok(),
-        None => upstream.bounds.server_name(),
-    };
-    let name = name.ok_or_else(|| {
-        failed(
-            "no_server_name",
-            "neither the policy nor the backend gives a name to ask the server for",
-        )
-    })?;
     let material = worker.outside(files).await;
     let material = material.map_err(|problem| failed("tls_files", &problem))?;
     let make = || material.client(names, *unverified, offer);

@@ -36,7 +36,6 @@ fn proxy(synced: bool) -> ProxyStatus {
         refused: 0,
         gaps: Vec::new(),
         resources: Vec::new(),
-        gaps: Vec::new(),
     }
 }
 

@@ -1,0 +1,58 @@
+//! What a caller is told that is refused on the way in.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use wattle_model::Reason;
+
+use super::seconds;
+
+/// How long a gRPC client waits before it tries again (gRPC A6, retry design).
+const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+/// A wait that is longer is not told: the time is as good as never.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// Why a request is not let in, and what is told besides.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) reason: Reason,
+    /// When to come again, from now.
+    wait: Option<Duration>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl From<Reason> for Refused {
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason,
+            wait: None,
+            headers: Vec::new(),
+        }
+    }
+}
+
+impl Refused {
+    /// By a limit.
+    pub(super) fn limited(wait: Option<Duration>, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+        Self {
+            reason: Reason::RateLimited,
+            wait: wait.filter(|wait| *wait <= LONGEST),
+            headers,
+        }
+    }
+
+    /// Adds what is told to the reply: `retry-after` (RFC 9110 §10.2.3), to gRPC its own.
+    pub(crate) fn tell(self, headers: &mut HeaderMap, grpc: bool) {
+        headers.extend(self.headers);
+        match self.wait {
+            None => {}
+            Some(wait) if grpc => {
+                let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+                headers.insert(PUSHBACK, HeaderValue::from(millis));
+            }
+            Some(wait) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
+            }
+        }
+    }
+}
