@@ -171,18 +171,7 @@ impl Outbound {
             too_slow: Cell::new(false),
         };
         let (mut response, tag) = match forward.run(request, record).await {
-            Ok(Forwarded {
-                mut response,
-                mut record,
-                tag,
-            }) => {
-                if is_tunnel(&response, connect) {
-                    record.is_tunnel();
-                }
-                transform::leave_upstream(&mut response.head);
-                response.body = record.watch(response.body);
-                (response, Some(tag))
-            }
+            Ok(forwarded) => received(forwarded, connect),
             Err((reason, record)) => (self.fail(record, service, reason), None),
         };
         // A reply of the proxy's own gets what the rule gives to answers, as Envoy's does.
@@ -207,6 +196,21 @@ impl Outbound {
         response.body = record.watch(response.body);
         response
     }
+}
+
+/// An answer of an endpoint, with what a session is to be told of it.
+fn received(forwarded: Forwarded, connect: bool) -> (Response, Option<Tag>) {
+    let Forwarded {
+        mut response,
+        mut record,
+        tag,
+    } = forwarded;
+    if is_tunnel(&response, connect) {
+        record.is_tunnel();
+    }
+    transform::leave_upstream(&mut response.head);
+    response.body = record.watch(response.body);
+    (response, Some(tag))
 }
 
 /// Sets the limits of time that begin now: when the exchange is over, and the watch on the request's end.
