@@ -70,7 +70,7 @@ pub(crate) enum Command {
     /// A stream opened.
     Opened(StreamId, SpiffeId, SocketAddr, Outgoing),
     /// A proxy said something on it.
-    Requested(StreamId, Request),
+    Requested(StreamId, Box<Request>),
     /// It ended.
     Closed(StreamId),
     /// Somebody wants to know something.
@@ -205,7 +205,7 @@ impl Task {
                 self.hub.opened(id, (peer, address), outgoing.method(), now);
                 self.outgoing.insert(id, outgoing);
             }
-            Command::Requested(id, request) => self.hub.requested(id, request, now),
+            Command::Requested(id, request) => self.hub.requested(id, *request, now),
             Command::Closed(id) => {
                 self.outgoing.remove(&id);
                 self.hub.closed(id);

@@ -123,7 +123,11 @@ async fn listen<R>(id: u64, mut requests: Streaming<R>, word: fn(R) -> hub::Requ
     loop {
         match requests.message().await {
             Ok(Some(request)) => {
-                if hub.tell(Command::Requested(id, word(request))).await.is_err() {
+                if hub
+                    .tell(Command::Requested(id, Box::new(word(request))))
+                    .await
+                    .is_err()
+                {
                     return;
                 }
             }

@@ -55,10 +55,9 @@ fn program(world: &World, spec: &Spec, network: &Network) -> SpawnSpec {
         words.iter().skip(1).cloned(),
     );
     program.run_as = spec.run_as();
-    program.binds = world.workload_binds(&network.hosts);
-    if spec.meshed() {
-        program.binds.push(programs(world, spec));
-    }
+    // Before the proxies' own directories are hidden.
+    program.binds = spec.meshed().then(|| programs(world, spec)).into_iter().collect();
+    program.binds.extend(world.workload_binds(&network.hosts));
     program.hostname = Some(spec.name.name.clone()).filter(|name| name.len() <= MAX_HOSTNAME);
     program
 }
