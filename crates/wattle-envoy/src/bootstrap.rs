@@ -1,5 +1,6 @@
 //! What clients are started with: how they find the agent beside them, and what they say of themselves.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -89,8 +90,8 @@ fn agent(socket: &Path) -> Value {
 pub struct Grpc<'a> {
     /// `namespace/instance`.
     pub node: &'a str,
-    /// Unix socket of the agent.
-    pub agent: &'a Path,
+    /// Where discovery is had in the clear, within the workload's own network namespace.
+    pub server: SocketAddr,
     /// Directory with `tls.crt`, `tls.key` and `ca.crt`, if it has a certificate of its own.
     pub certificates: Option<&'a Path>,
 }
@@ -100,7 +101,7 @@ impl Grpc<'_> {
     pub fn bootstrap(&self) -> Value {
         let mut bootstrap = json!({
             "xds_servers": [{
-                "server_uri": format!("unix:{}", self.agent.display()),
+                "server_uri": self.server.to_string(),
                 "channel_creds": [{ "type": "insecure" }],
                 "server_features": ["xds_v3"],
             }],
@@ -138,9 +139,7 @@ mod tests {
             mark: None,
         };
         let bootstrap = envoy.bootstrap();
-        let clusters = bootstrap["static_resources"]["clusters"]
-            .as_array()
-            .expect("a list");
+        let clusters = bootstrap["static_resources"]["clusters"].as_array().expect("a list");
         assert_eq!(clusters.len(), 1);
         assert_eq!(clusters[0]["name"], AGENT);
         assert_eq!(bootstrap["node"]["id"], "shop/web-0");
@@ -150,24 +149,18 @@ mod tests {
             ..envoy
         };
         let option = &marked.bootstrap()["cluster_manager"]["upstream_bind_config"]["socket_options"][0];
-        assert_eq!(
-            (&option["name"], &option["int_value"]),
-            (&json!(36), &json!(1337))
-        );
+        assert_eq!((&option["name"], &option["int_value"]), (&json!(36), &json!(1337)));
     }
 
     #[test]
     fn a_grpc_program_names_its_certificates_only_where_it_has_some() {
         let mut grpc = Grpc {
             node: "shop/web-0",
-            agent: Path::new("/own/programs/xds.sock"),
+            server: SocketAddr::from(([127, 0, 0, 1], 15010)),
             certificates: None,
         };
         let without = grpc.bootstrap();
-        assert_eq!(
-            without["xds_servers"][0]["server_uri"],
-            "unix:/own/programs/xds.sock"
-        );
+        assert_eq!(without["xds_servers"][0]["server_uri"], "127.0.0.1:15010");
         assert!(without["node"].get("metadata").is_none());
         grpc.certificates = Some(Path::new("/certs"));
         let with = grpc.bootstrap();

@@ -8,6 +8,8 @@ pub const OUTBOUND: u16 = 15001;
 pub const INBOUND: u16 = 15006;
 /// HBONE.
 pub const HBONE: u16 = 15008;
+/// Discovery for programs of the workload that speak gRPC with xDS; loopback only. Istio's number for discovery in the clear.
+pub const PROGRAMS: u16 = 15010;
 /// Discovery and certificates of the control plane, over mutual TLS.
 pub const CONTROL: u16 = 15012;
 /// Metrics of the control plane.

@@ -1,9 +1,11 @@
 //! The agent's socket, for programs of its own user alone.
 
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::Server;
@@ -12,7 +14,6 @@ use wattle_wire::proto::secret::secret_discovery_service_server::SecretDiscovery
 
 use super::secrets::Secrets;
 use crate::identity::Credentials;
-use crate::programs::bind;
 use crate::programs::relay::{Asker, Relay, RelayHealth};
 use crate::settings::Settings;
 
@@ -32,7 +33,7 @@ pub(super) fn serve(
     credentials: watch::Receiver<Option<Arc<Credentials>>>,
     health: Arc<RelayHealth>,
 ) -> io::Result<impl Future<Output = io::Result<()>> + use<>> {
-    let listener = bind(&path(settings), 0o600)?;
+    let listener = bind(&path(settings))?;
     let relay = Relay::new(settings.clone(), credentials.clone(), Asker::Envoy, health);
     let discovery = AggregatedDiscoveryServiceServer::new(relay).max_decoding_message_size(MAX_REQUEST);
     let secrets = SecretDiscoveryServiceServer::new(Secrets::new(credentials));
@@ -42,4 +43,15 @@ pub(super) fn serve(
         .add_service(secrets)
         .serve_with_incoming(UnixListenerStream::new(listener));
     Ok(async move { serving.await.map_err(io::Error::other) })
+}
+
+/// A socket only for its owner; what an agent that died left in its place is removed.
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
 }

@@ -1,21 +1,24 @@
 //! Discovery for programs of the workload that speak gRPC with xDS: they choose endpoints, their proxy carries the calls.
 //!
-//! The directory [`directory`] is the one place of a proxy that its application may see: a socket on which discovery is
-//! passed on ([`relay`]), and the bootstrap that names it. There is no key in it; connections to the endpoints are
-//! redirected like any other, so it is the proxy that proves who calls.
+//! Discovery is passed on from a loopback port ([`relay`]): programs cannot be asked to have a certificate, and some cannot
+//! dial Unix sockets (gRPC's C core puts their path into `:authority`, where a path cannot be). The directory [`directory`] is
+//! the one place of a proxy that its application may see; in it is the bootstrap that names the port, and no key. Connections
+//! to the endpoints are redirected like any other, so it is the proxy that proves who calls.
 
 pub(crate) mod relay;
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::net::UnixListener;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_stream::wrappers::UnixListenerStream;
+use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use wattle_envoy::bootstrap;
+use wattle_model::port;
 use wattle_wire::proto::discovery::aggregated_discovery_service_server::AggregatedDiscoveryServiceServer;
 
 use crate::config::write_public;
@@ -45,16 +48,15 @@ async fn serving(
     credentials: watch::Receiver<Option<Arc<Credentials>>>,
 ) -> io::Result<()> {
     let directory = directory(&settings);
-    let made = std::fs::DirBuilder::new()
+    std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o755)
-        .create(&directory);
-    made?;
-    let socket = directory.join("xds.sock");
-    let listener = bind(&socket, 0o666)?;
+        .create(&directory)?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port::PROGRAMS));
+    let listener = TcpListener::bind(address).await?;
     let bootstrap = bootstrap::Grpc {
         node: &settings.inbound_name(),
-        agent: &socket,
+        server: address,
         certificates: None,
     };
     let file = directory.join(Settings::GRPC_BOOTSTRAP);
@@ -69,18 +71,7 @@ async fn serving(
     Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
         .add_service(discovery)
-        .serve_with_incoming(UnixListenerStream::new(listener))
+        .serve_with_incoming(TcpListenerStream::new(listener))
         .await
         .map_err(io::Error::other)
-}
-
-/// A socket with these permissions; what a process that died left in its place is removed.
-pub(crate) fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    Ok(listener)
 }

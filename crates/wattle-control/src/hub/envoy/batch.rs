@@ -135,14 +135,14 @@ impl Subscription {
                 .filter(|name| !there.is_some_and(|there| there.contains_key(*name)))
                 .cloned(),
         );
-        self.close(batch, kind, newest, (protocol, true))
+        self.close(batch, protocol, newest, true)
     }
 
     /// What is gone, of kinds that others referred to.
     pub(super) fn removals(&self, kind: Kind, protocol: Protocol, newest: &Resources) -> Option<Batch> {
         let mut batch = Batch::new(kind);
         batch.removed = self.gone(kind, newest);
-        self.close(batch, kind, newest, (protocol, false))
+        self.close(batch, protocol, newest, false)
     }
 
     /// What the client holds and what is not there any more.
@@ -159,10 +159,11 @@ impl Subscription {
     fn close(
         &self,
         mut batch: Batch,
-        kind: Kind,
+        protocol: Protocol,
         newest: &Resources,
-        (protocol, keeping): (Protocol, bool),
+        keeping: bool,
     ) -> Option<Batch> {
+        let kind = batch.kind;
         if batch.set.is_empty() && batch.removed.is_empty() && !(self.owed && keeping) {
             return None;
         }
