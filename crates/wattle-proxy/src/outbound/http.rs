@@ -7,7 +7,7 @@ use std::rc::Rc;
 use http::{Method, StatusCode, header};
 use tokio::time::Instant;
 use wattle_http::{Handler, ParseError, Request, Response, ResponseHead};
-use wattle_model::{NoTrace, Outcome, Reason, RouteDecision, RouteRule, Timeouts};
+use wattle_model::{Filters, NoTrace, Outcome, Reason, RouteDecision, RouteRule, Timeouts};
 
 use super::attempt::TryLimits;
 use super::forward::{Forward, Forwarded};
@@ -143,12 +143,7 @@ impl Outbound {
         if let Err(reason) = exchange::keep_small_body(&mut request).await {
             return self.refuse_with(record, service, reason);
         }
-        transform::leave_downstream(&mut request.head);
-        let matched = rule.and_then(|rule| rule.matches.path.as_ref());
-        let route = rule.map(|rule| &*rule.filters);
-        for filters in route.into_iter().chain(filters.iter().copied()) {
-            transform::request(&mut request.head, filters, matched);
-        }
+        transform_request(&mut request, rule, *filters);
         let timeouts = rule.map(|rule| rule.timeouts).unwrap_or_default();
         let (until, uploaded) = bound(&mut request, &mut record, &timeouts);
         mirror::send(&self.worker, service, &decision, random, &mut request);
@@ -184,6 +179,7 @@ impl Outbound {
             record.is_tunnel();
         }
         transform::leave_upstream(&mut response.head);
+        let route = rule.map(|rule| &*rule.filters);
         for filters in filters.iter().copied().chain(route) {
             transform::response(&mut response.head, filters);
         }
@@ -203,6 +199,16 @@ impl Outbound {
         let mut response = reply::local(reason, record.is_grpc());
         response.body = record.watch(response.body);
         response
+    }
+}
+
+/// Takes the request off its hop and applies the filters of its rule, then those of its backend.
+fn transform_request(request: &mut Request, rule: Option<&RouteRule>, filters: Option<&Filters>) {
+    transform::leave_downstream(&mut request.head);
+    let matched = rule.and_then(|rule| rule.matches.path.as_ref());
+    let route = rule.map(|rule| &*rule.filters);
+    for filters in route.into_iter().chain(filters) {
+        transform::request(&mut request.head, filters, matched);
     }
 }
 
