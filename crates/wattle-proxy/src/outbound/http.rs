@@ -7,7 +7,7 @@ use std::rc::Rc;
 use http::{Method, StatusCode, header};
 use tokio::time::Instant;
 use wattle_http::{Handler, ParseError, Request, Response, ResponseHead};
-use wattle_model::{NoTrace, Outcome, Reason, RouteDecision, RouteRule, Timeouts};
+use wattle_model::{Filters, NoTrace, Outcome, Reason, RouteDecision, RouteRule, Timeouts};
 
 use super::attempt::TryLimits;
 use super::forward::{Forward, Forwarded};
@@ -141,12 +141,7 @@ impl Outbound {
         if let Err(reason) = exchange::keep_small_body(&mut request).await {
             return self.refuse_with(record, service, reason);
         }
-        transform::leave_downstream(&mut request.head);
-        let matched = rule.and_then(|rule| rule.matches.path.as_ref());
-        let route = rule.map(|rule| &*rule.filters);
-        for filters in route.into_iter().chain(filters.iter().copied()) {
-            transform::request(&mut request.head, filters, matched);
-        }
+        transform_request(&mut request, rule, *filters);
         let timeouts = rule.map(|rule| rule.timeouts).unwrap_or_default();
         let (until, uploaded) = bound(&mut request, &mut record, &timeouts);
         mirror::send(&self.worker, service, &decision, random, &mut request);
@@ -175,6 +170,7 @@ impl Outbound {
             Err((reason, record)) => (self.fail(record, service, reason), None),
         };
         // A reply of the proxy's own gets what the rule gives to answers, as Envoy's does.
+        let route = rule.map(|rule| &*rule.filters);
         for filters in filters.iter().copied().chain(route) {
             transform::response(&mut response.head, filters);
         }
@@ -199,7 +195,7 @@ impl Outbound {
 }
 
 /// An answer of an endpoint, with what a session is to be told of it.
-fn received(forwarded: Forwarded, connect: bool) -> (Response, Option<Tag>) {
+fn received(forwarded: Forwarded, connect: bool) -> (Response, Option<Option<u64>>) {
     let Forwarded {
         mut response,
         mut record,
@@ -211,6 +207,16 @@ fn received(forwarded: Forwarded, connect: bool) -> (Response, Option<Tag>) {
     transform::leave_upstream(&mut response.head);
     response.body = record.watch(response.body);
     (response, Some(tag))
+}
+
+/// Takes the request off its hop and applies the filters of its rule, then those of its backend.
+fn transform_request(request: &mut Request, rule: Option<&RouteRule>, filters: Option<&Filters>) {
+    transform::leave_downstream(&mut request.head);
+    let matched = rule.and_then(|rule| rule.matches.path.as_ref());
+    let route = rule.map(|rule| &*rule.filters);
+    for filters in route.into_iter().chain(filters) {
+        transform::request(&mut request.head, filters, matched);
+    }
 }
 
 /// Sets the limits of time that begin now: when the exchange is over, and the watch on the request's end.
