@@ -24,6 +24,7 @@ mod instance;
 mod istio;
 mod matches;
 mod mesh;
+mod names;
 mod peer_authentication;
 mod precedence;
 mod protocol;

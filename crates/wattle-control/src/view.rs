@@ -70,7 +70,7 @@ pub struct ProxyStatus {
 /// How a proxy stands with one resource.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResourceStatus {
-    /// `Inbound`, `Destination`, `Endpoints` or `Peer`.
+    /// `Inbound`, `Destination`, `Endpoints`, `Peer` or `Names`.
     pub kind: String,
     /// Name within the kind.
     pub name: String,

@@ -13,6 +13,7 @@ mod admin;
 mod config;
 mod identity;
 mod inbound;
+mod names;
 mod outbound;
 mod phases;
 mod run;

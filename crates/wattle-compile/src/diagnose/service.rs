@@ -1,6 +1,6 @@
 //! Services and the workloads they select.
 
-use wattle_api::{Address, Exposure, Protocol, Resource, Service, ServiceTraffic, TargetPort, WorkloadEntry};
+use wattle_api::{Address, ClusterIp, Exposure, Protocol, Resource, Service, TargetPort, WorkloadEntry};
 
 use super::Findings;
 use crate::view::View;
@@ -10,7 +10,7 @@ pub(super) fn check(service: &Resource<Service>, view: &View<'_>, findings: &mut
     if service.spec.exposure == Exposure::ExternalName {
         return;
     }
-    without_effect(&service.spec.traffic, findings);
+    without_effect(&service.spec, findings);
     let behind = view.selected(&service.meta.namespace, &service.spec.selector);
     if !service.spec.selector.is_empty() && behind.is_empty() {
         let reason = "no workload has these labels".to_owned();
@@ -60,10 +60,16 @@ pub(super) fn check(service: &Resource<Service>, view: &View<'_>, findings: &mut
     }
 }
 
-fn without_effect(traffic: &ServiceTraffic, findings: &mut Findings<'_>) {
+fn without_effect(service: &Service, findings: &mut Findings<'_>) {
+    let traffic = &service.traffic;
+    // The names of a headless Service heed it.
+    let named = service.cluster_ip == ClusterIp::Headless;
     let written = [
         ("internalTrafficPolicy", traffic.only_same_node),
-        ("publishNotReadyAddresses", traffic.publish_not_ready_addresses),
+        (
+            "publishNotReadyAddresses",
+            traffic.publish_not_ready_addresses && !named,
+        ),
         ("sessionAffinity", traffic.client_affinity_secs.is_some()),
         ("trafficDistribution", traffic.distribution.is_some()),
     ];

@@ -10,12 +10,14 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 use tokio::sync::Notify;
+use wattle_dns::Counters;
 use wattle_http::{Body, Request, Response};
 use wattle_telemetry::{Registry, text};
 use wattle_wire::Resource;
 
 use crate::config::{ConfigDump, StreamHealth};
 use crate::identity::IdentityHealth;
+use crate::names;
 use crate::run::Hooks;
 use crate::settings::Settings;
 
@@ -34,6 +36,8 @@ pub(crate) struct Facts {
     pub(crate) registry: Arc<Registry>,
     pub(crate) stream: Arc<StreamHealth>,
     pub(crate) identity: Arc<IdentityHealth>,
+    /// Counts of DNS queries, where they come here.
+    pub(crate) names: Option<Arc<Counters>>,
     pub(crate) dump: Arc<ArcSwap<ConfigDump>>,
     pub(crate) drain: Arc<Notify>,
     pub(crate) renew: Arc<Notify>,
@@ -71,7 +75,7 @@ impl Facts {
 
     /// Ready once there is a certificate and the workload's own config.
     fn is_ready(&self) -> bool {
-        self.identity.not_after_secs.load(Relaxed) > unix_now() && self.stream.inbound_known.load(Relaxed)
+        self.identity.not_after_secs.load(Relaxed) > unix_now() && self.stream.complete.load(Relaxed)
     }
 
     fn ready(&self) -> Response {
@@ -171,6 +175,9 @@ impl Facts {
             out.push_str(&format!(
                 "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"
             ));
+        }
+        if let Some(names) = &self.names {
+            out.push_str(&names::metrics(names));
         }
         out
     }

@@ -53,7 +53,7 @@ fn program(world: &World, spec: &Spec, network: &Network) -> SpawnSpec {
         words.iter().skip(1).cloned(),
     );
     program.run_as = spec.run_as();
-    program.binds = world.workload_binds(&network.hosts);
+    program.binds = world.workload_binds(&network.names);
     program.hostname = Some(spec.name.name.clone()).filter(|name| name.len() <= MAX_HOSTNAME);
     program
 }

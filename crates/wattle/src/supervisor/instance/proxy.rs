@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use wattle_capture::SpawnSpec;
 use wattle_capture::privileges::{Exemption, PROXY_MARK};
+use wattle_capture::redirect::DNS_PORT;
 use wattle_identity::{SpiffeId, TrustDomain};
 
 use crate::mesh::view::{TokenAnswer, TokenRequest};
@@ -24,7 +25,7 @@ use crate::supervisor::entry::replace;
 use crate::supervisor::pump::{self, Log};
 use crate::supervisor::scrape;
 use crate::supervisor::status::ProxyStatus;
-use crate::supervisor::world::World;
+use crate::supervisor::world::{NameFiles, World};
 
 use super::network::{Network, spawn};
 use super::spec::Spec;
@@ -62,7 +63,7 @@ impl Keeper {
             world: Rc::clone(world),
             spec: Rc::clone(spec),
             netns: Arc::clone(&network.netns),
-            hosts: network.hosts.clone(),
+            names: network.names.clone(),
             address,
             ready: ready_now,
         };
@@ -92,7 +93,7 @@ struct Kept {
     world: Rc<World>,
     spec: Rc<Spec>,
     netns: Arc<wattle_capture::Netns>,
-    hosts: PathBuf,
+    names: NameFiles,
     address: SocketAddr,
     ready: watch::Sender<bool>,
 }
@@ -248,6 +249,7 @@ impl Kept {
         flag("roots", world.place.roots().display().to_string());
         flag("token", world.place.own().join(TOKEN).display().to_string());
         flag("state", world.place.own().display().to_string());
+        flag("dns-port", DNS_PORT.to_string());
         if world.exemption == Exemption::Mark {
             flag("mark", PROXY_MARK.to_string());
         }
@@ -259,7 +261,10 @@ impl Kept {
         }
         let mut program = SpawnSpec::new("/proc/self/exe", arguments).as_proxy(world.exemption);
         program.binds = world.proxy_binds(state);
-        program.binds.push((&self.hosts, "/etc/hosts").into());
+        program.binds.push((&self.names.hosts, "/etc/hosts").into());
+        program
+            .binds
+            .push((&self.names.resolvers_outside, "/etc/resolv.conf").into());
         Ok(program)
     }
 }
