@@ -29,6 +29,8 @@ h2load nghttp2-client
 tshark tshark
 python3 python3
 setpriv util-linux
+dig bind9-dnsutils
+dnsmasq dnsmasq-base
 unshare util-linux
 ps procps
 "

@@ -20,6 +20,18 @@ const LABEL_LIMIT: usize = 63;
 /// A resolv.conf under which a name that is in no file fails at once: nothing listens there.
 pub const RESOLV_CONF: &str = "nameserver 127.0.0.1\noptions attempts:1 timeout:1\n";
 
+/// A resolv.conf that names these resolvers, and domains to append to short names.
+pub fn resolv_conf(resolvers: &[IpAddr], search: &[String]) -> String {
+    let mut out = String::new();
+    for resolver in resolvers {
+        let _ = writeln!(out, "nameserver {resolver}");
+    }
+    if !search.is_empty() {
+        let _ = writeln!(out, "search {}", search.join(" "));
+    }
+    out
+}
+
 /// Why a hosts file was not rewritten; its old content stays.
 #[derive(Debug, thiserror::Error)]
 pub enum NamesError {

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use wattle_model::{Destination, Endpoints, Inbound, Workload};
+use wattle_model::{Destination, Endpoints, Inbound, Names, Workload};
 
 use crate::Read;
 
@@ -24,6 +24,8 @@ pub enum ResourceName {
     Inbound(Arc<str>),
     /// The workload at an address.
     Peer(IpAddr),
+    /// The names that workloads of a namespace can resolve.
+    Names(Arc<str>),
 }
 
 /// A compiled resource; `None` when there is no such thing.
@@ -33,6 +35,7 @@ pub(crate) enum Compiled {
     Endpoints(Option<Arc<Endpoints>>),
     Inbound(Option<Arc<Inbound>>),
     Peer(Option<Arc<Workload>>),
+    Names(Arc<Names>),
 }
 
 #[derive(Default)]

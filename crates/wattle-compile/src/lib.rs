@@ -28,6 +28,7 @@ mod istio;
 mod linkerd;
 mod matches;
 mod mesh;
+mod names;
 mod peer_authentication;
 mod port;
 mod precedence;

@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::view::View;
 use crate::{
     Instance, Name, ResourceName, RouteStatus, Settings, backend, destination, diagnose, endpoints, host,
-    inbound, status,
+    inbound, names, status,
 };
 
 /// The objects of a mesh and what was compiled of them.
@@ -285,7 +285,7 @@ impl Mesh {
         }
     }
 
-    fn query(&mut self, name: &ResourceName) -> Compiled {
+    pub(crate) fn query(&mut self, name: &ResourceName) -> Compiled {
         if let Some(found) = self.cache.find(name) {
             return found.clone();
         }
@@ -308,5 +308,6 @@ fn compile(name: &ResourceName, view: &View<'_>) -> Compiled {
             view.workload_at(*address)
                 .map(|instance| Arc::clone(&instance.workload)),
         ),
+        ResourceName::Names(namespace) => Compiled::Names(Arc::new(names::names(namespace, view))),
     }
 }

@@ -44,6 +44,8 @@ pub enum Read {
     OpenEntries,
     /// Keys of labels that policies of locality compare.
     ComparedLabels,
+    /// Services and ServiceEntries, all of them, and their virtual addresses.
+    Names,
     /// Sidecars of a namespace.
     Sidecars(Arc<str>),
     /// Policies and profiles for this Service.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use wattle_api::istio::{Host, ServiceEntry};
+use wattle_api::istio::ServiceEntry;
 use wattle_api::{
     AuthorizationPolicy, ClusterIp, Exposure, Kind, Object, ObjectKey, PeerAuthentication, ReferenceGrant,
     Resource, Service,
@@ -144,7 +144,7 @@ impl Store {
 
     /// What changed since the last call.
     pub(crate) fn take_touched(&mut self) -> BTreeSet<Read> {
-        std::mem::take(&mut self.touched)
+        crate::names::touched(std::mem::take(&mut self.touched))
     }
 
     /// Sets or removes the virtual address of a Service that has none of its own.
@@ -176,7 +176,7 @@ impl Store {
         }
     }
 
-    /// Every host of a ServiceEntry that is one name, each once, with the object.
+    /// Every host of a ServiceEntry that has addresses as a whole, each once, with the object.
     pub(crate) fn entry_hosts(&self) -> impl Iterator<Item = (Name, &Arc<Resource<ServiceEntry>>)> {
         let mut seen = BTreeSet::new();
         let all = self.istio.service_entries.values();
@@ -185,7 +185,7 @@ impl Store {
                 .spec
                 .hosts
                 .iter()
-                .filter(|host| matches!(host, Host::Name(_)));
+                .filter(|host| crate::names::is_addressed(host, &entry.spec));
             single.map(move |host| {
                 (
                     (Arc::clone(&entry.meta.namespace), Arc::from(host.to_string())),

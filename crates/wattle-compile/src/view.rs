@@ -285,6 +285,12 @@ impl<'a> View<'a> {
         &self.store.istio.compared
     }
 
+    /// The store, for whoever reads all Services, ServiceEntries and virtual addresses, and nothing else.
+    pub(crate) fn named(&self) -> &'a Store {
+        self.read(Read::Names);
+        self.store
+    }
+
     /// Sidecars of a namespace.
     pub(crate) fn sidecars_in(&self, namespace: &Arc<str>) -> Vec<&'a Arc<Resource<Sidecar>>> {
         self.read(Read::Sidecars(Arc::clone(namespace)));

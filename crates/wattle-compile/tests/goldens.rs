@@ -5,6 +5,7 @@
 //! # ask endpoints default/reviews:9080
 //! # ask inbound default/reviews-v1-0
 //! # ask peer 10.0.0.1
+//! # ask names in default
 //! # vip default/reviews 10.96.0.1
 //! # trust-domain example.org
 //! ```
@@ -64,6 +65,7 @@ fn answers(yaml: &str, reversed: bool) -> String {
             ["peer", address] => mesh
                 .peer(address.parse().unwrap())
                 .map(|found| render::workload(&found)),
+            ["names", "in", namespace] => Some(render::names(&mesh.names(namespace))),
             _ => panic!("no such question: {}", words.join(" ")),
         };
         out += &format!(

@@ -239,6 +239,12 @@ fn answers(mesh: &mut Mesh) -> BTreeMap<String, String> {
     for name in ["n0/a0-0", "n0/a1-0", "n1/a0-0", "n1/a1-0", "n0/a0", "n1/a1-7"] {
         answers.insert(format!("inbound {name}"), format!("{:?}", mesh.inbound(name)));
     }
+    for namespace in ["n0", "n1", "n2"] {
+        answers.insert(
+            format!("names in {namespace}"),
+            format!("{:?}", mesh.names(namespace)),
+        );
+    }
     for last in 0..5 {
         let address = IpAddr::from([10, 0, 0, last]);
         answers.insert(address.to_string(), format!("{:?}", mesh.peer(address)));
@@ -474,6 +480,20 @@ fn a_service_entry_and_a_sidecar_elsewhere_recompile_nothing() {
     let elsewhere = "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: s, namespace: other}\nspec: {egress: [{hosts: ['./*']}]}\n";
     mesh.apply(one(elsewhere));
     assert!(mesh.take_changed().is_empty());
+}
+
+#[test]
+fn names_are_compiled_again_for_services_and_for_nothing_else() {
+    let mut mesh = large();
+    let names = ResourceName::Names("default".into());
+    assert_eq!(mesh.names("default").hosts.len(), 100);
+    mesh.apply(workload(7, "10.0.1"));
+    assert!(!mesh.take_changed().contains(&names));
+    mesh.apply(service(100));
+    assert!(mesh.take_changed().contains(&names));
+    assert_eq!(mesh.names("default").hosts.len(), 101);
+    mesh.assign_virtual_ip("default", "s100", Some([10, 96, 0, 1].into()));
+    assert!(mesh.take_changed().contains(&names));
 }
 
 #[test]

@@ -73,7 +73,7 @@ pub struct ProxyStatus {
 /// How a proxy stands with one resource.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResourceStatus {
-    /// `Inbound`, `Destination`, `Endpoints` or `Peer`; for a client of standard xDS the name of the message.
+    /// `Inbound`, `Destination`, `Endpoints`, `Peer` or `Names`; for a client of standard xDS the name of the message.
     pub kind: String,
     /// Name within the kind.
     pub name: String,

@@ -5,11 +5,14 @@
 //! | A, AAAA | its addresses of that family, perhaps none |
 //! | ANY | its addresses of both families (RFC 8482 allows a part) |
 //! | PTR of one of its addresses | its full name |
+//! | anything, of a name that stands for another | that it does, and the other's records |
 //! | HTTPS, SVCB | no record: their address hints and keys would lead past the address given here (RFC 9460, 3) |
 //! | anything else | forwarded untouched: mail, text and service records are the real owner's |
 //!
 //! Names that are not in the table are forwarded, and so is every message that is no plain query of class IN. A name
 //! in the table is never answered with "no such name", and questions for its addresses never leave the machine.
+
+mod chase;
 
 use std::net::IpAddr;
 
@@ -18,6 +21,8 @@ use hickory_proto::rr::rdata::{A, AAAA, CNAME, PTR};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
 use crate::names::{Found, Names, TTL};
+use chase::Rest;
+
 use crate::question::{HEADER, Head};
 
 /// Most bytes of an answer over UDP to a client that does not say what it takes (RFC 1035, 4.2.1).
@@ -28,6 +33,11 @@ const MOST_UDP: u16 = 4096;
 
 /// Most additional records of a query that is looked into: EDNS, a signature, and room.
 const MOST_ADDITIONAL: u16 = 8;
+
+pub use chase::Chase;
+
+/// Most names that one stands for after the other, before the answer ends.
+const MAX_STEPS: usize = 8;
 
 /// What carries a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +55,8 @@ pub enum Verdict {
     Reply(Vec<u8>),
     /// It goes to the resolvers as it came.
     Forward,
+    /// It begins in the table, and the resolvers are asked for the rest.
+    Chase(Box<Chase>),
     /// It is no query, so that answering could start a ping-pong: nothing is sent.
     Drop,
 }
@@ -61,13 +73,21 @@ pub fn answer(query: &[u8], transport: Transport, names: &Names, random: u64) ->
     let (1, Some(question)) = (head.counts[0], &head.question) else {
         return Verdict::Reply(error(query, ResponseCode::FormErr));
     };
-    let Some(records) = records(question, names, random) else {
+    let Some((records, rest)) = records(question, names, random) else {
         return Verdict::Forward;
     };
-    let bytes = reply(query, &head, question, records)
-        .and_then(|(message, size)| encode(message, transport, size))
-        .unwrap_or_else(|code| error(query, code));
-    Verdict::Reply(bytes)
+    let answered = reply(query, &head, question, records).and_then(|(message, limit)| match rest {
+        Some(rest) if message.metadata.response_code == ResponseCode::NoError => {
+            let rest = Rest {
+                name: rest,
+                transport,
+                limit,
+            };
+            Chase::new(query, message, rest).map(|chase| Verdict::Chase(Box::new(chase)))
+        }
+        _ => encode(message, transport, limit).map(Verdict::Reply),
+    });
+    answered.unwrap_or_else(|code| Verdict::Reply(error(query, code)))
 }
 
 /// The answer to a query that no resolver can be asked about because there is none: the table is all there is. A name
@@ -105,51 +125,82 @@ pub(crate) fn error(query: &[u8], code: ResponseCode) -> Vec<u8> {
     bytes
 }
 
-/// The records that answer a question; `None` if it is for others to answer.
-fn records(question: &Query, names: &Names, random: u64) -> Option<Vec<Record>> {
+/// The records that answer a question, and the name outside whose records complete them; `None` if it is for others to
+/// answer.
+type Records = (Vec<Record>, Option<Name>);
+
+fn records(question: &Query, names: &Names, random: u64) -> Option<Records> {
     if !matches!(question.query_class(), DNSClass::IN | DNSClass::ANY) {
         return None;
     }
-    let kind = question.query_type();
-    match kind {
-        RecordType::PTR => reverse(question, names),
-        RecordType::A | RecordType::AAAA | RecordType::ANY | RecordType::HTTPS | RecordType::SVCB => {
-            let key = key(question.name());
-            let found = names.find(&key)?;
-            forward(question, found, random)
-        }
-        _ => None,
+    if question.query_type() == RecordType::PTR
+        && let Some(records) = reverse(question, names)
+    {
+        return Some((records, None));
     }
+    let key = key(question.name());
+    let found = names.find(&key)?;
+    if found.stands_for.is_none() && !is_ours(question.query_type()) {
+        return None;
+    }
+    forward(question, found, names, random)
 }
 
-fn forward(question: &Query, found: Found<'_>, random: u64) -> Option<Vec<Record>> {
+/// Whether the table says all there is to say about records of this type.
+fn is_ours(kind: RecordType) -> bool {
+    use RecordType::{A, AAAA, ANY, HTTPS, SVCB};
+    matches!(kind, A | AAAA | ANY | HTTPS | SVCB)
+}
+
+fn forward(question: &Query, found: Found<'_>, names: &Names, random: u64) -> Option<Records> {
+    let kind = question.query_type();
     let mut owner = question.name().clone();
     let mut records = Vec::with_capacity(found.addresses.len() + 1);
-    if let Some(real) = found.alias_of {
-        let real = Name::from_ascii(format!("{real}.")).ok()?;
-        records.push(record(owner, RData::CNAME(CNAME(real.clone()))));
-        owner = real;
-    }
-    let kind = question.query_type();
-    let wanted: Vec<&IpAddr> = found
-        .addresses
-        .iter()
-        .filter(|address| match kind {
-            RecordType::A => address.is_ipv4(),
-            RecordType::AAAA => address.is_ipv6(),
-            RecordType::ANY => true,
-            _ => false,
-        })
-        .collect();
-    let (before, after) = wanted.split_at(first(wanted.len(), random));
-    for address in after.iter().chain(before) {
-        let data = match **address {
-            IpAddr::V4(address) => RData::A(A(address)),
-            IpAddr::V6(address) => RData::AAAA(AAAA(address)),
+    let mut next = Some(found);
+    for _ in 0..MAX_STEPS {
+        let Some(found) = next else {
+            return Some((records, Some(owner)));
         };
-        records.push(record(owner.clone(), data));
+        if let Some(real) = found.alias_of {
+            owner = step(&mut records, owner, real)?;
+        }
+        let Some(other) = found.stands_for else {
+            let addresses = addresses(found, kind, random);
+            records.extend(addresses.map(|data| record(owner.clone(), data)));
+            break;
+        };
+        owner = step(&mut records, owner, other)?;
+        if kind == RecordType::CNAME {
+            break;
+        }
+        next = names
+            .find(other)
+            .filter(|found| found.stands_for.is_some() || is_ours(kind));
     }
-    Some(records)
+    Some((records, None))
+}
+
+/// Says that one name stands for another, and goes on with the other.
+fn step(records: &mut Vec<Record>, owner: Name, other: &str) -> Option<Name> {
+    let other = Name::from_ascii(format!("{other}.")).ok()?;
+    records.push(record(owner, RData::CNAME(CNAME(other.clone()))));
+    Some(other)
+}
+
+fn addresses(found: Found<'_>, kind: RecordType, random: u64) -> impl Iterator<Item = RData> {
+    let fits = |address: &&IpAddr| match kind {
+        RecordType::A => address.is_ipv4(),
+        RecordType::AAAA => address.is_ipv6(),
+        RecordType::ANY => true,
+        _ => false,
+    };
+    let mut wanted: Vec<IpAddr> = found.addresses.iter().filter(fits).copied().collect();
+    let start = first(wanted.len(), random);
+    wanted.rotate_left(start);
+    wanted.into_iter().map(|address| match address {
+        IpAddr::V4(address) => RData::A(A(address)),
+        IpAddr::V6(address) => RData::AAAA(AAAA(address)),
+    })
 }
 
 /// Where the list of addresses starts.
@@ -222,6 +273,8 @@ fn encode(mut message: Message, transport: Transport, limit: u16) -> Result<Vec<
     if transport == Transport::Tcp || whole.len() <= limit {
         return Ok(whole);
     }
+    message.authorities.clear();
+    message.additionals.clear();
     // The addresses that fit are of use to clients that never ask again over TCP. How much a record takes depends on
     // the names before it, so the number is searched for.
     let answers = std::mem::take(&mut message.answers);

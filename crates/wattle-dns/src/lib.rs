@@ -22,7 +22,7 @@ mod server;
 mod upstream;
 mod watch;
 
-pub use answer::{Transport, Verdict, answer};
+pub use answer::{Chase, Transport, Verdict, answer};
 pub use counters::{Counters, Counts};
 pub use names::{Host, MAX_ADDRESSES, MAX_NAMES, MAX_SEARCH, NameError, Names, NamesBuilder, TTL};
 pub use resolv_conf::{MAX_RESOLVERS, ResolvConf, ResolvConfError};

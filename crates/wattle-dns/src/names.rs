@@ -87,6 +87,8 @@ pub struct Host {
     pub aliases: Vec<String>,
     /// IPv4 and IPv6 addresses, at most [`MAX_ADDRESSES`]; none means that the name exists and has no address.
     pub addresses: Vec<IpAddr>,
+    /// The name that this one stands for, in the table or outside; with one it has no addresses of its own.
+    pub stands_for: Option<String>,
 }
 
 /// All names a workload sees. Immutable: a new table replaces the old one whole.
@@ -103,6 +105,7 @@ pub struct Names {
 struct Known {
     name: Box<str>,
     addresses: Vec<IpAddr>,
+    stands_for: Option<Box<str>>,
 }
 
 /// A name that was found.
@@ -112,6 +115,8 @@ pub struct Found<'a> {
     pub alias_of: Option<&'a str>,
     /// The host's addresses of both families.
     pub addresses: &'a [IpAddr],
+    /// The name that it stands for.
+    pub stands_for: Option<&'a str>,
 }
 
 impl Names {
@@ -142,6 +147,7 @@ impl Names {
         let direct = |known: &'a Arc<Known>| Found {
             alias_of: None,
             addresses: &known.addresses,
+            stands_for: known.stands_for.as_deref(),
         };
         if let Some(known) = self.exact.get(name) {
             return Some(direct(known));
@@ -199,6 +205,7 @@ fn alias<'a>(name: &'a str, known: &'a Arc<Known>) -> Found<'a> {
     Found {
         alias_of: Some(name),
         addresses: &known.addresses,
+        stands_for: known.stands_for.as_deref(),
     }
 }
 
@@ -217,8 +224,13 @@ impl NamesBuilder {
         let Host {
             name,
             aliases,
-            addresses,
+            mut addresses,
+            stands_for,
         } = host;
+        let stands_for = stands_for.as_deref().map(normal).transpose()?;
+        if stands_for.is_some() {
+            addresses.clear();
+        }
         if addresses.len() > MAX_ADDRESSES {
             return Err(NameError::Addresses {
                 name,
@@ -228,9 +240,14 @@ impl NamesBuilder {
         if self.names.len() + 1 + aliases.len() > MAX_NAMES {
             return Err(NameError::Full { name });
         }
+        let known = Known {
+            name: name.clone().into(),
+            addresses,
+            stands_for: stands_for.map(Into::into),
+        };
         match name.strip_prefix("*.") {
-            Some(suffix) => self.add_wildcard(&name, suffix, &aliases, addresses),
-            None => self.add_exact(&name, &aliases, addresses),
+            Some(suffix) => self.add_wildcard(suffix, &aliases, known),
+            None => self.add_exact(&aliases, known),
         }?;
         Ok(self)
     }
@@ -241,33 +258,25 @@ impl NamesBuilder {
         self.names
     }
 
-    fn add_wildcard(
-        &mut self,
-        name: &str,
-        suffix: &str,
-        aliases: &[String],
-        addresses: Vec<IpAddr>,
-    ) -> Result<(), NameError> {
+    fn add_wildcard(&mut self, suffix: &str, aliases: &[String], known: Known) -> Result<(), NameError> {
+        let name = String::from(known.name.clone());
         if let Some(alias) = aliases.first() {
-            return Err(NameError::WildcardAlias {
-                name: name.to_owned(),
-                alias: alias.clone(),
-            });
+            let alias = alias.clone();
+            return Err(NameError::WildcardAlias { name, alias });
         }
-        let suffix = normal(suffix).map_err(|_| NameError::Invalid {
-            name: name.to_owned(),
-        })?;
-        free(&self.names.wildcards, name, &suffix)?;
+        let suffix = normal(suffix).map_err(|_| NameError::Invalid { name: name.clone() })?;
+        free(&self.names.wildcards, &name, &suffix)?;
         let known = Known {
             name: format!("*.{suffix}").into(),
-            addresses,
+            ..known
         };
         self.names.wildcards.insert(suffix.into(), Arc::new(known));
         Ok(())
     }
 
-    fn add_exact(&mut self, name: &str, aliases: &[String], addresses: Vec<IpAddr>) -> Result<(), NameError> {
-        let full = normal(name)?;
+    fn add_exact(&mut self, aliases: &[String], known: Known) -> Result<(), NameError> {
+        let name = known.name.clone();
+        let full = normal(&name)?;
         let mut all = vec![full.clone()];
         for alias in aliases {
             let alias = normal(alias)?;
@@ -276,9 +285,9 @@ impl NamesBuilder {
             }
         }
         for one in &all {
-            free(&self.names.exact, name, one)?;
+            free(&self.names.exact, &name, one)?;
         }
-        for address in &addresses {
+        for address in &known.addresses {
             let held = self
                 .names
                 .reverse
@@ -290,7 +299,7 @@ impl NamesBuilder {
         }
         let known = Arc::new(Known {
             name: full.into(),
-            addresses,
+            ..known
         });
         for one in all {
             self.names.exact.insert(one.into(), known.clone());

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Semaphore, mpsc, watch};
 use wattle_net::ListenOptions;
 
-use crate::answer::{self, Transport};
+use crate::answer::{self, Chase, Transport};
 use crate::counters::{Counters, Event};
 use crate::names::Names;
 use crate::upstream::Upstream;
@@ -241,12 +241,16 @@ impl Shared {
         self.count(Event::Request);
         let names = self.names.load();
         let mut verdict = answer::answer(query, transport, &names, rand::random());
-        if verdict == answer::Verdict::Forward && self.upstream.resolvers().is_empty() {
-            verdict = answer::Verdict::Reply(answer::unknown(query, &names));
+        if self.upstream.resolvers().is_empty() {
+            verdict = match verdict {
+                answer::Verdict::Forward => answer::Verdict::Reply(answer::unknown(query, &names)),
+                answer::Verdict::Chase(chase) => answer::Verdict::Reply(chase.alone()),
+                other => other,
+            };
         }
         self.count(match verdict {
             answer::Verdict::Reply(_) => Event::Answered,
-            answer::Verdict::Forward => Event::Forwarded,
+            answer::Verdict::Forward | answer::Verdict::Chase(_) => Event::Forwarded,
             answer::Verdict::Drop => Event::Dropped,
         });
         verdict
@@ -258,6 +262,18 @@ impl Shared {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::debug!(%error, "a name was not resolved");
+                self.count(Event::Failure);
+                answer::error(query, ResponseCode::ServFail)
+            }
+        }
+    }
+
+    /// An answer whose rest a resolver gives, or SERVFAIL.
+    async fn chase(&self, query: &[u8], chase: Chase, transport: Transport) -> Vec<u8> {
+        match self.upstream.exchange(chase.query(), transport).await {
+            Ok(answer) => chase.finish(&answer),
+            Err(error) => {
+                tracing::debug!(%error, "a name that another stands for was not resolved");
                 self.count(Event::Failure);
                 answer::error(query, ResponseCode::ServFail)
             }

@@ -24,6 +24,7 @@ fn names(rows: &[(&str, &str)]) -> Arc<ArcSwap<Names>> {
             name: (*name).to_owned(),
             aliases: Vec::new(),
             addresses: vec![address.parse().unwrap()],
+            ..Host::default()
         };
         builder.add(host).unwrap();
     }

@@ -15,6 +15,7 @@ mod config;
 mod envoy;
 mod identity;
 mod inbound;
+mod names;
 mod outbound;
 mod phases;
 mod programs;

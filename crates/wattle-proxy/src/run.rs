@@ -19,6 +19,7 @@ use crate::config::{
     ConfigDump, ConfigTask, Feed, Following, Held, MAX_ASKS, News, Post, Saved, StreamHealth,
 };
 use crate::identity::{Credentials, IdentityHealth, Keeper};
+use crate::names::NameServer;
 use crate::settings::{AccessLogTarget, Settings};
 use crate::worker::{self, WorkerParts};
 
@@ -33,6 +34,9 @@ pub enum StartError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// Queries for names cannot be answered.
+    #[error("name server")]
+    Names(#[from] wattle_dns::ServerError),
     /// A listener, thread or log could not be had.
     #[error("{what}")]
     Io {
@@ -80,11 +84,13 @@ async fn main(settings: Arc<Settings>, hooks: Hooks) -> Result<(), StartError> {
     let identity = Arc::new(IdentityHealth::default());
     let dump = Arc::new(ArcSwap::from_pointee(ConfigDump::default()));
     let (credentials_sender, credentials) = watch::channel(None);
+    let names = NameServer::start(&settings)?;
     let facts = Rc::new(Facts {
         settings: settings.clone(),
         registry,
         stream: stream.clone(),
         identity: identity.clone(),
+        names: names.as_ref().map(NameServer::counters),
         dump: dump.clone(),
         drain: drain.clone(),
         renew: renew.clone(),
@@ -103,6 +109,7 @@ async fn main(settings: Arc<Settings>, hooks: Hooks) -> Result<(), StartError> {
             credentials,
             stream,
             dump,
+            names,
         },
     );
     tokio::task::spawn_local(config.run());
@@ -176,6 +183,7 @@ struct Shared {
     credentials: watch::Receiver<Option<Arc<Credentials>>>,
     stream: Arc<StreamHealth>,
     dump: Arc<ArcSwap<ConfigDump>>,
+    names: Option<NameServer>,
 }
 
 fn config_task(
@@ -188,8 +196,12 @@ fn config_task(
         credentials,
         stream: health,
         dump,
+        names,
     } = shared;
     let mut held = Held::new(feed.clone(), &settings.inbound_name());
+    if names.is_some() {
+        held.want_names(settings.id.namespace());
+    }
     let saved = Saved::in_directory(&settings.state);
     match saved.read() {
         Ok((resources, refused)) => {
@@ -213,6 +225,7 @@ fn config_task(
         health,
         dump,
         save_at: None,
+        names,
         following: Following::start(settings, feed),
     };
     task.note();

@@ -28,6 +28,8 @@ pub struct Settings {
     pub outbound: SocketAddr,
     /// Where redirected inbound connections arrive, default 0.0.0.0:15006.
     pub inbound: SocketAddr,
+    /// Port on both loopbacks where redirected DNS queries arrive, over UDP and TCP; default `None`, names are left alone.
+    pub dns_port: Option<u16>,
     /// Admin endpoint, loopback only, default 127.0.0.1:15000.
     pub admin: SocketAddr,
     /// `/metrics` and `/ready` for scrapers and probes, default 0.0.0.0:15020.
@@ -84,6 +86,7 @@ impl Settings {
             state,
             outbound: SocketAddr::from((Ipv4Addr::LOCALHOST, port::OUTBOUND)),
             inbound: SocketAddr::from((Ipv4Addr::UNSPECIFIED, port::INBOUND)),
+            dns_port: None,
             admin: SocketAddr::from((Ipv4Addr::LOCALHOST, port::ADMIN)),
             status: SocketAddr::from((Ipv4Addr::UNSPECIFIED, port::STATUS)),
             workers: default_workers(),

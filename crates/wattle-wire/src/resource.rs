@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message;
-use wattle_model::{Destination, Endpoints, Inbound, Workload};
+use wattle_model::{Destination, Endpoints, Inbound, Names, Workload};
 
 use crate::convert::{DecodeError, Reader, to_mesh, to_model};
 use crate::proto::mesh;
@@ -22,11 +22,19 @@ pub enum Kind {
     Inbound,
     /// Named by ip.
     Peer,
+    /// Named by namespace.
+    Names,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Inbound, Self::Destination, Self::Endpoints, Self::Peer];
+    pub const ALL: [Self; 5] = [
+        Self::Inbound,
+        Self::Destination,
+        Self::Endpoints,
+        Self::Peer,
+        Self::Names,
+    ];
 
     /// The xDS type URL.
     pub fn type_url(self) -> &'static str {
@@ -35,6 +43,7 @@ impl Kind {
             Self::Endpoints => "type.googleapis.com/wattle.v1.Endpoints",
             Self::Inbound => "type.googleapis.com/wattle.v1.Inbound",
             Self::Peer => "type.googleapis.com/wattle.v1.Peer",
+            Self::Names => "type.googleapis.com/wattle.v1.Names",
         }
     }
 
@@ -50,6 +59,7 @@ impl Kind {
             Self::Endpoints => "Endpoints",
             Self::Inbound => "Inbound",
             Self::Peer => "Peer",
+            Self::Names => "Names",
         }
     }
 }
@@ -102,6 +112,8 @@ pub enum Resource {
     Inbound(Inbound),
     /// Who an address belongs to.
     Peer(Peer),
+    /// What the workload's resolver answers.
+    Names(Names),
 }
 
 /// A resource as bytes, shared by every stream that wants it.
@@ -131,6 +143,7 @@ impl Resource {
             Self::Endpoints(value) => ResourceName::new(Kind::Endpoints, value.id.clone()),
             Self::Inbound(value) => ResourceName::new(Kind::Inbound, value.name.clone()),
             Self::Peer(value) => ResourceName::new(Kind::Peer, value.ip.to_string()),
+            Self::Names(value) => ResourceName::new(Kind::Names, value.namespace.clone()),
         }
     }
 
@@ -141,6 +154,7 @@ impl Resource {
             Self::Endpoints(value) => to_mesh::endpoints(value).encode_to_vec(),
             Self::Inbound(value) => to_mesh::inbound(value).encode_to_vec(),
             Self::Peer(value) => to_mesh::peer(value).encode_to_vec(),
+            Self::Names(value) => to_mesh::names(value).encode_to_vec(),
         };
         Encoded::new(bytes.into())
     }
@@ -164,6 +178,10 @@ impl Resource {
             Kind::Peer => {
                 let message = parse::<mesh::Peer>(bytes)?;
                 to_model::peer(&mut reader, message).map(Self::Peer)
+            }
+            Kind::Names => {
+                let message = parse::<mesh::Names>(bytes)?;
+                to_model::names(&mut reader, message).map(Self::Names)
             }
         }
     }

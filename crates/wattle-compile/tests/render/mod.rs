@@ -5,8 +5,8 @@ use std::fmt::Write;
 use wattle_compile::RouteStatus;
 use wattle_model::{
     Action, Backend, BackendPolicy, Condition, Destination, EndpointHealth, Endpoints, Filters,
-    HeaderModifier, Hop, Inbound, IpBlock, MtlsMode, ObjectRef, Operation, PathRewrite, PolicyRule,
-    ServicePort, Source, TextMatch, Workload,
+    HeaderModifier, Hop, Inbound, IpBlock, MtlsMode, NameTarget, Names, ObjectRef, Operation, PathRewrite,
+    PolicyRule, ServicePort, Source, TextMatch, Workload,
 };
 
 /// One line, indented by two spaces a level.
@@ -421,6 +421,19 @@ pub(crate) fn status(status: &RouteStatus) -> String {
                 condition.message
             );
         }
+    }
+    out
+}
+
+pub(crate) fn names(found: &Names) -> String {
+    let mut out = String::new();
+    line!(out, 0, "names in {}", found.namespace);
+    for host in &found.hosts {
+        let target = match &host.target {
+            NameTarget::Addresses(addresses) => format!("{addresses:?}"),
+            NameTarget::Alias(name) => format!("stands for {name}"),
+        };
+        line!(out, 1, "{} {:?}: {target}", host.name, host.aliases);
     }
     out
 }

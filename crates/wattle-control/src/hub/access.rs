@@ -88,6 +88,7 @@ pub(super) fn compiled_name(name: &ResourceName, peer: &SpiffeId) -> Option<Comp
         },
         Kind::Endpoints => Compiled::Endpoints(name.name.clone()),
         Kind::Inbound => Compiled::Inbound(name.name.clone()),
+        Kind::Names => Compiled::Names(name.name.clone()),
         // Addresses are written in many ways; only the customary one leads back from the compiler's name to the peer's.
         Kind::Peer => {
             let ip = name.name.parse::<IpAddr>().ok()?.to_canonical();
@@ -103,6 +104,7 @@ pub(super) fn wire_name(name: &Compiled) -> ResourceName {
         Compiled::Endpoints(id) => ResourceName::new(Kind::Endpoints, id.clone()),
         Compiled::Inbound(name) => ResourceName::new(Kind::Inbound, name.clone()),
         Compiled::Peer(ip) => ResourceName::new(Kind::Peer, ip.to_string()),
+        Compiled::Names(namespace) => ResourceName::new(Kind::Names, namespace.clone()),
     }
 }
 
@@ -126,6 +128,7 @@ pub(super) fn compile(mesh: &mut Mesh, name: &Compiled) -> (Option<Encoded>, Opt
                 workload: (*found).clone(),
             })
         }),
+        Compiled::Names(namespace) => Some(Resource::Names((*mesh.names(namespace)).clone())),
     };
     (resource.map(|resource| resource.encode()), owner)
 }

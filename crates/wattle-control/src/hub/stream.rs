@@ -33,10 +33,15 @@ impl Stream {
         }
     }
 
-    /// Only the inbound sides of the peer's own namespace may be asked for; whose they are is seen when they are compiled.
+    /// Only the inbound sides of the peer's own namespace may be asked for, whose they are is seen when they are compiled;
+    /// and only the names that hold there.
     pub(super) fn may_ask_for(&self, name: &ResourceName) -> Result<(), Denied> {
-        let namespace = name.name.split_once('/').map(|(namespace, _)| namespace);
-        if name.kind == Kind::Inbound && namespace != Some(self.guest.peer.namespace()) {
+        let namespace = match name.kind {
+            Kind::Inbound => name.name.split_once('/').map(|(namespace, _)| namespace),
+            Kind::Names => Some(&*name.name),
+            Kind::Destination | Kind::Endpoints | Kind::Peer => return Ok(()),
+        };
+        if namespace != Some(self.guest.peer.namespace()) {
             return Err(Denied::Foreign {
                 name: name.to_string(),
                 peer: self.guest.peer.to_string(),

@@ -177,6 +177,28 @@ fn nobody_is_answered_before_the_sources_have_spoken() {
 }
 
 #[test]
+fn names_are_those_of_the_peers_own_namespace() {
+    let mut bench = Bench::new();
+    bench.open(1, "client");
+    let found = bench.subscribe(1, Kind::Names, "default");
+    assert_eq!(found[0].resources[0].name, "default");
+    bench.hub.requested(
+        1,
+        DeltaDiscoveryRequest {
+            type_url: Kind::Names.type_url().to_owned(),
+            resource_names_subscribe: vec!["other".to_owned()],
+            ..Default::default()
+        },
+        bench.now,
+    );
+    let outbox = bench.hub.take_outbox();
+    assert!(
+        matches!(outbox.as_slice(), [(1, Err(Denied::Foreign { .. }))]),
+        "{outbox:?}"
+    );
+}
+
+#[test]
 fn whoever_waited_for_what_is_not_his_is_refused_when_the_sources_speak() {
     let mut bench = Bench::silent();
     bench.open(1, "client");

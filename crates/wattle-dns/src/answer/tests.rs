@@ -32,6 +32,7 @@ fn names() -> Names {
             name: (*name).to_owned(),
             aliases: aliases.iter().map(ToString::to_string).collect(),
             addresses: addresses.clone(),
+            ..Host::default()
         };
         builder.add(host).unwrap();
     }
@@ -50,6 +51,7 @@ fn ask_with(message: &Message, transport: Transport, random: u64) -> Option<(Mes
     match answer(&message.to_vec().unwrap(), transport, &names(), random) {
         Verdict::Reply(bytes) => Some((Message::from_vec(&bytes).unwrap(), bytes.len())),
         Verdict::Forward => None,
+        Verdict::Chase(_) => panic!("no name here stands for one outside"),
         Verdict::Drop => panic!("a query is never dropped"),
     }
 }

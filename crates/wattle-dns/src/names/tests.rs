@@ -6,6 +6,7 @@ fn host(name: &str, aliases: &[&str], addresses: &[&str]) -> Host {
         name: name.to_owned(),
         aliases: aliases.iter().map(ToString::to_string).collect(),
         addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+        ..Host::default()
     }
 }
 

@@ -58,6 +58,7 @@ async fn converse(mut stream: TcpStream, shared: &Shared, mut running: Running) 
             Verdict::Drop => return Ok(()),
             Verdict::Reply(reply) => reply,
             Verdict::Forward => shared.forward(&query, Transport::Tcp).await,
+            Verdict::Chase(chase) => shared.chase(&query, *chase, Transport::Tcp).await,
         };
         timeout(idle, write_message(&mut stream, &reply)).await??;
     }

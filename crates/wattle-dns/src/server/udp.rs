@@ -57,7 +57,7 @@ async fn one(
     match shared.judge(query, Transport::Udp) {
         Verdict::Drop => {}
         Verdict::Reply(reply) => send(socket, &reply, client).await,
-        Verdict::Forward => {
+        outward => {
             let Ok(permit) = shared.udp_queries.clone().try_acquire_owned() else {
                 shared.count(Event::Overloaded);
                 let reply = answer::error(query, ResponseCode::ServFail);
@@ -66,7 +66,10 @@ async fn one(
             let (socket, shared, query) = (socket.clone(), shared.clone(), query.to_vec());
             let running = running.clone();
             tokio::spawn(async move {
-                let reply = shared.forward(&query, Transport::Udp).await;
+                let reply = match outward {
+                    Verdict::Chase(chase) => shared.chase(&query, *chase, Transport::Udp).await,
+                    _ => shared.forward(&query, Transport::Udp).await,
+                };
                 send(&socket, &reply, client).await;
                 drop((permit, running));
             });

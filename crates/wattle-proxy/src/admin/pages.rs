@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::sync::Notify;
+use wattle_dns::Counters;
 use wattle_http::{Request, Response};
 use wattle_telemetry::{Registry, text};
 use wattle_wire::Resource;
@@ -16,6 +17,7 @@ use wattle_wire::Resource;
 use super::{Audience, Pages, gauges, json_page, plain, typed, typed_status};
 use crate::config::{ConfigDump, StreamHealth};
 use crate::identity::IdentityHealth;
+use crate::names;
 use crate::run::Hooks;
 use crate::settings::Settings;
 
@@ -25,6 +27,8 @@ pub(crate) struct Facts {
     pub(crate) registry: Arc<Registry>,
     pub(crate) stream: Arc<StreamHealth>,
     pub(crate) identity: Arc<IdentityHealth>,
+    /// Counts of DNS queries, where they come here.
+    pub(crate) names: Option<Arc<Counters>>,
     pub(crate) dump: Arc<ArcSwap<ConfigDump>>,
     pub(crate) drain: Arc<Notify>,
     pub(crate) renew: Arc<Notify>,
@@ -63,7 +67,7 @@ impl Pages for Facts {
 impl Facts {
     /// Ready once there is a certificate and the workload's own config.
     fn is_ready(&self) -> bool {
-        self.identity.not_after_secs.load(Relaxed) > unix_now() && self.stream.inbound_known.load(Relaxed)
+        self.identity.not_after_secs.load(Relaxed) > unix_now() && self.stream.complete.load(Relaxed)
     }
 
     fn ready(&self) -> Response {
@@ -163,6 +167,9 @@ impl Facts {
                 ),
             ],
         );
+        if let Some(names) = &self.names {
+            out.push_str(&names::metrics(names));
+        }
         out
     }
 

@@ -1,17 +1,13 @@
 //! What the main thread reads and resolves because of what is held: names of endpoints, files of TLS policies.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use tokio::sync::{mpsc, watch};
-use wattle_dns::{Change, MAX_WATCHED, Outward, ResolvConf, Resolver, Watch};
+use wattle_dns::{Change, MAX_WATCHED, Outward, Resolver, Watch};
 use wattle_model::traffic::TlsFiles;
 
 use super::{Ask, Feed, Held, keep_read};
 use crate::settings::Settings;
-
-/// Who is asked for names.
-const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// What comes to the config side besides the discovery stream.
 pub(super) enum Asked {
@@ -32,10 +28,7 @@ pub(crate) struct Following {
 impl Following {
     /// Follows nothing yet; must be called within a runtime for local tasks.
     pub(crate) fn start(settings: &Settings, feed: &Feed) -> Self {
-        let resolvers = ResolvConf::read(Path::new(RESOLV_CONF)).unwrap_or_else(|error| {
-            tracing::warn!(%error, "names of endpoints cannot be resolved");
-            ResolvConf::default()
-        });
+        let resolvers = crate::names::resolvers();
         let outward = Outward { mark: settings.mark };
         let (watch, changes) = Watch::start(Resolver::over(&resolvers.resolvers, outward));
         let (files, wanted) = watch::channel(Vec::new());

@@ -6,6 +6,7 @@
 mod destinations;
 mod limits;
 mod named;
+mod names;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -17,6 +18,7 @@ use wattle_wire::proto::discovery::DeltaDiscoveryRequest;
 use wattle_wire::{Encoded, Kind, Resource, ResourceName};
 
 use named::Named;
+use names::Resolvable;
 
 use super::interest::Interest;
 use super::{Ask, Dialled, Feed, News};
@@ -39,6 +41,7 @@ pub(crate) struct Held {
     /// Those with names among them, as the control plane told them.
     unresolved: HashMap<BackendId, Arc<Endpoints>>,
     named: Named,
+    resolvable: Resolvable,
     peers: HashMap<IpAddr, Arc<Workload>>,
     wanted: Interest<Dialled>,
     wanted_peers: Interest<IpAddr>,
@@ -62,6 +65,7 @@ impl Held {
             endpoints: HashMap::new(),
             unresolved: HashMap::new(),
             named: Named::default(),
+            resolvable: Resolvable::default(),
             peers: HashMap::new(),
             wanted: Interest::default(),
             wanted_peers: Interest::default(),
@@ -77,18 +81,18 @@ impl Held {
     pub(crate) fn restore(&mut self, saved: Vec<super::saved::Entry>) {
         for (name, resource, encoded) in saved {
             // The state directory of another workload must not lend this one its policy.
-            if name.kind == Kind::Inbound && *name.name != *self.inbound_name {
+            let foreign = match name.kind {
+                Kind::Inbound => *name.name != *self.inbound_name,
+                Kind::Names => !self.resolvable.wants(&name.name),
+                Kind::Destination | Kind::Endpoints | Kind::Peer => false,
+            };
+            if foreign {
                 continue;
             }
             self.subscriber.unsubscribe(&name);
             self.subscriber.subscribe(&name, Some(encoded.version.clone()));
             self.apply(Update::Changed(name, Box::new(resource), encoded));
         }
-    }
-
-    /// The workload's own inbound side, once known.
-    pub(crate) fn inbound(&self) -> Option<&Arc<Inbound>> {
-        self.inbound.as_ref()
     }
 
     /// Everything held, as bytes.
@@ -131,6 +135,10 @@ impl Held {
                     Resource::Endpoints(endpoints) => self.replace_endpoints(Arc::new(endpoints)),
                     Resource::Inbound(inbound) => self.replace_inbound(Arc::new(inbound)),
                     Resource::Peer(peer) => self.replace_peer(peer.ip, Some(Arc::new(peer.workload))),
+                    Resource::Names(names) => {
+                        self.resolvable.set(names);
+                        Vec::new()
+                    }
                 }
             }
             Update::Removed(name) => self.removed(&name),
@@ -153,8 +161,8 @@ impl Held {
                 id: name.name.clone(),
                 ..Endpoints::default()
             })),
-            // Without an Inbound nothing could be authorised: the last good one stays in force.
-            Kind::Inbound => Vec::new(),
+            // Without an Inbound nothing could be authorised, without names nothing resolved: the last good ones stay.
+            Kind::Inbound | Kind::Names => Vec::new(),
             Kind::Peer => match name.name.parse() {
                 Ok(ip) => self.replace_peer(ip, None),
                 Err(_) => Vec::new(),

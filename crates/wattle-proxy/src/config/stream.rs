@@ -15,6 +15,7 @@ use wattle_wire::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryRespons
 use super::following::{Asked, Following};
 use super::{Ask, Held, Saved};
 use crate::identity::{Credentials, control_channel};
+use crate::names::NameServer;
 use crate::settings::Settings;
 
 /// First wait before a stream is opened again; doubles to [`MAX_BACKOFF`], with jitter.
@@ -37,8 +38,8 @@ pub(crate) struct StreamHealth {
     pub(crate) last_heard_secs: AtomicU64,
     /// Resources refused since start.
     pub(crate) rejected: AtomicU64,
-    /// The workload's own inbound side is known.
-    pub(crate) inbound_known: AtomicBool,
+    /// What the workload needs to start is known: its own inbound side, and names if it asks here for them.
+    pub(crate) complete: AtomicBool,
     /// Resources held.
     pub(crate) held: AtomicU64,
 }
@@ -53,6 +54,8 @@ pub(crate) struct ConfigTask {
     pub(crate) health: Arc<StreamHealth>,
     pub(crate) dump: Arc<arc_swap::ArcSwap<ConfigDump>>,
     pub(crate) save_at: Option<Instant>,
+    /// Answers for names, where the workload's queries come here.
+    pub(crate) names: Option<NameServer>,
     /// What is read and resolved besides.
     pub(crate) following: Following,
 }
@@ -208,8 +211,11 @@ impl ConfigTask {
     pub(crate) fn note(&mut self) {
         self.following.follow(&mut self.held);
         self.health
-            .inbound_known
-            .store(self.held.inbound().is_some(), Ordering::Relaxed);
+            .complete
+            .store(self.held.is_complete(), Ordering::Relaxed);
+        if let (Some(server), Some(names)) = (&mut self.names, self.held.names()) {
+            server.show(names);
+        }
         self.health
             .held
             .store(self.held.encoded().len() as u64, Ordering::Relaxed);

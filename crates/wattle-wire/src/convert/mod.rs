@@ -14,6 +14,8 @@ mod inbound_to_mesh;
 mod inbound_to_model;
 mod match_to_mesh;
 mod match_to_model;
+mod names_to_mesh;
+mod names_to_model;
 mod parts_to_mesh;
 mod parts_to_model;
 mod reader;
@@ -38,6 +40,7 @@ pub(crate) mod to_mesh {
     pub(crate) use super::destination_to_mesh::destination;
     pub(crate) use super::endpoint_to_mesh::{endpoints, peer};
     pub(crate) use super::inbound_to_mesh::inbound;
+    pub(crate) use super::names_to_mesh::names;
 }
 
 /// Messages to model values.
@@ -45,4 +48,5 @@ pub(crate) mod to_model {
     pub(crate) use super::destination_to_model::destination;
     pub(crate) use super::endpoint_to_model::{endpoints, peer};
     pub(crate) use super::inbound_to_model::inbound;
+    pub(crate) use super::names_to_model::names;
 }

@@ -103,6 +103,24 @@ fn endpoints() -> impl Strategy<Value = Endpoints> {
     })
 }
 
+fn names() -> impl Strategy<Value = Names> {
+    let target = prop_oneof![
+        vec(any::<IpAddr>(), 0..3).prop_map(NameTarget::Addresses),
+        name().prop_map(NameTarget::Alias),
+    ];
+    let host = (name(), vec(name(), 0..3), target);
+    let host = host.prop_map(|(name, aliases, target)| NamedHost {
+        name,
+        aliases,
+        target,
+    });
+    (text(), vec(host, 0..3)).prop_map(|(namespace, hosts)| Names { namespace, hosts })
+}
+
+fn name() -> impl Strategy<Value = Box<str>> {
+    "[a-z.]{1,8}".prop_map(Box::from)
+}
+
 /// Any resource.
 pub(crate) fn resource() -> impl Strategy<Value = Resource> {
     prop_oneof![
@@ -110,5 +128,6 @@ pub(crate) fn resource() -> impl Strategy<Value = Resource> {
         endpoints().prop_map(Resource::Endpoints),
         inbound().prop_map(Resource::Inbound),
         (any::<IpAddr>(), workload()).prop_map(|(ip, workload)| Resource::Peer(Peer { ip, workload })),
+        names().prop_map(Resource::Names),
     ]
 }

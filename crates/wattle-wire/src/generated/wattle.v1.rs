@@ -1109,6 +1109,39 @@ pub struct Condition {
     #[prost(message, repeated, tag = "3")]
     pub not_values: ::prost::alloc::vec::Vec<TextMatch>,
 }
+/// The names that workloads of a namespace can resolve; named by the namespace.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Names {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub hosts: ::prost::alloc::vec::Vec<NamedHost>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NamedHost {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub aliases: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(oneof = "named_host::Target", tags = "3, 4")]
+    pub target: ::core::option::Option<named_host::Target>,
+}
+/// Nested message and enum types in `NamedHost`.
+pub mod named_host {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Target {
+        #[prost(message, tag = "3")]
+        Addresses(super::AddressList),
+        #[prost(string, tag = "4")]
+        AliasOf(::prost::alloc::string::String),
+    }
+}
+/// 4 or 16 bytes each
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddressList {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub addresses: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
 /// The workload behind an address, for labels of telemetry only; named by ip.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Peer {

@@ -43,6 +43,9 @@ pub(crate) struct Arguments {
     /// Where redirected inbound connections arrive [default: 0.0.0.0:15006]
     #[arg(long, env = "WATTLE_PROXY_INBOUND", value_name = "ADDRESS")]
     inbound: Option<SocketAddr>,
+    /// Port on both loopbacks where redirected DNS queries arrive, usually 15053 [default: none, names are left alone]
+    #[arg(long, env = "WATTLE_PROXY_DNS_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    dns_port: Option<u16>,
     /// Admin endpoint, loopback only [default: 127.0.0.1:15000]
     #[arg(long, env = "WATTLE_PROXY_ADMIN", value_name = "ADDRESS", value_parser = loopback)]
     admin: Option<SocketAddr>,
@@ -115,6 +118,7 @@ impl Arguments {
         settings.token = self.token;
         settings.outbound = self.outbound.unwrap_or(defaults.outbound);
         settings.inbound = self.inbound.unwrap_or(defaults.inbound);
+        settings.dns_port = self.dns_port;
         settings.admin = self.admin.unwrap_or(defaults.admin);
         settings.status = self.status.unwrap_or(defaults.status);
         settings.workers = self.workers.map_or(defaults.workers, usize::from);
@@ -191,7 +195,8 @@ mod tests {
     #[test]
     fn every_flag_reaches_the_settings() {
         let settings = settings(
-            "--mark 1337 --workers 3 --inbound-source none --access-log - --drain-grace 1m --http1-hop --token /t",
+            "--mark 1337 --workers 3 --inbound-source none --access-log - --drain-grace 1m --http1-hop --token /t \
+             --dns-port 15053",
         )
         .unwrap();
         assert_eq!(
@@ -203,7 +208,10 @@ mod tests {
             (settings.drain_grace, settings.http1_hop),
             (Duration::from_secs(60), true)
         );
-        assert_eq!(settings.token, Some("/t".into()));
+        assert_eq!(
+            (settings.token, settings.dns_port),
+            (Some("/t".into()), Some(15_053))
+        );
     }
 
     #[test]
@@ -211,5 +219,6 @@ mod tests {
         assert!(settings("--admin 0.0.0.0:15000").is_err());
         assert!(settings("--admin [::1]:15000").is_ok());
         assert!(settings("--workers 0").is_err());
+        assert!(settings("--dns-port 0").is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! `wattle up`: the mesh of a directory, on this machine, in namespaces of its own.
 
 use std::io::IsTerminal as _;
+use std::net::IpAddr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
@@ -17,6 +18,9 @@ use crate::failure::{Advise as _, Failure};
 use crate::mesh::{self, Place};
 use crate::output::Format;
 use crate::supervisor::assignment::{Assignment, ScreenMode};
+
+/// Most resolvers that the C library asks (resolv.conf(5), MAXNS).
+const MAX_RESOLVERS: usize = 3;
 
 /// Names that a mesh cannot have, since runs are kept beside them.
 const RESERVED_PREFIX: &str = "run-";
@@ -45,6 +49,10 @@ pub(crate) struct Arguments {
     /// Worker threads of each proxy
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     proxy_workers: u8,
+    /// Whom to ask, on port 53, for names that the mesh does not know; an address within the mesh, at most three times
+    /// [default: nobody, such a name does not exist]
+    #[arg(long = "resolver", value_name = "ADDRESS")]
+    resolvers: Vec<IpAddr>,
     /// Show nothing of what processes print
     #[arg(short, long)]
     quiet: bool,
@@ -65,10 +73,23 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<Exit
         run_for: arguments.run_for,
         exit_with: arguments.exit_with.clone(),
         access_log: arguments.access_log,
+        resolvers: resolvers(&arguments.resolvers)?,
         proxy_workers: Some(arguments.proxy_workers.into()),
         screen: screen(arguments.quiet, shared.output),
     };
     Ok(exit_code(stage.start(&assignment)?.wait()))
+}
+
+/// Resolvers as many as a resolv.conf has.
+fn resolvers(given: &[IpAddr]) -> anyhow::Result<Vec<IpAddr>> {
+    if given.len() > MAX_RESOLVERS {
+        let message = format!(
+            "there are {} resolvers, and no more than {MAX_RESOLVERS} are asked",
+            given.len()
+        );
+        return Err(Failure::error(message, "leave out some `--resolver ADDRESS`"));
+    }
+    Ok(given.to_vec())
 }
 
 /// The supervisor's exit code as this process's own.

@@ -1,5 +1,6 @@
 //! What the outer process tells the supervisor it starts inside the namespaces.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub(crate) struct Assignment {
     pub(crate) exit_with: Option<String>,
     /// Whether proxies write access logs.
     pub(crate) access_log: bool,
+    /// Whom to ask for names that the mesh does not know; none of them exists if there is nobody.
+    pub(crate) resolvers: Vec<IpAddr>,
     /// Worker threads of each proxy; none leaves it to the proxy.
     pub(crate) proxy_workers: Option<usize>,
     /// What standard output shows.

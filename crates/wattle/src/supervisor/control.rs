@@ -121,7 +121,7 @@ pub(crate) async fn follow(world: Rc<World>) {
 /// Asks for the names of services now; without an answer they stay as they are.
 pub(crate) async fn refresh_names(world: &World) {
     match ask::get::<Vec<ServiceView>>(&world.place.admin_socket(), "/services").await {
-        Ok(services) => world.redirect_names(|directory| directory.virtual_addresses = services),
+        Ok(services) => world.redirect_names(|directory| directory.services = services),
         Err(error) => tracing::debug!(%error, "the control plane does not answer"),
     }
 }

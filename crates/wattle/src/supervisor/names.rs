@@ -1,10 +1,10 @@
 //! Which names a workload can resolve, and to what.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use wattle_api::Labels;
-use wattle_capture::names::{Hosts, NamesError};
+use wattle_capture::names::{Hosts, NamesError, RESOLV_CONF, resolv_conf};
 
 use crate::mesh::view::ServiceView;
 
@@ -25,9 +25,10 @@ pub(crate) struct Target {
 /// Where the names of services lead.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Directory {
-    /// With virtual addresses, for workloads with a proxy.
-    pub(crate) virtual_addresses: Vec<ServiceView>,
-    /// With the addresses of the workloads behind, by service, for those without: nobody would answer a virtual one.
+    /// Every service with its names.
+    pub(crate) services: Vec<ServiceView>,
+    /// The addresses of the workloads behind, by service, for workloads without a proxy: nobody would answer a virtual
+    /// one.
     pub(crate) direct: BTreeMap<Name, Vec<IpAddr>>,
 }
 
@@ -46,7 +47,34 @@ pub(crate) fn direct(services: &[SelectingService], targets: &[Target]) -> BTree
         .collect()
 }
 
-/// The hosts file of a workload.
+/// What names of Services end in.
+const DOMAIN: &str = "cluster.local";
+
+/// The domains that a resolver in `namespace` appends to short names, as in Kubernetes.
+fn search(namespace: &str) -> Vec<String> {
+    vec![
+        format!("{namespace}.svc.{DOMAIN}"),
+        format!("svc.{DOMAIN}"),
+        DOMAIN.to_owned(),
+    ]
+}
+
+/// The resolv.conf of a workload. What one with a proxy asks arrives there, whomever it asks.
+pub(crate) fn resolvers(namespace: &str, meshed: bool, outside: &[IpAddr]) -> String {
+    match (meshed, outside) {
+        (true, _) => resolv_conf(&[Ipv4Addr::LOCALHOST.into()], &search(namespace)),
+        (false, []) => RESOLV_CONF.to_owned(),
+        (false, outside) => resolv_conf(outside, &[]),
+    }
+}
+
+/// The resolv.conf of its proxy.
+pub(crate) fn resolvers_outside(namespace: &str, outside: &[IpAddr]) -> String {
+    resolv_conf(outside, &search(namespace))
+}
+
+/// The hosts file of a workload; that of one with a proxy knows nothing of services, since applications that do not
+/// read it must find the same.
 pub(crate) fn hosts(
     instance: &Name,
     address: IpAddr,
@@ -54,16 +82,17 @@ pub(crate) fn hosts(
     directory: &Directory,
 ) -> Result<Hosts, NamesError> {
     let mut hosts = Hosts::new(&instance.name, address)?;
-    for service in &directory.virtual_addresses {
+    if meshed {
+        return Ok(hosts);
+    }
+    for service in &directory.services {
         let own = service.namespace == instance.namespace;
-        let names = service.names.iter().filter(|name| own || name.contains('.'));
-        let addresses = match (meshed, service.address) {
-            (true, Some(address)) => vec![address],
-            _ => {
-                let name = Name::new(&service.namespace, &service.name);
-                directory.direct.get(&name).cloned().unwrap_or_default()
-            }
-        };
+        let names = service
+            .names
+            .iter()
+            .filter(|name| (own || name.contains('.')) && !name.starts_with('*'));
+        let name = Name::new(&service.namespace, &service.name);
+        let addresses = directory.direct.get(&name).cloned().unwrap_or_default();
         for name in names {
             for address in &addresses {
                 hosts.add(*address, name)?;
@@ -106,7 +135,7 @@ mod tests {
                 std::slice::from_ref(&selecting),
                 &[target("shop", 9), target("other", 8)],
             ),
-            virtual_addresses: vec![service],
+            services: vec![service],
         }
     }
 
@@ -118,16 +147,32 @@ mod tests {
     }
 
     #[test]
-    fn a_workload_with_a_proxy_resolves_a_service_to_its_virtual_address() {
-        assert!(text("shop", true).contains("10.96.0.7 redis\n"));
+    fn the_file_of_a_workload_with_a_proxy_knows_only_the_workload() {
         assert!(text("shop", true).contains("10.244.0.2 client\n"));
+        assert!(!text("shop", true).contains("redis"));
+    }
+
+    #[test]
+    fn a_workload_with_a_proxy_asks_it_and_its_proxy_asks_outside() {
+        let outside = [IpAddr::from([10, 0, 0, 53])];
+        let search = "search shop.svc.cluster.local svc.cluster.local cluster.local\n";
+        assert_eq!(
+            resolvers("shop", true, &outside),
+            format!("nameserver 127.0.0.1\n{search}")
+        );
+        assert_eq!(
+            resolvers_outside("shop", &outside),
+            format!("nameserver 10.0.0.53\n{search}")
+        );
+        assert_eq!(resolvers("shop", false, &outside), "nameserver 10.0.0.53\n");
+        assert_eq!(resolvers("shop", false, &[]), RESOLV_CONF);
     }
 
     #[test]
     fn the_bare_name_counts_only_at_home() {
-        let text = text("other", true);
+        let text = text("other", false);
         assert!(
-            text.contains("10.96.0.7 redis.shop\n") && !text.contains(" redis\n"),
+            text.contains("10.244.0.9 redis.shop\n") && !text.contains(" redis\n"),
             "{text}"
         );
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use wattle_capture::bridge::Plan;
 use wattle_capture::exec::Bind;
-use wattle_capture::names::{DEFAULT_LIMIT, HostsFile, RESOLV_CONF, nsswitch};
+use wattle_capture::names::{DEFAULT_LIMIT, HostsFile, nsswitch};
 use wattle_capture::privileges::{Exemption, PROXY_UID};
 use wattle_capture::{Allocator, Bridge};
 use wattle_telemetry::Snapshot;
@@ -32,6 +32,32 @@ struct Names {
     address: IpAddr,
     meshed: bool,
     file: HostsFile,
+}
+
+/// The files by which an instance and its proxy resolve names.
+#[derive(Debug, Clone)]
+pub(crate) struct NameFiles {
+    /// Hosts that are known without a resolver.
+    pub(crate) hosts: PathBuf,
+    /// Whom the application asks.
+    pub(crate) resolvers: PathBuf,
+    /// Whom its proxy asks.
+    pub(crate) resolvers_outside: PathBuf,
+}
+
+impl NameFiles {
+    fn of(hosts: PathBuf) -> Self {
+        let beside = |extension: &str| {
+            let mut path = hosts.clone().into_os_string();
+            path.push(extension);
+            PathBuf::from(path)
+        };
+        Self {
+            resolvers: beside(".resolv.conf"),
+            resolvers_outside: beside(".outside.conf"),
+            hosts,
+        }
+    }
 }
 
 /// The shared part of a mesh.
@@ -103,16 +129,26 @@ impl World {
         Ok(self.addresses.borrow_mut().allocate(key)?)
     }
 
-    /// Makes an instance's hosts file and says where it is; it follows what names lead to.
+    /// Makes the files that resolve an instance's names and says where they are. Where it has a proxy, that answers for
+    /// names; otherwise the hosts file does, and follows what they lead to.
     pub(crate) fn add_names(
         &self,
         instance: &Name,
         address: IpAddr,
         meshed: bool,
-    ) -> anyhow::Result<PathBuf> {
+    ) -> anyhow::Result<NameFiles> {
         let hosts = names::hosts(instance, address, meshed, &self.directory.borrow())?;
-        let path = self.place.hosts().join(instance.stem());
-        let file = HostsFile::create(&path, &hosts, DEFAULT_LIMIT)?;
+        let files = NameFiles::of(self.place.hosts().join(instance.stem()));
+        let file = HostsFile::create(&files.hosts, &hosts, DEFAULT_LIMIT)?;
+        let outside = &self.assignment.resolvers;
+        write(
+            &files.resolvers,
+            &names::resolvers(&instance.namespace, meshed, outside),
+        )?;
+        write(
+            &files.resolvers_outside,
+            &names::resolvers_outside(&instance.namespace, outside),
+        )?;
         self.hosts.borrow_mut().insert(
             instance.clone(),
             Names {
@@ -121,13 +157,16 @@ impl World {
                 file,
             },
         );
-        Ok(path)
+        Ok(files)
     }
 
-    /// Removes an instance's hosts file.
+    /// Removes these files.
     pub(crate) fn remove_names(&self, instance: &Name) {
         if let Some(names) = self.hosts.borrow_mut().remove(instance) {
-            let _ = fs::remove_file(names.file.path());
+            let files = NameFiles::of(names.file.path().to_owned());
+            for path in [files.hosts, files.resolvers, files.resolvers_outside] {
+                let _ = fs::remove_file(path);
+            }
         }
     }
 
@@ -182,13 +221,12 @@ impl World {
     }
 
     /// What a workload sees elsewhere than it is: names, and nothing of the mesh's own state.
-    pub(crate) fn workload_binds(&self, hosts: &Path) -> Vec<Bind> {
-        let hosts_directory = self.place.hosts();
+    pub(crate) fn workload_binds(&self, names: &NameFiles) -> Vec<Bind> {
         let mut binds: Vec<Bind> = vec![
-            (hosts, "/etc/hosts").into(),
-            (hosts_directory.join("resolv.conf"), "/etc/resolv.conf").into(),
+            (&names.hosts, "/etc/hosts").into(),
+            (&names.resolvers, "/etc/resolv.conf").into(),
         ];
-        let nsswitch = hosts_directory.join("nsswitch.conf");
+        let nsswitch = self.place.hosts().join("nsswitch.conf");
         if nsswitch.exists() {
             binds.push((nsswitch, "/etc/nsswitch.conf").into());
         }
@@ -242,16 +280,16 @@ fn make_directories(place: &Place) -> anyhow::Result<()> {
     ] {
         make(&path, 0o711)?;
     }
-    let write = |path: PathBuf, text: &str| {
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
-    };
-    write(place.empty().join("nothing"), "")?;
-    write(place.hosts().join("resolv.conf"), RESOLV_CONF)?;
+    write(&place.empty().join("nothing"), "")?;
     let machine = fs::read_to_string("/etc/nsswitch.conf").unwrap_or_default();
     match nsswitch(&machine) {
-        Some(text) => write(place.hosts().join("nsswitch.conf"), &text),
+        Some(text) => write(&place.hosts().join("nsswitch.conf"), &text),
         None => Ok(()),
     }
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn make(path: &Path, mode: u32) -> anyhow::Result<()> {

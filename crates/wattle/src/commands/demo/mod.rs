@@ -78,6 +78,7 @@ fn assignment(stage: &Stage, place: &Place, directory: PathBuf) -> Assignment {
         run_for: None,
         exit_with: None,
         access_log: false,
+        resolvers: Vec::new(),
         proxy_workers: Some(1),
         screen: ScreenMode::Silent,
     }

@@ -58,7 +58,7 @@ fn program(world: &World, spec: &Spec, network: &Network) -> SpawnSpec {
         words.iter().skip(1).cloned(),
     );
     program.run_as = spec.run_as();
-    program.binds = world.workload_binds(&network.hosts);
+    program.binds = world.workload_binds(&network.names);
     if spec.meshed() {
         // First: what follows hides where it comes from.
         program.binds.insert(0, programs(world, spec));

@@ -1,17 +1,17 @@
 //! An instance's network namespace, address and redirection, and starting programs in it.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::sync::oneshot;
+use wattle_capture::redirect::DNS_PORT;
 use wattle_capture::{Bridge, Netns, Redirect};
 
 use crate::supervisor::child::Child;
-use crate::supervisor::world::World;
+use crate::supervisor::world::{NameFiles, World};
 
 use super::spec::Spec;
 
@@ -22,8 +22,8 @@ pub(super) struct Network {
     pub(super) netns: Arc<Netns>,
     /// Its address on the bridge.
     pub(super) address: IpAddr,
-    /// The file that resolves names in it.
-    pub(super) hosts: PathBuf,
+    /// The files that resolve names in it.
+    pub(super) names: NameFiles,
 }
 
 impl Network {
@@ -32,11 +32,11 @@ impl Network {
         let address = world.allocate(&spec.name.to_string())?;
         let (bridge, meshed) = (Arc::clone(&world.bridge), spec.meshed());
         let netns = blocking(move || plug(&bridge, address, meshed)).await?;
-        let hosts = world.add_names(&spec.name, address, meshed)?;
+        let names = world.add_names(&spec.name, address, meshed)?;
         Ok(Self {
             netns: Arc::new(netns),
             address,
-            hosts,
+            names,
         })
     }
 
@@ -61,7 +61,11 @@ fn plug(bridge: &Bridge, address: IpAddr, meshed: bool) -> anyhow::Result<Netns>
     let netns = Netns::create()?;
     // Before it is connected: not one packet may pass by the proxy.
     if meshed {
-        Redirect::default().apply(&netns)?;
+        let redirect = Redirect {
+            dns_port: Some(DNS_PORT),
+            ..Redirect::default()
+        };
+        redirect.apply(&netns)?;
     }
     bridge.connect(&netns, address)?;
     Ok(netns)

@@ -62,7 +62,7 @@ async fn run(face: &Face, network: &Network, words: &[String]) -> anyhow::Result
         words.iter().skip(1).cloned(),
     );
     program.run_as = face.spec.run_as();
-    program.binds = face.world.workload_binds(&network.hosts);
+    program.binds = face.world.workload_binds(&network.names);
     let mut command = program.command()?;
     command.current_dir(working_directory(&face.spec.process));
     command

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use wattle_capture::SpawnSpec;
 use wattle_capture::privileges::{Exemption, PROXY_MARK};
+use wattle_capture::redirect::DNS_PORT;
 use wattle_identity::{SpiffeId, TrustDomain};
 
 use crate::mesh::view::{TokenAnswer, TokenRequest};
@@ -24,7 +25,7 @@ use crate::supervisor::entry::replace;
 use crate::supervisor::pump::{self, Log};
 use crate::supervisor::scrape;
 use crate::supervisor::status::ProxyStatus;
-use crate::supervisor::world::World;
+use crate::supervisor::world::{NameFiles, World};
 
 use super::envoy;
 use super::network::{Network, spawn};
@@ -70,7 +71,7 @@ impl Keeper {
             world: Rc::clone(world),
             spec: Rc::clone(spec),
             netns: Arc::clone(&network.netns),
-            hosts: network.hosts.clone(),
+            names: network.names.clone(),
             address,
             envoy,
             ready: ready_now,
@@ -101,7 +102,7 @@ struct Kept {
     world: Rc<World>,
     spec: Rc<Spec>,
     netns: Arc<wattle_capture::Netns>,
-    hosts: PathBuf,
+    names: NameFiles,
     address: SocketAddr,
     /// The Envoy that is its proxy, in place of ours.
     envoy: Option<PathBuf>,
@@ -259,6 +260,7 @@ impl Kept {
         flag("roots", world.place.roots().display().to_string());
         flag("token", world.place.own().join(TOKEN).display().to_string());
         flag("state", world.place.own().display().to_string());
+        flag("dns-port", DNS_PORT.to_string());
         if world.exemption == Exemption::Mark {
             flag("mark", PROXY_MARK.to_string());
         }
@@ -283,7 +285,10 @@ impl Kept {
                 .binds
                 .push((envoy, world.place.own().join(envoy::SHOWN_AS)).into());
         }
-        program.binds.push((&self.hosts, "/etc/hosts").into());
+        program.binds.push((&self.names.hosts, "/etc/hosts").into());
+        program
+            .binds
+            .push((&self.names.resolvers_outside, "/etc/resolv.conf").into());
         Ok(program)
     }
 }

@@ -1,0 +1,41 @@
+//! Messages to names. Refuses what makes no sense.
+
+use std::net::IpAddr;
+
+use wattle_model::{NameTarget, NamedHost, Names};
+
+use super::{Decoded, Reader};
+use crate::proto::mesh;
+use crate::proto::mesh::named_host::Target;
+
+pub(crate) fn names(reader: &mut Reader, message: mesh::Names) -> Decoded<Names> {
+    Ok(Names {
+        namespace: reader.text("namespace", message.namespace)?,
+        hosts: reader.list("hosts", message.hosts, host)?,
+    })
+}
+
+fn host(reader: &mut Reader, message: mesh::NamedHost) -> Decoded<NamedHost> {
+    if message.name.is_empty() {
+        return Err(reader.error("name is missing"));
+    }
+    let target = match reader.present("target", message.target)? {
+        Target::AliasOf(name) => NameTarget::Alias(reader.boxed("alias_of", name)?),
+        Target::Addresses(list) => {
+            NameTarget::Addresses(reader.list("addresses", list.addresses, address)?)
+        }
+    };
+    Ok(NamedHost {
+        name: reader.boxed("name", message.name)?,
+        aliases: reader.list("aliases", message.aliases, |reader, alias| {
+            reader.boxed("name", alias)
+        })?,
+        target,
+    })
+}
+
+fn address(reader: &mut Reader, octets: Vec<u8>) -> Decoded<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(&*octets).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(&*octets).map(IpAddr::from))
+        .map_err(|_| reader.error(format!("{} bytes of address, 4 or 16 expected", octets.len())))
+}
