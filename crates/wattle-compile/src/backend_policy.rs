@@ -23,6 +23,9 @@ use crate::{Name, Read, route};
 
 /// Points of the ring that client addresses are mapped to.
 const RING: u32 = 1024;
+/// Bounds of the time that the minimum of a budget refers to.
+const MIN_PER: Duration = Duration::from_millis(1);
+const MAX_PER: Duration = Duration::from_secs(3600);
 /// Longest window of a budget of repetitions.
 const MAX_WINDOW: Duration = Duration::from_secs(60);
 
@@ -119,11 +122,10 @@ fn of_itself(policy: &mut BackendPolicy, service: &Resource<Service>, profiled: 
 
 fn budget(written: RetryConstraint) -> RetryBudget {
     let rate = written.min_retry_rate;
-    let by_second = u128::from(rate.count) * 1000;
-    let millis = rate.interval.as_millis().max(1);
     RetryBudget::Rate {
         percent: f64::from(written.budget.percent),
-        minimum_per_second: u32::try_from(by_second.div_ceil(millis)).unwrap_or(u32::MAX),
+        minimum: rate.count,
+        per: rate.interval.clamp(MIN_PER, MAX_PER),
         window: written.budget.interval.min(MAX_WINDOW),
     }
 }

@@ -108,8 +108,8 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
         Object::Process(process) if process.spec.proxy.kind == ProxyKind::Envoy => {
             findings.no_effect("spec.proxy.kind", "a proxy of kind envoy is not started yet");
         }
-        Object::Namespace(_) | Object::ServiceAccount(_) | Object::ReferenceGrant(_) | Object::Process(_) => {
-        }
+        Object::Namespace(namespace) => service::check_namespace(namespace, &mut findings),
+        Object::ServiceAccount(_) | Object::ReferenceGrant(_) | Object::Process(_) => {}
         Object::BackendTlsPolicy(policy) => attached::check_tls(policy, &view, &mut findings),
         Object::BackendTrafficPolicy(policy) => attached::check_traffic(policy, &view, &mut findings),
         Object::EndpointSlice(slice) => attached::check_slice(slice, &view, &mut findings),

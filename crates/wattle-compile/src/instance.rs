@@ -91,7 +91,10 @@ impl Instance {
             meshed,
             health,
             weight: entry.spec.weight.unwrap_or(1),
-            locality: entry.spec.locality.as_deref().map(locality).unwrap_or_default(),
+            locality: match entry.spec.locality.as_deref() {
+                Some(written) => locality(written),
+                None => of_labels(&labels),
+            },
             opaque_ports: opaque_ports(&entry.meta),
             labels,
         }
@@ -125,7 +128,7 @@ impl Instance {
             meshed,
             health: EndpointHealth::Healthy,
             weight: 1,
-            locality: Locality::default(),
+            locality: of_labels(&labels),
             opaque_ports: opaque_ports(&process.meta),
             labels,
         }
@@ -182,6 +185,16 @@ fn describe(
         canonical_service: canonical.into(),
         canonical_revision: revision.into(),
         cluster: Arc::clone(&settings.cluster),
+    }
+}
+
+/// What Kubernetes' well-known labels of topology say.
+fn of_labels(labels: &Labels) -> Locality {
+    let label = |key: &str| labels.get(key).map(String::as_str).unwrap_or_default().into();
+    Locality {
+        region: label("topology.kubernetes.io/region"),
+        zone: label("topology.kubernetes.io/zone"),
+        subzone: label("topology.istio.io/subzone"),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Everything goes by host: a `frontend` is a port of what a host names, `routes` finds the VirtualService that applies
 //! to it, `policy` the DestinationRule. Where an Istio default is a known trap, ours is the safe one unless
-//! [`Settings::istio_defaults`](crate::Settings::istio_defaults) is set; `diagnose` says so.
+//! a namespace asks for them by [`ISTIO_DEFAULTS`](crate::store::ISTIO_DEFAULTS); `diagnose` says so.
 
 pub(crate) mod connection;
 pub(crate) mod entry;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use wattle_api::{LinkerdAnnotations, Resource, Service, ServicePort, ServiceProfile, Timeouts};
-use wattle_model::{Action, Destination, Protocol, RouteRule, RouteTable, RuleRef, WeightedBackend};
+use wattle_model::{
+    Action, Destination, Protocol, RetryPolicy, RouteRule, RouteTable, RuleRef, WeightedBackend,
+};
 
 use crate::Name;
 use crate::any_route::AnyRoute;
@@ -149,11 +151,18 @@ impl<'a> SeenPort<'_, 'a> {
         RouteTable::new(self.own_rule(default).into_iter().collect())
     }
 
+    /// What Istio repeats of requests that nobody says anything about, where it is asked for.
+    fn istio_default(&self) -> Option<RetryPolicy> {
+        let is_http = backend::protocol_on(self.service, self.port).is_http();
+        (is_http && self.view.has_istio_defaults(&self.name.0)).then(istio::http::istio_default)
+    }
+
     /// A rule for everything, when something is said about how requests are sent.
     fn own_rule(&self, default: u32) -> Option<RouteRule> {
         let said = LinkerdAnnotations::of(&self.service.meta);
         let session = backend_policy::session(self.name, self.view);
-        if !linkerd::says_how_to_send(&said) && session.is_none() {
+        let retry = route::retry::of(None, &said).or_else(|| self.istio_default());
+        if !linkerd::says_how_to_send(&said) && session.is_none() && retry.is_none() {
             return None;
         }
         let origin = RuleRef {
@@ -174,7 +183,7 @@ impl<'a> SeenPort<'_, 'a> {
         };
         Some(RouteRule {
             timeouts: route::retry::timeouts(&Timeouts::default(), true, &said),
-            retry: route::retry::of(None, &said).map(Arc::new),
+            retry: retry.map(Arc::new),
             session: session.map(Arc::new),
             ..route::catch_all(origin, Action::Forward(vec![forward]))
         })

@@ -24,6 +24,8 @@ pub enum Read {
     Label(Arc<str>, Box<str>, Box<str>),
     /// All workloads of a namespace.
     WorkloadsIn(Arc<str>),
+    /// Which defaults a namespace asks for.
+    Defaults(Arc<str>),
     /// PeerAuthentications of a namespace.
     PeerAuthentications(Arc<str>),
     /// AuthorizationPolicies of a namespace.

@@ -13,9 +13,6 @@ pub struct Settings {
     pub root_namespace: Arc<str>,
     /// Name of the cluster in telemetry; default `default`.
     pub cluster: Arc<str>,
-    /// Istio's defaults where ours are safer: HTTP routes without `retries` get two, requests that are not idempotent are
-    /// repeated too, and outlier detection turns on failover between localities. Default false.
-    pub istio_defaults: bool,
 }
 
 impl Default for Settings {
@@ -25,7 +22,6 @@ impl Default for Settings {
             cluster_domain: "cluster.local".into(),
             root_namespace: "wattle-system".into(),
             cluster: "default".into(),
-            istio_defaults: false,
         }
     }
 }

@@ -19,6 +19,11 @@ mod index;
 pub(crate) use attached::profiled;
 pub(crate) use index::slots;
 
+/// Label of a Namespace, `enabled` or `disabled`: Istio's defaults where ours are safer, for what is written there, and
+/// on the root namespace for the mesh. HTTP without `retries` gets two, requests that are not idempotent are repeated
+/// too, and outlier detection turns on failover between localities.
+pub(crate) const ISTIO_DEFAULTS: &str = "wattle.io/istio-defaults";
+
 /// Namespace and name.
 pub type Name = (Arc<str>, Arc<str>);
 
@@ -39,11 +44,13 @@ pub(crate) struct Store {
     pub(crate) processes: Shelf<Instance>,
     pub(crate) virtual_ips: BTreeMap<Name, IpAddr>,
     /// The same by address.
-    pub(crate) assigned_at: HashMap<IpAddr, Name>,
+    pub(crate) assigned_at: HashMap<IpAddr, BTreeSet<Name>>,
     pub(crate) services_at: HashMap<IpAddr, BTreeSet<Name>>,
     pub(crate) entries_at: HashMap<IpAddr, BTreeSet<Name>>,
     pub(crate) labelled: HashMap<Label, BTreeSet<ObjectKey>>,
     pub(crate) istio: IstioShelves,
+    /// Namespaces that say by [`ISTIO_DEFAULTS`] whether they want Istio's defaults.
+    pub(crate) defaults: BTreeMap<Arc<str>, bool>,
     /// Services by the first label of their selector.
     pub(crate) selecting: HashMap<Label, BTreeSet<Name>>,
     /// Routes, policies and slices by what finds them.
@@ -102,6 +109,7 @@ impl Store {
                 self.unindex_instance(removed);
             }
             Kind::ReferenceGrant => drop(self.grants.remove(&name)),
+            Kind::Namespace => self.say_defaults(&name.1, None),
             Kind::PeerAuthentication => drop(self.peer_authentications.remove(&name)),
             Kind::AuthorizationPolicy => drop(self.authorization_policies.remove(&name)),
             kind => {
@@ -154,11 +162,11 @@ impl Store {
             self.remove_service(name);
         }
         if let Some(old) = old {
-            self.assigned_at.remove(&old);
+            index::take_out(&mut self.assigned_at, &old, name);
         }
         match address {
             Some(address) => {
-                self.assigned_at.insert(address, name.clone());
+                self.assigned_at.entry(address).or_default().insert(name.clone());
                 self.virtual_ips.insert(name.clone(), address)
             }
             None => self.virtual_ips.remove(name),
@@ -214,6 +222,10 @@ impl Store {
                 self.index_instance(&instance);
                 self.processes.insert(name, instance);
             }
+            Object::Namespace(namespace) => {
+                let said = namespace.meta.labels.get(ISTIO_DEFAULTS);
+                self.say_defaults(&name.1, said.map(|said| said == "enabled"));
+            }
             Object::ReferenceGrant(grant) => drop(self.grants.insert(name, Arc::new(grant.clone()))),
             Object::PeerAuthentication(policy) => {
                 self.peer_authentications.insert(name, Arc::new(policy.clone()));
@@ -227,6 +239,16 @@ impl Store {
             }
         }
         self.touch_policy(&object.key());
+    }
+
+    fn say_defaults(&mut self, namespace: &Arc<str>, said: Option<bool>) {
+        let before = match said {
+            Some(said) => self.defaults.insert(Arc::clone(namespace), said),
+            None => self.defaults.remove(namespace),
+        };
+        if before != said {
+            self.touched.insert(Read::Defaults(Arc::clone(namespace)));
+        }
     }
 
     fn touch_unreadable(&mut self, key: &ObjectKey) {

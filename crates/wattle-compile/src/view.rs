@@ -90,6 +90,18 @@ impl<'a> View<'a> {
         self.store.unreadable(kind, namespace).next()
     }
 
+    /// Whether what is written in a namespace has Istio's defaults where ours are safer: the namespace says so by a label,
+    /// else the root namespace does.
+    pub(crate) fn has_istio_defaults(&self, namespace: &Arc<str>) -> bool {
+        let said = |namespace: &Arc<str>| {
+            self.read(Read::Defaults(Arc::clone(namespace)));
+            self.store.defaults.get(namespace).copied()
+        };
+        said(namespace)
+            .or_else(|| said(&self.settings.root_namespace))
+            .unwrap_or(false)
+    }
+
     pub(crate) fn grants_in(
         &self,
         namespace: &Arc<str>,
@@ -228,7 +240,7 @@ impl<'a> View<'a> {
         let mut found: Vec<_> = written
             .filter_map(|(name, host)| Some((istio.service_entries.get(name)?, Arc::clone(host))))
             .collect();
-        if let Some((namespace, host)) = self.store.assigned_at.get(&address) {
+        for (namespace, host) in self.store.assigned_at.get(&address).into_iter().flatten() {
             let own = self
                 .entries_of(host)
                 .into_iter()

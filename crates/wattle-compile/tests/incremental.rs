@@ -56,6 +56,8 @@ fn object(kind: u8, which: u8, variant: u8) -> Object {
                     which + variant % 2
                 )
         }
+        7..13 => traffic(kind, &app, &label, variant, &head),
+        13.. => defaults(which, variant),
         _ => policy(kind, &app, &label, variant, &head),
     };
     one(&yaml)
@@ -108,6 +110,76 @@ fn policy(
     }
 }
 
+/// A Namespace that says which defaults it wants.
+fn defaults(which: u8, variant: u8) -> String {
+    let said = ["enabled", "disabled"][usize::from(variant % 2)];
+    let name = ["n0", "n1", "wattle-system", "n2"][usize::from(which)];
+    format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{wattle.io/istio-defaults: {said}}}}}\n"
+    )
+}
+
+fn traffic(
+    kind: u8,
+    app: &str,
+    label: &str,
+    variant: u8,
+    head: &dyn Fn(&str, &str, &str) -> String,
+) -> String {
+    let api = "networking.istio.io/v1";
+    let export = ["", "  exportTo: [n0]\n"][usize::from(variant / 4)];
+    match kind {
+        7 => {
+            let hosts = [
+                "a0",
+                "a1.n1.svc.cluster.local",
+                "'*.n0.svc.cluster.local'",
+                "api.example",
+            ][usize::from(variant % 4)];
+            head(api, "VirtualService", app)
+                + &format!(
+                    "{export}  hosts: [{hosts}]\n  http: [{{match: [{{sourceLabels: {{app: {label}}}}}], delegate: {{name: {label}-d}}}}, {{route: [{{destination: {{host: {label}, subset: v}}}}]}}]\n  tcp: [{{route: [{{destination: {{host: api.example}}}}]}}]\n"
+                )
+        }
+        8 => {
+            head(api, "VirtualService", &format!("{app}-d"))
+                + &format!("  http: [{{route: [{{destination: {{host: {label}, subset: w}}}}]}}]\n")
+        }
+        9 => {
+            let host = ["a0", "a1", "a0.n0.svc.cluster.local", "api.example"][usize::from(variant % 4)];
+            head(api, "DestinationRule", app)
+                + &format!(
+                    "{export}  host: {host}\n  trafficPolicy: {{outlierDetection: {{}}, loadBalancer: {{localityLbSetting: {{failoverPriority: [{label}]}}}}}}\n  subsets: [{{name: v, labels: {{app: {label}}}}}, {{name: w}}]\n"
+                )
+        }
+        10 => {
+            let rest = [
+                "  resolution: DNS\n",
+                "  addresses: [10.96.0.9]\n  resolution: STATIC\n  endpoints: [{address: 10.0.0.4, labels: {app: a0}}]\n",
+                "  addresses: [10.96.0.0/16]\n",
+                "  workloadSelector: {labels: {app: a1}}\n  resolution: STATIC\n",
+            ][usize::from(variant % 4)];
+            head(api, "ServiceEntry", app)
+                + &format!("{export}  hosts: [api.example]\n  ports: [{{number: 80, name: http}}]\n{rest}")
+        }
+        11 => {
+            head(api, "ServiceEntry", &format!("{app}-w"))
+                + &format!(
+                    "{export}  hosts: ['*.example']\n  ports: [{{number: 8080, name: {label}}}, {{number: 80, name: tls, protocol: TLS}}]\n"
+                )
+        }
+        _ => {
+            let mode = ["ALLOW_ANY", "REGISTRY_ONLY"][usize::from(variant % 2)];
+            let selector = ["", "  workloadSelector: {labels: {app: a0}}\n"][usize::from(variant / 2 % 2)];
+            head(api, "Sidecar", app)
+                + &format!(
+                    "{selector}  egress: [{{hosts: ['./*']}}]\n  outboundTrafficPolicy: {{mode: {mode}}}\n  ingress: [{{port: {{number: 8080, name: p}}, defaultEndpoint: '127.0.0.1:{}'}}]\n",
+                    1 + u16::from(variant)
+                )
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Edit {
     Apply(u8, u8, u8),
@@ -118,8 +190,8 @@ enum Edit {
 
 fn edits() -> impl Strategy<Value = Vec<Edit>> {
     let edit = prop_oneof![
-        6 => (0u8..7, 0u8..4, 0u8..8).prop_map(|(kind, which, variant)| Edit::Apply(kind, which, variant)),
-        3 => (0u8..7, 0u8..4).prop_map(|(kind, which)| Edit::Delete(kind, which)),
+        6 => (0u8..14, 0u8..4, 0u8..8).prop_map(|(kind, which, variant)| Edit::Apply(kind, which, variant)),
+        3 => (0u8..14, 0u8..4).prop_map(|(kind, which)| Edit::Delete(kind, which)),
         1 => (0u8..4, any::<bool>()).prop_map(|(which, some)| Edit::Assign(which, some)),
         1 => Just(Edit::Reset),
     ];
@@ -137,6 +209,9 @@ fn answers(mesh: &mut Mesh) -> BTreeMap<String, String> {
         "10.96.0.9:80",
         "10.0.0.1:8080",
         "10.0.0.3:8080",
+        "api.example:80",
+        "192.0.2.1:80",
+        "192.0.2.1:8080",
     ];
     for from in ["n0", "n1", "n2"] {
         for name in names {
@@ -153,6 +228,11 @@ fn answers(mesh: &mut Mesh) -> BTreeMap<String, String> {
         "n1/a1:81",
         "10.0.0.1:8080",
         "10.0.0.2:8080",
+        "n0/api.example:80",
+        "n1/api.example:80|app=a1",
+        "n0/a0:80|app=a0",
+        "n0/a1:80|app=a1",
+        "n1/a1:81|app=a0",
     ] {
         answers.insert(id.to_owned(), format!("{:?}", mesh.endpoints(id)));
     }
@@ -214,6 +294,9 @@ impl Expected {
 fn assign(mesh: &mut Mesh, which: u8, address: Option<IpAddr>) {
     let namespace = if which.is_multiple_of(2) { "n0" } else { "n1" };
     mesh.assign_virtual_ip(namespace, &format!("a{}", which / 2), address);
+    if which < 2 {
+        mesh.assign_virtual_ip(namespace, "api.example", address);
+    }
 }
 
 proptest! {
@@ -225,7 +308,13 @@ proptest! {
         let mut expected = Expected::default();
         for edit in &edits {
             expected.edit(&mut mesh, edit);
-            prop_assert_eq!(answers(&mut mesh), answers(&mut expected.fresh()), "after {:?}", edit);
+            let fresh = answers(&mut expected.fresh());
+            // One difference says enough.
+            let kept = answers(&mut mesh);
+            let differing = kept.iter().find(|(name, value)| fresh[*name] != **value);
+            if let Some((name, value)) = differing {
+                prop_assert_eq!(value, &fresh[name], "{} after {:?}", name, edit);
+            }
         }
     }
 
@@ -318,6 +407,73 @@ fn a_service_recompiles_what_names_it_and_whom_it_selects() {
         ResourceName::Inbound("default/w8-0".into()),
     ];
     assert_eq!(changed, expected);
+}
+
+fn istio(kind: &str, name: &str, spec: &str) -> Object {
+    one(&format!(
+        "apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+    ))
+}
+
+/// The destination of Service `s3`.
+fn of_s3() -> ResourceName {
+    ResourceName::Destination {
+        name: "s3:80".into(),
+        from: "default".into(),
+    }
+}
+
+#[test]
+fn a_virtual_service_recompiles_the_destinations_of_its_hosts_only() {
+    let mut mesh = large();
+    mesh.apply(istio(
+        "VirtualService",
+        "v",
+        "{hosts: [s3], http: [{route: [{destination: {host: s4}}]}]}",
+    ));
+    assert_eq!(mesh.take_changed().into_iter().collect::<Vec<_>>(), [of_s3()]);
+    mesh.destination("s3:80", "default").unwrap();
+    mesh.take_changed();
+    mesh.apply(istio(
+        "VirtualService",
+        "w",
+        "{http: [{directResponse: {status: 404}}]}",
+    ));
+    assert!(mesh.take_changed().is_empty(), "nobody delegates to it");
+}
+
+#[test]
+fn a_destination_rule_recompiles_the_destinations_with_its_host_only() {
+    let mut mesh = large();
+    let rule = |version: &str| {
+        istio(
+            "DestinationRule",
+            "r",
+            &format!("{{host: s3, subsets: [{{name: v, labels: {{version: {version}}}}}]}}"),
+        )
+    };
+    mesh.apply(rule("one"));
+    assert_eq!(mesh.take_changed().into_iter().collect::<Vec<_>>(), [of_s3()]);
+    mesh.destination("s3:80", "default").unwrap();
+    // The labels are part of a subset's id: other labels are another backend.
+    mesh.endpoints("default/s3:80|version=one").unwrap();
+    mesh.take_changed();
+    mesh.apply(rule("two"));
+    assert_eq!(mesh.take_changed().into_iter().collect::<Vec<_>>(), [of_s3()]);
+}
+
+#[test]
+fn a_service_entry_and_a_sidecar_elsewhere_recompile_nothing() {
+    let mut mesh = large();
+    mesh.apply(istio(
+        "ServiceEntry",
+        "e",
+        "{hosts: [api.example.com], ports: [{number: 80, name: http}], resolution: DNS}",
+    ));
+    mesh.assign_virtual_ip("default", "api.example.com", Some(IpAddr::from([10, 96, 0, 1])));
+    let elsewhere = "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: s, namespace: other}\nspec: {egress: [{hosts: ['./*']}]}\n";
+    mesh.apply(one(elsewhere));
+    assert!(mesh.take_changed().is_empty());
 }
 
 #[test]

@@ -102,8 +102,10 @@ pub enum RetryBudget {
     Rate {
         /// Percent of the requests in the window, 0 to 1000; default 20.
         percent: f64,
-        /// Repetitions that are always allowed, by second.
-        minimum_per_second: u32,
+        /// Repetitions that are always allowed in each `per`, by worker; default 10.
+        minimum: u32,
+        /// What the minimum refers to, at least 1 ms; default 1 s.
+        per: Duration,
         /// The window, 1 s to 60 s; default 10 s.
         window: Duration,
     },

@@ -15,6 +15,7 @@ pub struct Echo {
     /// Where it listens.
     pub address: SocketAddr,
     requests: Arc<AtomicU64>,
+    connections: Arc<AtomicU64>,
 }
 
 /// What a server does with a connection that it has answered on.
@@ -44,16 +45,25 @@ impl Echo {
         let echo = Self {
             address: listener.local_addr()?,
             requests: requests.clone(),
+            connections: Arc::default(),
         };
+        let connections = echo.connections.clone();
         let name = name.to_owned();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                connections.fetch_add(1, Ordering::Relaxed);
                 let (name, requests) = (name.clone(), requests.clone());
                 // Whoever breaks off a conversation has ended it.
                 std::thread::spawn(move || drop(converse(stream, &name, &requests, manner)));
             }
         });
         Ok(echo)
+    }
+
+    /// Connections accepted so far.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// Requests answered so far.

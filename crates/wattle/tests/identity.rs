@@ -5,7 +5,7 @@
 mod forge;
 mod support;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, SystemTime};
 
 use forge::{Forger, Presented};
@@ -98,6 +98,33 @@ fn a_client_without_identity_is_refused_under_strict_and_served_under_permissive
     eventually("STRICT shuts it out again", PATIENCE, || {
         knock(http).ok().filter(|answer| answer.status == 403)
     });
+    mesh.stop();
+}
+
+#[test]
+fn a_proxy_that_is_slow_to_begin_is_still_heard_as_one() {
+    if lacks(&[Need::Root]) {
+        return;
+    }
+    let manifests = Manifests::new(&[("server.yaml", SERVER), ("mtls.yaml", &mtls("PERMISSIVE"))]);
+    let mesh = Mesh::up(WATTLE, manifests.path());
+    let addresses = [PORT, 9090, 9091].map(|port| at(&mesh, port));
+    let spot = mesh.spot("server");
+    let echoes = [PORT, 9090, 9091].map(|port| Echo::start(&spot, port, "server").unwrap());
+    let forger = Forger::of(&mesh);
+    let genuine = forger.svid("client", SystemTime::now());
+    assert_eq!(forger.call(&mesh, addresses[0], &genuine), Ok(200));
+    // Declared HTTP, declared TCP, and not declared: the proxy dials the application of the last two when nobody speaks.
+    let silent = addresses.map(|address| mesh.bridge().enter(|| TcpStream::connect(address).unwrap()));
+    eventually("the applications are dialled", PATIENCE, || {
+        echoes[1..]
+            .iter()
+            .all(|echo| echo.connections() == 1)
+            .then_some(())
+    });
+    for (stream, address) in silent.into_iter().zip(addresses) {
+        assert_eq!(forger.call_on(stream, &genuine), Ok(200), "{address}");
+    }
     mesh.stop();
 }
 

@@ -6,6 +6,7 @@ use wattle_api::{
 };
 
 use super::Findings;
+use crate::store::ISTIO_DEFAULTS;
 use crate::view::View;
 use crate::{endpoints, protocol};
 
@@ -94,5 +95,15 @@ pub(super) fn check_entry(entry: &Resource<WorkloadEntry>, findings: &mut Findin
             reason,
             "delete the entry to send it nothing",
         );
+    }
+}
+
+/// A label of ours with a value that means nothing.
+pub(super) fn check_namespace(namespace: &Resource<wattle_api::Namespace>, findings: &mut Findings<'_>) {
+    let said = namespace.meta.labels.get(ISTIO_DEFAULTS);
+    if let Some(said) = said.filter(|said| !["enabled", "disabled"].contains(&said.as_str())) {
+        let reason =
+            format!("{ISTIO_DEFAULTS} is {said}, expected enabled or disabled; it counts as disabled");
+        findings.warn("unknown-value", "metadata.labels", reason, "write enabled");
     }
 }

@@ -94,6 +94,14 @@ impl Frontend<'_> {
             .is_some_and(|port| matches!(backend_policy::tls(&self.name, port, view), Tls::Broken))
     }
 
+    /// Names that certificates of its endpoints have one of, where it says so.
+    pub(crate) fn subject_alt_names(&self) -> &[String] {
+        match self.of {
+            Of::Service(_) => &[],
+            Of::Entry(entry) => &entry.subject_alt_names,
+        }
+    }
+
     /// Numbers of its TCP ports.
     pub(crate) fn ports(&self) -> Vec<u16> {
         match self.of {

@@ -7,7 +7,7 @@ mod retries;
 
 pub(crate) use action::{backend, said};
 pub(crate) use matches::{asks_for_claims, labels as caller_labels};
-pub(crate) use retries::{repeats_acted_on, without_counterpart};
+pub(crate) use retries::{istio_default, repeats_acted_on, without_counterpart};
 
 use std::sync::Arc;
 

@@ -61,53 +61,66 @@ pub(crate) fn backend(
     from: &Arc<str>,
     view: &View<'_>,
 ) -> Result<Backend, Unresolved> {
-    let rule = of_host(&frontend.host, &frontend.name.0, from, view);
+    let rules = of_host(&frontend.host, &frontend.name.0, from, view);
     let subset = match named {
         None => None,
-        Some(name) => {
-            let subsets = rule.map(|rule| rule.spec.subsets.as_slice()).unwrap_or_default();
-            Some(
-                subsets
-                    .iter()
-                    .find(|subset| subset.name == name)
-                    .ok_or(Unresolved::Subset)?,
-            )
-        }
+        Some(name) => Some(find_subset(&rules, name).ok_or(Unresolved::Subset)?),
     };
     let whole = frontend.id(port.number);
     Ok(Backend {
-        id: subset.map_or_else(|| whole.clone(), |subset| subset::id(&whole, &subset.labels)),
+        id: subset.map_or_else(|| whole.clone(), |(_, subset)| subset::id(&whole, &subset.labels)),
         service: Some(frontend.service_port(port.number)),
         subset: named.unwrap_or("").into(),
         protocol: port.protocol,
-        policy: rule.map_or_else(BackendPolicy::none, |rule| {
-            Arc::new(compiled(rule, subset, port.number, view))
-        }),
+        policy: if rules.is_empty() {
+            BackendPolicy::none()
+        } else {
+            let mut policy = compiled(&rules, subset, port.number, view);
+            tls::expect(&mut policy.tls, frontend.subject_alt_names());
+            Arc::new(policy)
+        },
     })
 }
 
-/// The DestinationRule of `host`, whose service is in namespace `home`, for callers in `from`: of the caller's namespace,
-/// else the service's, else the root namespace; there of the narrowest pattern the oldest.
-pub(crate) fn of_host<'a>(
-    host: &str,
-    home: &Arc<str>,
-    from: &Arc<str>,
-    view: &View<'a>,
-) -> Option<&'a Arc<Resource<DestinationRule>>> {
+type Rule = Arc<Resource<DestinationRule>>;
+
+/// The first subset of this name, and whose it is.
+fn find_subset<'a>(rules: &[&'a Rule], name: &str) -> Option<(&'a Rule, &'a Subset)> {
+    let named = |rule: &&'a Rule| {
+        let mut subsets = rule.spec.subsets.iter();
+        Some((*rule, subsets.find(|subset| subset.name == name)?))
+    };
+    rules.iter().find_map(named)
+}
+
+/// The DestinationRules of `host`, whose service is in namespace `home`, for callers in `from`: of the caller's
+/// namespace, else the service's, else the root namespace; there those of the narrowest pattern, the oldest first. They
+/// add up: subsets by name, and the policy of the first that has one.
+pub(crate) fn of_host<'a>(host: &str, home: &Arc<str>, from: &Arc<str>, view: &View<'a>) -> Vec<&'a Rule> {
     let root = &view.settings.root_namespace;
     let rules: Vec<_> = host::covering(host)
         .map(|pattern| view.destination_rules_of(&pattern))
         .collect();
     let in_namespace = |namespace: &Arc<str>| {
-        rules.iter().find_map(|there| {
-            let applying = there
+        let applying = rules.iter().map(|there| {
+            let mut applying: Vec<_> = there
                 .iter()
                 .copied()
-                .filter(|rule| rule.meta.namespace == *namespace && applies(rule, from));
-            applying.min_by_key(|rule| routes::age(&rule.meta))
-        })
+                .filter(|rule| rule.meta.namespace == *namespace && applies(rule, from))
+                .collect();
+            applying.sort_by_key(|rule| routes::age(&rule.meta));
+            applying
+        });
+        applying.into_iter().find(|there| !there.is_empty())
     };
-    [from, home, root].into_iter().find_map(in_namespace)
+    let found = [from, home, root].into_iter().find_map(in_namespace);
+    found.unwrap_or_default()
+}
+
+/// The rule whose policy is that of the whole host.
+pub(crate) fn deciding<'a>(rules: &[&'a Rule]) -> Option<&'a Rule> {
+    let mut rules = rules.iter().copied();
+    rules.find(|rule| rule.spec.traffic_policy.is_some())
 }
 
 /// Is it for callers in `from`? One that selects workloads is for none: proxies of a namespace share what they know.
@@ -121,14 +134,15 @@ pub(crate) fn applies(rule: &Resource<DestinationRule>, from: &str) -> bool {
 }
 
 /// The policy of a port, of the whole or of a subset: what the subset writes replaces field by field.
-fn compiled(
-    rule: &Resource<DestinationRule>,
-    subset: Option<&Subset>,
-    port: u16,
-    view: &View<'_>,
-) -> BackendPolicy {
-    let own = rule.spec.traffic_policy.as_deref();
-    let narrow = subset.and_then(|subset| subset.traffic_policy.as_ref());
+fn compiled(rules: &[&Rule], subset: Option<(&Rule, &Subset)>, port: u16, view: &View<'_>) -> BackendPolicy {
+    let deciding = deciding(rules);
+    let mut origins: Vec<_> = subset.map(|(rule, _)| rule).into_iter().chain(deciding).collect();
+    origins.dedup_by_key(|rule| rule.meta.name.clone());
+    if origins.is_empty() {
+        origins.extend(rules.first());
+    }
+    let own = deciding.and_then(|rule| rule.spec.traffic_policy.as_deref());
+    let narrow = subset.and_then(|(_, subset)| subset.traffic_policy.as_ref());
     let settings = overlaid(
         own.map(|policy| at_port(policy, port)),
         narrow.map(|policy| at_port(policy, port)),
@@ -141,12 +155,19 @@ fn compiled(
     let outliers = settings.outlier_detection.as_ref();
     let balancer = settings.load_balancer.as_ref();
     BackendPolicy {
-        origins: vec![object_ref(&rule.meta, Kind::DestinationRule, &rule.origin)],
+        origins: origins
+            .into_iter()
+            .map(|rule| object_ref(&rule.meta, Kind::DestinationRule, &rule.origin))
+            .collect(),
         balance: balance::balance(balancer),
         warmup: balancer
             .and_then(|balancer| balancer.warmup.as_ref())
             .map(balance::warmup),
-        locality: balance::locality(balancer, outliers.is_some(), view.settings),
+        locality: balance::locality(
+            balancer,
+            outliers.is_some(),
+            deciding.is_some_and(|rule| view.has_istio_defaults(&rule.meta.namespace)),
+        ),
         limits: settings
             .connection_pool
             .as_ref()

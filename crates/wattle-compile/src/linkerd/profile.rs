@@ -159,7 +159,8 @@ pub(crate) fn budget(profile: &ServiceProfile) -> Option<RetryBudget> {
     let written = profile.retry_budget.or(retried.then_some(default))?;
     Some(RetryBudget::Rate {
         percent: (f64::from(written.retry_ratio_millionths) / 10_000.0).min(1000.0),
-        minimum_per_second: written.min_retries_per_second,
+        minimum: written.min_retries_per_second,
+        per: std::time::Duration::from_secs(1),
         window: written.ttl,
     })
 }

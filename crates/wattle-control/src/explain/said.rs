@@ -143,11 +143,10 @@ pub(super) fn policy(policy: &BackendPolicy) -> Vec<String> {
         }
         RetryBudget::Rate {
             percent,
-            minimum_per_second,
+            minimum,
+            per,
             window,
-        } => format!(
-            "retries at most {percent}% of the requests in {window:?}, {minimum_per_second} a second always"
-        ),
+        } => format!("retries at most {percent}% of the requests in {window:?}, {minimum} in {per:?} always"),
     }));
     said.extend(tls(&policy.tls));
     said.extend(

@@ -61,14 +61,21 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, peer: SocketAdd
 async fn arrive(worker: &Rc<Worker>, mut accepted: Accepted, inbound: &Inbound) -> io::Result<()> {
     let port = inbound.port(accepted.destination.port());
     let strict = port.mtls == MtlsMode::Strict;
-    // A strict port hears the client first in any case; elsewhere a server may speak first.
-    match detect::client_hello(&mut accepted.stream, strict).await? {
+    // Under STRICT the client begins with TLS, and on a port of HTTP with that or a request; elsewhere a server may speak
+    // first.
+    let first = if port.protocol.is_http() {
+        detect::client_first(&mut accepted.stream).await.map(Some)
+    } else {
+        detect::client_hello(&mut accepted.stream, strict).await
+    };
+    match first? {
         Some(Spoken::Tls(hello)) if strict || identify::is_mesh(&hello) => secured(worker, accepted).await,
         spoken => plaintext::serve(worker, accepted, spoken, port.protocol).await,
     }
 }
 
-async fn secured(worker: &Rc<Worker>, accepted: Accepted) -> io::Result<()> {
+/// Serves a connection that begins with the mesh's TLS.
+pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted) -> io::Result<()> {
     let Accepted {
         stream,
         peer,

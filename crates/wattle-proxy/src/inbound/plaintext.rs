@@ -7,7 +7,7 @@ use wattle_model::Protocol;
 
 use super::{Arrived, Who, serve_http1, serve_http2, tcp};
 use crate::phases::accept::Accepted;
-use crate::phases::detect::{self, Spoken};
+use crate::phases::detect::Spoken;
 use crate::worker::Worker;
 
 /// Serves a plaintext connection; `spoken` is `None` when the client says nothing at first.
@@ -22,11 +22,6 @@ pub(super) async fn serve(
         peer,
         destination,
     } = accepted;
-    // A client of declared HTTP that took its time may still speak either version.
-    let (mut stream, mut spoken) = (stream, spoken);
-    if spoken.is_none() && declared.is_http() {
-        spoken = Some(detect::spoken(&mut stream, declared).await?);
-    }
     let arrived = Arrived {
         stream,
         who: Rc::new(Who {
@@ -36,12 +31,14 @@ pub(super) async fn serve(
         }),
     };
     match (declared, spoken) {
-        (Protocol::Tcp | Protocol::Tls, _) => tcp::carry(worker, arrived).await,
+        (Protocol::Tcp | Protocol::Tls | Protocol::Detect, None) => {
+            tcp::silent(worker, arrived, declared).await?;
+        }
+        (Protocol::Tcp | Protocol::Tls, Some(_)) => tcp::carry(worker, arrived).await,
         (_, Some(Spoken::Http1)) => serve_http1(worker, arrived).await,
         (_, Some(Spoken::Http2)) => serve_http2(worker, arrived, false).await,
         // Declared HTTP is never taken for opaque: it would slip past policies about requests.
         (Protocol::Http1 | Protocol::Http2 | Protocol::Grpc, _) => serve_http1(worker, arrived).await,
-        (Protocol::Detect, None) => tcp::silent(worker, arrived).await?,
         (Protocol::Detect, Some(_)) => tcp::carry(worker, arrived).await,
     }
     Ok(())

@@ -4,13 +4,15 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use wattle_model::Reason;
+use wattle_model::{Protocol, Reason};
 use wattle_net::detect::Speaker;
 use wattle_net::{Stream, first_speaker};
 
-use super::{Arrived, Who, metrics, serve_http1, serve_http2};
+use super::{Arrived, Who, metrics, secured, serve_http1, serve_http2};
+use crate::phases::accept::Accepted;
 use crate::phases::authorize;
 use crate::phases::detect::{self, Spoken};
+use crate::phases::identify;
 use crate::phases::relay::Opaque;
 use crate::phases::reply;
 use crate::worker::Worker;
@@ -29,14 +31,14 @@ pub(super) async fn carry(worker: &Rc<Worker>, arrived: Arrived) {
     }
 }
 
-/// A plaintext client that says nothing: the application is dialled, and whichever side speaks first decides.
-pub(super) async fn silent(worker: &Rc<Worker>, mut arrived: Arrived) -> io::Result<()> {
+/// A client that says nothing: the application is dialled, and whichever side speaks first decides. A proxy of the mesh
+/// that was slow to begin is still heard.
+pub(super) async fn silent(worker: &Rc<Worker>, mut arrived: Arrived, declared: Protocol) -> io::Result<()> {
     if let Err(reason) = allowed(worker, &arrived.who) {
         // Nothing is dialled for a client that may not speak opaquely; requests may still be allowed.
-        match detect::begun(&mut arrived.stream).await? {
-            Spoken::Http1 => serve_http1(worker, arrived).await,
-            Spoken::Http2 => serve_http2(worker, arrived, false).await,
-            _ => refuse(worker, arrived, reason),
+        let spoken = detect::begun(&mut arrived.stream).await?;
+        if let Some(arrived) = requests(worker, arrived, spoken, declared).await? {
+            refuse(worker, arrived, reason);
         }
         return Ok(());
     }
@@ -52,16 +54,39 @@ pub(super) async fn silent(worker: &Rc<Worker>, mut arrived: Arrived) -> io::Res
         Speaker::Client => detect::begun(&mut arrived.stream).await?,
         Speaker::Server | Speaker::ClientClosed | Speaker::ServerClosed => Spoken::Opaque,
     };
-    match spoken {
-        Spoken::Http1 => serve_http1(worker, arrived).await,
-        Spoken::Http2 => serve_http2(worker, arrived, false).await,
-        // Only now is it certain that no request will come: the connection itself is authorized.
-        _ => match allowed(worker, &arrived.who) {
-            Ok(()) => relay(worker, arrived, app).await,
-            Err(reason) => refuse(worker, arrived, reason),
-        },
+    let Some(arrived) = requests(worker, arrived, spoken, declared).await? else {
+        return Ok(());
+    };
+    // Only now is it certain that no request will come: the connection itself is authorized.
+    match allowed(worker, &arrived.who) {
+        Ok(()) => relay(worker, arrived, app).await,
+        Err(reason) => refuse(worker, arrived, reason),
     }
     Ok(())
+}
+
+/// Serves what is more than opaque bytes: TLS of the mesh, and requests where nothing is declared. Gives the rest back.
+async fn requests(
+    worker: &Rc<Worker>,
+    arrived: Arrived,
+    spoken: Spoken,
+    declared: Protocol,
+) -> io::Result<Option<Arrived>> {
+    match spoken {
+        Spoken::Tls(hello) if identify::is_mesh(&hello) => {
+            let accepted = Accepted {
+                stream: arrived.stream,
+                peer: arrived.who.downstream,
+                destination: arrived.who.local,
+            };
+            // What is inside may be silent in turn: a future of its own size.
+            Box::pin(secured(worker, accepted)).await?;
+        }
+        Spoken::Http1 if declared == Protocol::Detect => serve_http1(worker, arrived).await,
+        Spoken::Http2 if declared == Protocol::Detect => serve_http2(worker, arrived, false).await,
+        _ => return Ok(Some(arrived)),
+    }
+    Ok(None)
 }
 
 fn allowed(worker: &Worker, who: &Who) -> Result<(), Reason> {

@@ -11,6 +11,8 @@ use wattle_net::{ClientHello, Stream, Verdict, detect};
 const CLIENT_FIRST: Duration = Duration::from_millis(2);
 /// How long a client that began to speak may take to make its protocol clear.
 const CLEAR_WITHIN: Duration = Duration::from_secs(10);
+/// How long a client of HTTP may stay silent: an idle connection that was opened ahead of need is no error.
+const AHEAD_OF_NEED: Duration = Duration::from_secs(3600);
 
 /// What a connection carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,11 +54,15 @@ pub(crate) async fn spoken_by_name(stream: &mut Stream, declared: Protocol) -> i
 
 /// The version of declared HTTP: anything that is not the HTTP/2 preface is treated, and answered, as HTTP/1.
 async fn http_version(stream: &mut Stream) -> io::Result<Spoken> {
-    // Without a bound of its own: an idle connection that a client opened ahead of need is no error.
-    match detect(stream, Duration::from_secs(3600)).await?.verdict {
+    match detect(stream, AHEAD_OF_NEED).await?.verdict {
         Verdict::Http2 => Ok(Spoken::Http2),
         _ => Ok(Spoken::Http1),
     }
+}
+
+/// What the client of a port of HTTP begins with, however late: it may have connected ahead of need.
+pub(crate) async fn client_first(stream: &mut Stream) -> io::Result<Spoken> {
+    Ok(meaning(detect(stream, AHEAD_OF_NEED).await?.verdict))
 }
 
 async fn undeclared(stream: &mut Stream) -> io::Result<Spoken> {

@@ -7,8 +7,6 @@ use wattle_model::traffic::{Balance, FailureAccrual, HashTable, OutlierDetection
 
 /// Points of a ring in all, where the policy asks for fewer at least (Envoy's `maximum_ring_size` is a bound above it).
 const RING_POINTS: u32 = 65_536;
-/// Time in which a rate's minimum of repetitions is counted.
-const PER_SECOND: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// How a set under this policy balances; `seed` tells workers apart.
 pub(super) fn config(policy: &BackendPolicy, seed: u64) -> Config {
@@ -62,13 +60,14 @@ pub(super) fn budget(budget: &RetryBudget) -> RetryBudgetConfig {
         },
         RetryBudget::Rate {
             percent,
-            minimum_per_second,
+            minimum,
+            per,
             window,
         } => RetryBudgetConfig::Windowed {
             percent: whole(percent),
             window,
-            min_retries: minimum_per_second,
-            min_interval: PER_SECOND,
+            min_retries: minimum,
+            min_interval: per,
         },
     }
 }

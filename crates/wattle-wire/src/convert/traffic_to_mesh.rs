@@ -161,12 +161,14 @@ fn retry_budget(value: RetryBudget) -> mesh::RetryBudget {
         }
         RetryBudget::Rate {
             percent,
-            minimum_per_second,
+            minimum,
+            per,
             window,
         } => Kind::Rate(mesh::RateBudget {
             percent,
-            minimum_per_second,
+            minimum,
             window_nanos: nanos(window),
+            per_nanos: nanos(per),
         }),
     };
     mesh::RetryBudget { kind: Some(kind) }

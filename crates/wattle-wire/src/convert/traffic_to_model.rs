@@ -14,6 +14,8 @@ use crate::proto::mesh;
 
 /// Shortest and longest window of a retry budget.
 const BUDGET_WINDOW: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// What the minimum of a budget may refer to.
+const BUDGET_PER: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(3600));
 
 pub(super) fn policy(reader: &mut Reader, message: mesh::BackendPolicy) -> Decoded<BackendPolicy> {
     let balance = reader.optional("balance", message.balance, balance)?;
@@ -156,8 +158,13 @@ fn retry_budget(reader: &mut Reader, message: mesh::RetryBudget) -> Decoded<Retr
             let window = Duration::from_nanos(message.window_nanos);
             Ok(RetryBudget::Rate {
                 percent: reader.number("percent", message.percent, 0.0..=1000.0)?,
-                minimum_per_second: message.minimum_per_second,
+                minimum: message.minimum,
                 window: reader.number("window", window, BUDGET_WINDOW.0..=BUDGET_WINDOW.1)?,
+                per: reader.number(
+                    "per",
+                    Duration::from_nanos(message.per_nanos),
+                    BUDGET_PER.0..=BUDGET_PER.1,
+                )?,
             })
         }),
     }

@@ -741,9 +741,11 @@ pub struct RateBudget {
     #[prost(double, tag = "1")]
     pub percent: f64,
     #[prost(uint32, tag = "2")]
-    pub minimum_per_second: u32,
+    pub minimum: u32,
     #[prost(uint64, tag = "3")]
     pub window_nanos: u64,
+    #[prost(uint64, tag = "4")]
+    pub per_nanos: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpstreamTls {

@@ -1,19 +1,31 @@
-"""A server that fails on request: `flaky.py NAME PORT`.
+"""A server that fails on request: `flaky.py NAME PORT [NEXT]`.
 
 `GET /?key=K&fail=N` answers 503 to the first N requests with this key; `sick=1` makes the server answer 503 to all
-others from then on, `sick=0` ends that; `delay=S` waits. Every answer says who it is and how often it was asked for the key.
+others from then on, `sick=0` ends that; `delay=S` waits; with NEXT, `http://HOST:PORT`, it asks there in turn and
+answers with the status that came. Every answer says who it is and how often it was asked for the key.
 """
 import json
 import sys
 import threading
 import time
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 NAME, PORT = sys.argv[1], int(sys.argv[2])
+NEXT = sys.argv[3] if len(sys.argv) > 3 else ""
 LOCK = threading.Lock()
 COUNTS = {}
 STATE = {"sick": False}
+
+
+def ask(target):
+    connection = HTTPConnection(urlsplit(NEXT).netloc, timeout=30)
+    try:
+        connection.request("GET", target)
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -31,10 +43,15 @@ class Handler(BaseHTTPRequestHandler):
             if "sick" in query:
                 STATE["sick"] = query["sick"] == "1"
             sick = STATE["sick"] and "sick" not in query and urlsplit(self.path).path != "/health"
+        if NEXT and urlsplit(self.path).path != "/health":
+            return self.say(ask(self.path), {"name": NAME, "asked": asked})
         time.sleep(float(query.get("delay", "0")))
         failed = sick or asked <= int(query.get("fail", "0"))
-        body = json.dumps({"name": NAME, "asked": asked, "length": length}).encode()
-        self.send_response(503 if failed else 200)
+        self.say(503 if failed else 200, {"name": NAME, "asked": asked, "length": length})
+
+    def say(self, status, answer):
+        body = json.dumps(answer).encode()
+        self.send_response(status)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -11,7 +11,7 @@ use rustls_pki_types::ServerName;
 use wattle_identity::{
     Authority, BundleSet, ClientCertificates, Expected, SpiffeId, Svid, SvidRequest, TlsSettings, TrustDomain,
 };
-use wattle_testkit::{Conversation, Mesh, Request, Spot};
+use wattle_testkit::{Answer, Conversation, Mesh, Request, Spot};
 
 use crate::support::authority_of;
 
@@ -70,6 +70,12 @@ impl Forger {
         converse(mesh, address, self.tls().client(svid, server()).unwrap())
     }
 
+    /// The same on a connection that is there already.
+    pub(crate) fn call_on(&self, stream: TcpStream, svid: &Svid) -> Result<u16, String> {
+        let config = self.tls().client(svid, server()).unwrap();
+        answered(converse_on(stream, config))
+    }
+
     /// The same without any.
     pub(crate) fn call_without(&self, mesh: &Mesh, address: SocketAddr) -> Result<u16, String> {
         converse(mesh, address, self.tls().anonymous_client(server()).unwrap())
@@ -85,12 +91,20 @@ fn server() -> Expected {
 }
 
 fn converse(mesh: &Mesh, address: SocketAddr, config: Arc<ClientConfig>) -> Result<u16, String> {
-    let answer = mesh.bridge().enter(|| {
-        let stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let connection = ClientConnection::new(config, ServerName::from(address.ip())).unwrap();
-        Conversation::on(StreamOwned::new(connection, stream)).send(&Request::get("server", "/"))
-    });
+    let answer = mesh
+        .bridge()
+        .enter(|| converse_on(TcpStream::connect(address)?, config));
+    answered(answer)
+}
+
+fn converse_on(stream: TcpStream, config: Arc<ClientConfig>) -> std::io::Result<Answer> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let name = ServerName::from(stream.peer_addr()?.ip());
+    let connection = ClientConnection::new(config, name).unwrap();
+    Conversation::on(StreamOwned::new(connection, stream)).send(&Request::get("server", "/"))
+}
+
+fn answered(answer: std::io::Result<Answer>) -> Result<u16, String> {
     answer
         .map(|answer| answer.status)
         .map_err(|error| error.to_string())

@@ -1,5 +1,7 @@
 //! DestinationRules.
 
+use std::sync::Arc;
+
 use wattle_api::Resource;
 use wattle_api::istio::{Algorithm, DestinationRule, HashKey, Settings, TrafficPolicy};
 
@@ -15,23 +17,8 @@ pub(in super::super) fn check(
 ) {
     let namespace = &rule.meta.namespace;
     let pattern = host::pattern(&rule.spec.host, namespace, view.settings);
-    let rules = view.destination_rules_of(&pattern);
-    let same = rules
-        .into_iter()
-        .filter(|other| other.meta.namespace == *namespace);
-    let first = same.min_by_key(|other| routes::age(&other.meta));
-    if let Some(first) = first.filter(|first| first.meta.name != rule.meta.name) {
-        let reason = format!(
-            "DestinationRule {namespace}/{} is older and is for the same host; this one has no effect",
-            first.meta.name
-        );
-        findings.warn(
-            "conflicting-rules",
-            "spec.host",
-            reason,
-            "write one DestinationRule for a host",
-        );
-    }
+    overlapping(rule, &pattern, view, findings);
+    failover_not_implied(rule, view, findings);
     if !rule.spec.host.is_pattern() {
         match frontend::find(&pattern, namespace, view) {
             None => {
@@ -96,6 +83,61 @@ fn subsets(
     }
 }
 
+/// Several rules of a namespace for one host add up; what is written twice counts once.
+fn overlapping(
+    rule: &Resource<DestinationRule>,
+    pattern: &Arc<str>,
+    view: &View<'_>,
+    findings: &mut Findings<'_>,
+) {
+    let namespace = &rule.meta.namespace;
+    let age = routes::age(&rule.meta);
+    let rules = view.destination_rules_of(pattern).into_iter();
+    let older: Vec<_> = rules
+        .filter(|other| other.meta.namespace == *namespace && routes::age(&other.meta) < age)
+        .collect();
+    let hint = "write each of them once";
+    let mut conflict = |field: &str, what: &str, first: &Resource<DestinationRule>| {
+        let name = &first.meta.name;
+        let reason = format!(
+            "DestinationRule {namespace}/{name} is older, is for the same host and has {what}; this one has no effect"
+        );
+        findings.warn("conflicting-rules", field, reason, hint);
+    };
+    let mut deciding = older.iter().filter(|older| older.spec.traffic_policy.is_some());
+    if let (Some(first), true) = (deciding.next(), rule.spec.traffic_policy.is_some()) {
+        conflict("spec.trafficPolicy", "a trafficPolicy", first);
+    }
+    for (index, subset) in rule.spec.subsets.iter().enumerate() {
+        let named = |older: &&&Arc<Resource<DestinationRule>>| {
+            older.spec.subsets.iter().any(|other| other.name == subset.name)
+        };
+        if let Some(first) = older.iter().find(named) {
+            let what = format!("a subset {}", subset.name);
+            conflict(&format!("spec.subsets[{index}].name"), &what, first);
+        }
+    }
+}
+
+/// Istio prefers near endpoints once outlier detection is written; here that has to be asked for.
+fn failover_not_implied(rule: &Resource<DestinationRule>, view: &View<'_>, findings: &mut Findings<'_>) {
+    let settings = rule.spec.traffic_policy.as_deref().map(|policy| &policy.settings);
+    let Some(settings) = settings.filter(|settings| settings.outlier_detection.is_some()) else {
+        return;
+    };
+    let balancer = settings.load_balancer.as_ref();
+    let locality = balancer.and_then(|balancer| balancer.locality_lb_setting.as_ref());
+    if locality.is_none() && !view.has_istio_defaults(&rule.meta.namespace) {
+        let reason = "endpoints of other localities are used as before; Istio prefers near ones once outlierDetection is \
+                      written. Write loadBalancer.localityLbSetting to have it so";
+        findings.info(
+            "outlier-detection-without-failover",
+            "spec.trafficPolicy.outlierDetection",
+            reason.to_owned(),
+        );
+    }
+}
+
 fn traffic_policy(policy: &TrafficPolicy, field: &str, findings: &mut Findings<'_>) {
     settings(&policy.settings, field, findings);
     for (index, port) in policy.port_level_settings.iter().enumerate() {
@@ -135,24 +177,11 @@ fn settings(settings: &Settings, field: &str, findings: &mut Findings<'_>) {
         let field = format!("{field}.connectionPool.http.http2KeepAlive");
         findings.ignored(&field, "dead connections are found by TCP's keep-alive only");
     }
-    if let Some(outliers) = &settings.outlier_detection {
-        if !outliers.outlier_detection_http_error_codes.is_empty() {
-            let field = format!("{field}.outlierDetection.outlierDetectionHttpErrorCodes");
-            findings.ignored(&field, "failures are statuses from 500");
-        }
-        let locality = settings
-            .load_balancer
-            .as_ref()
-            .and_then(|balancer| balancer.locality_lb_setting.as_ref());
-        if locality.is_none() {
-            let reason = "endpoints of other localities are used as before; Istio prefers near ones once outlierDetection is \
-                          written. Write loadBalancer.localityLbSetting to have it so";
-            findings.info(
-                "outlier-detection-without-failover",
-                &format!("{field}.outlierDetection"),
-                reason.to_owned(),
-            );
-        }
+    if let Some(outliers) = &settings.outlier_detection
+        && !outliers.outlier_detection_http_error_codes.is_empty()
+    {
+        let field = format!("{field}.outlierDetection.outlierDetectionHttpErrorCodes");
+        findings.ignored(&field, "failures are statuses from 500");
     }
     if let Some(Algorithm::ConsistentHash(hash)) = settings
         .load_balancer

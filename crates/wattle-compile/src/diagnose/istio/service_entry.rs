@@ -29,12 +29,6 @@ pub(in super::super) fn check(entry: &Resource<ServiceEntry>, view: &View<'_>, f
             );
         }
     }
-    if !entry.spec.subject_alt_names.is_empty() {
-        findings.ignored(
-            "spec.subjectAltNames",
-            "names of a certificate are compared where a DestinationRule writes them",
-        );
-    }
     if entry.spec.location == Location::MeshInternal && !entry.spec.endpoints.is_empty() {
         findings.ignored(
             "spec.location",

@@ -145,12 +145,18 @@ fn http_rule(
         let at = format!("{field}.mirrors[{position}].destination");
         destination(found, &mirror.destination, &at, view, findings);
     }
-    retries(rule, field, view, findings);
+    retries(found, rule, field, view, findings);
 }
 
-fn retries(rule: &HttpRule, field: &str, view: &View<'_>, findings: &mut Findings<'_>) {
+fn retries(
+    found: &Resource<VirtualService>,
+    rule: &HttpRule,
+    field: &str,
+    view: &View<'_>,
+    findings: &mut Findings<'_>,
+) {
     let Some(retries) = &rule.retries else { return };
-    if http::repeats_acted_on(retries) && !view.settings.istio_defaults {
+    if http::repeats_acted_on(retries) && !view.has_istio_defaults(&found.meta.namespace) {
         let reason = "requests that are not idempotent (POST, PATCH) are not repeated once a backend may have acted on \
                       them; Istio repeats them";
         findings.info(

@@ -75,7 +75,11 @@ pub(super) fn of(rule: &HttpRule, scene: Scene<'_, '_>, backends: &mut Backends)
             backend_request: rule.retries.as_ref().and_then(|retries| retries.per_try_timeout),
             ..Timeouts::default()
         },
-        retry: retries::policy(rule.retries.as_ref(), scene.view.settings).map(Arc::new),
+        retry: retries::policy(
+            rule.retries.as_ref(),
+            scene.view.has_istio_defaults(scene.namespace),
+        )
+        .map(Arc::new),
     }
 }
 

@@ -5,8 +5,6 @@ use std::time::Duration;
 use wattle_api::istio::{Retries, RetryCondition, RetryOn as Written};
 use wattle_model::{RetryConditions, RetryOn, RetryPolicy};
 
-use crate::Settings;
-
 /// What is tried again where nobody says: what Istio does by default, 2 tries of what no backend has seen, and of gRPC
 /// calls that were refused or cancelled.
 const DEFAULT: [RetryCondition; 4] = [
@@ -18,18 +16,23 @@ const DEFAULT: [RetryCondition; 4] = [
 /// Tries of Istio's default.
 const DEFAULT_ATTEMPTS: u32 = 2;
 
+/// What Istio repeats where nothing is written.
+pub(crate) fn istio_default() -> RetryPolicy {
+    RetryPolicy {
+        attempts: DEFAULT_ATTEMPTS,
+        on: conditions(DEFAULT, &[]),
+        backoff: RetryPolicy::BACKOFF,
+        max_backoff: longest(RetryPolicy::BACKOFF),
+        unsafe_methods: true,
+        hedge_after: None,
+        another_endpoint: true,
+    }
+}
+
 /// The policy; `None` where nothing is written, which repeats what nobody has acted on and nothing else.
-pub(super) fn policy(written: Option<&Retries>, settings: &Settings) -> Option<RetryPolicy> {
+pub(super) fn policy(written: Option<&Retries>, as_istio: bool) -> Option<RetryPolicy> {
     let Some(written) = written else {
-        return settings.istio_defaults.then(|| RetryPolicy {
-            attempts: DEFAULT_ATTEMPTS,
-            on: conditions(DEFAULT, &[]),
-            backoff: RetryPolicy::BACKOFF,
-            max_backoff: longest(RetryPolicy::BACKOFF),
-            unsafe_methods: true,
-            hedge_after: None,
-            another_endpoint: true,
-        });
+        return as_istio.then(istio_default);
     };
     let on = match &written.retry_on {
         None => conditions(DEFAULT, &[]),
@@ -47,7 +50,7 @@ pub(super) fn policy(written: Option<&Retries>, settings: &Settings) -> Option<R
         on,
         backoff,
         max_backoff: longest(backoff),
-        unsafe_methods: settings.istio_defaults,
+        unsafe_methods: as_istio,
         hedge_after: None,
         another_endpoint: written.retry_ignore_previous_hosts.unwrap_or(true),
     })

@@ -5,8 +5,6 @@ use wattle_api::istio::{
 };
 use wattle_model::traffic::{Balance, Distribution, HashKey, HashTable, LocalityPolicy, Warmup};
 
-use crate::Settings;
-
 /// Points of a ring where nobody says (Istio).
 const RING: u32 = 1024;
 
@@ -61,10 +59,10 @@ pub(super) fn warmup(written: &Written) -> Warmup {
 
 /// Near endpoints first only where that is written: Istio's way of turning it on as a side effect of outlier detection
 /// has to be asked for.
-pub(super) fn locality(written: Option<&LoadBalancer>, detects: bool, settings: &Settings) -> LocalityPolicy {
+pub(super) fn locality(written: Option<&LoadBalancer>, detects: bool, as_istio: bool) -> LocalityPolicy {
     let Some(written) = written.and_then(|written| written.locality_lb_setting.as_ref()) else {
         return LocalityPolicy {
-            failover: settings.istio_defaults && detects,
+            failover: as_istio && detects,
             ..LocalityPolicy::default()
         };
     };

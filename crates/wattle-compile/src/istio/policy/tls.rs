@@ -22,6 +22,15 @@ pub(super) fn tls(written: &ClientTls) -> UpstreamTls {
     }
 }
 
+/// Names that a certificate must have one of, where TLS is originated and names none itself.
+pub(super) fn expect(tls: &mut UpstreamTls, expected: &[String]) {
+    if let UpstreamTls::Origination { names, .. } = tls
+        && names.is_empty()
+    {
+        names.extend(expected.iter().map(|name| subject(name)));
+    }
+}
+
 fn subject(name: &str) -> SubjectName {
     if name.contains("://") {
         SubjectName::Uri(name.into())

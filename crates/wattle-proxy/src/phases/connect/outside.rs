@@ -6,7 +6,7 @@ use wattle_model::Reason;
 use wattle_model::traffic::UpstreamTls;
 use wattle_net::{Stream, tls};
 
-use super::ConnectFailure;
+use super::{ConnectFailure, secure};
 use crate::worker::{Upstream, Worker};
 
 /// For HTTP/1 requests.
@@ -86,9 +86,5 @@ fn refused(error: &tls::TlsError) -> ConnectFailure {
         },
         _ => (Reason::UpstreamTlsFailure, error.id()),
     };
-    let detail = match error.protocol() {
-        Some(inner) => format!("{error}: {inner}"),
-        None => error.to_string(),
-    };
-    ConnectFailure::new(reason, cause, detail)
+    ConnectFailure::new(reason, cause, secure::told(error))
 }

@@ -74,6 +74,14 @@ fn rejected(rejection: &Rejection) -> ConnectFailure {
 fn failed(error: &tls::TlsError) -> ConnectFailure {
     match error.protocol().and_then(Rejection::from_tls_error) {
         Some(rejection) => rejected(&rejection),
-        None => ConnectFailure::new(Reason::UpstreamTlsFailure, error.id(), error.to_string()),
+        None => ConnectFailure::new(Reason::UpstreamTlsFailure, error.id(), told(error)),
+    }
+}
+
+/// What failed, with the TLS library's word for it.
+pub(super) fn told(error: &tls::TlsError) -> String {
+    match error.protocol() {
+        Some(inner) => format!("{error}: {inner}"),
+        None => error.to_string(),
     }
 }

@@ -130,7 +130,8 @@ fn both_forms_of_a_retry_budget_keep_their_numbers() {
     );
     let rate = RetryBudget::Rate {
         percent: 20.0,
-        minimum_per_second: 10,
+        minimum: 10,
+        per: Duration::from_secs(1),
         window: Duration::from_secs(10),
     };
     assert_eq!(budget(&rate), RetryBudgetConfig::windowed());

@@ -146,13 +146,15 @@ fn outliers() -> impl Strategy<Value = OutlierDetection> {
 
 fn retry_budget() -> impl Strategy<Value = RetryBudget> {
     let window = (1_000_u64..=60_000).prop_map(Duration::from_millis);
+    let per = (1_u64..=3_600_000).prop_map(Duration::from_millis);
     prop_oneof![
         (0.0..=100.0, any::<u32>())
             .prop_map(|(percent, minimum)| RetryBudget::Concurrent { percent, minimum }),
-        (0.0..=1000.0, any::<u32>(), window).prop_map(|(percent, minimum_per_second, window)| {
+        (0.0..=1000.0, any::<u32>(), per, window).prop_map(|(percent, minimum, per, window)| {
             RetryBudget::Rate {
                 percent,
-                minimum_per_second,
+                minimum,
+                per,
                 window,
             }
         }),
