@@ -10,6 +10,10 @@ use crate::nearest::nearest;
 use crate::report::Report;
 use crate::tree::{Entry, Node, Value, quote};
 
+mod path;
+
+use path::{Path, Step};
+
 /// Longest field path whose place is kept; what lies deeper is found at its nearest parent.
 const MAX_PLACE_BYTES: usize = 160;
 /// Fields below which nobody looks for a place.
@@ -21,36 +25,6 @@ pub(crate) struct Invalid;
 
 /// The outcome of decoding one value.
 pub(crate) type Decoded<T> = Result<T, Invalid>;
-
-/// A step of a field path; the path is a list towards the root, so that only errors cost a string.
-#[derive(Debug, Clone, Copy)]
-struct Path<'a> {
-    parent: Option<&'a Path<'a>>,
-    step: Step<'a>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Step<'a> {
-    Root,
-    Key(&'a str),
-    Item(usize),
-}
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(parent) = self.parent {
-            parent.fmt(f)?;
-        }
-        match self.step {
-            Step::Root => Ok(()),
-            Step::Item(index) => write!(f, "[{index}]"),
-            Step::Key(key) if self.parent.is_none_or(|parent| matches!(parent.step, Step::Root)) => {
-                f.write_str(key)
-            }
-            Step::Key(key) => write!(f, ".{key}"),
-        }
-    }
-}
 
 /// One node, the path that leads to it, and the report its problems go to.
 #[derive(Debug, Clone, Copy)]
@@ -117,6 +91,10 @@ impl<'a> Cursor<'a> {
         {
             self.unknown(entry, known);
         }
+        if let Some(record) = self.report.record() {
+            let written = |key: &str| entries.iter().any(|entry| entry.key == key);
+            record.add(&self.path.pattern(), known, written);
+        }
         Ok(Fields {
             cursor: self,
             entries,
@@ -158,15 +136,18 @@ impl<'a> Cursor<'a> {
         self.error(Finding::new(code, entry.at, path.to_string(), reason).hint(hint));
     }
 
-    /// The cursor of one entry's value.
+    /// The cursor of the value of an entry whose key is free.
     pub(crate) fn entry(&'a self, entry: &'a Entry) -> Cursor<'a> {
-        let path = Path {
-            parent: Some(&self.path),
-            step: Step::Key(&entry.key),
-        };
+        self.below(&entry.node, Step::Free(&entry.key))
+    }
+
+    fn below(&'a self, node: &'a Node, step: Step<'a>) -> Cursor<'a> {
         Cursor {
-            node: &entry.node,
-            path,
+            node,
+            path: Path {
+                parent: Some(&self.path),
+                step,
+            },
             report: self.report,
         }
     }
@@ -187,17 +168,7 @@ impl<'a> Cursor<'a> {
         let decoded: Vec<_> = items
             .iter()
             .enumerate()
-            .map(|(index, node)| {
-                let path = Path {
-                    parent: Some(&self.path),
-                    step: Step::Item(index),
-                };
-                decode(&Cursor {
-                    node,
-                    path,
-                    report: self.report,
-                })
-            })
+            .map(|(index, node)| decode(&self.below(node, Step::Item(index))))
             .collect();
         decoded.into_iter().collect()
     }
@@ -256,7 +227,7 @@ impl<'a> Fields<'a> {
     /// The cursor at `key`, also when its value is null.
     pub(crate) fn written(&self, key: &str) -> Option<Cursor<'a>> {
         let entry = self.entries.iter().find(|entry| entry.key == key)?;
-        Some(self.cursor.entry(entry))
+        Some(self.cursor.below(&entry.node, Step::Key(&entry.key)))
     }
 
     /// Decodes `key` when it is there.

@@ -31,6 +31,7 @@ mod grpc;
 mod header;
 pub mod istio;
 mod key;
+mod known;
 mod linkerd;
 mod linkerd_annotations;
 mod matcher;
@@ -74,6 +75,7 @@ pub use filter::{Cors, Filter, Fraction, Header, HeaderModifier, Mirror, PathMod
 pub use grant::{GrantFrom, GrantTo, ReferenceGrant};
 pub use grpc::{GrpcMatch, GrpcRoute, GrpcRule, MethodMatch};
 pub use key::{Kind, ObjectKey};
+pub use known::KnownField;
 pub use linkerd::{
     AccessPolicy, ClientRef, EgressNetwork, LabelExpression, LabelOperator, LabelSelector, LocalRateLimit,
     Network, ProfileRetryBudget, ProfileRoute, ProxyProtocol, RateOverride, RequestCondition, ResponseClass,
@@ -84,7 +86,7 @@ pub use matcher::{PathPattern, TextMatch, Values};
 pub use matching::{HeaderMatch, PathMatch, QueryMatch, ValueMatch};
 pub use meta::{Labels, Meta, Origin};
 pub use object::{Object, Resource};
-pub use parse::{MAX_FILE_BYTES, Parsed, Refused, parse, parse_bytes, parse_bytes_in, parse_in};
+pub use parse::{MAX_FILE_BYTES, Parsed, Refused, fields_of, parse, parse_bytes, parse_bytes_in, parse_in};
 pub use peer::{Mtls, MtlsMode, PeerAuthentication, Selector};
 pub use process::{Probe, Process, ProcessPort, Proxy, ProxyKind, Readiness, RestartPolicy, Variable};
 pub use rate_limit::{

@@ -1,5 +1,6 @@
 //! A file's text in, its objects and what is to be said about them out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::decode::{Cursor, Decoded};
@@ -7,6 +8,7 @@ use crate::diagnostic::{Diagnostic, Finding, Place, Severity};
 use crate::document::{self, Document};
 use crate::header::{header, list_items};
 use crate::key::{Kind, ObjectKey};
+use crate::known::KnownField;
 use crate::meta::{Meta, Origin};
 use crate::object::Object;
 use crate::registry::{self, Known};
@@ -114,11 +116,28 @@ pub fn parse_in(text: &str, file: &str, namespace: &str) -> Parsed {
     parser.parsed
 }
 
+/// The fields that the decoders of a file's objects know, by kind and path; for documentation and tests. What only
+/// some forms of an object may have is known when the text has such a form.
+#[must_use]
+pub fn fields_of(text: &str) -> Vec<KnownField> {
+    let mut parser = Parser::new("", "default");
+    parser.known = Some(BTreeMap::new());
+    for document in document::split(text) {
+        parser.read(&document);
+    }
+    let known = parser.known.into_iter().flatten();
+    known
+        .map(|((kind, path), written)| KnownField { kind, path, written })
+        .collect()
+}
+
 struct Parser {
     file: Arc<str>,
     namespace: Arc<str>,
     document: usize,
     parsed: Parsed,
+    /// The fields that decoders know, where somebody asks.
+    known: Option<BTreeMap<(Kind, String), bool>>,
 }
 
 impl Parser {
@@ -128,6 +147,7 @@ impl Parser {
             namespace: namespace.into(),
             document: 0,
             parsed: Parsed::default(),
+            known: None,
         }
     }
 
@@ -169,7 +189,10 @@ impl Parser {
     }
 
     fn decode(&mut self, kind: Kind, root: &Node) {
-        let report = Report::default();
+        let report = match self.known {
+            Some(_) => Report::recording(),
+            None => Report::default(),
+        };
         let cursor = Cursor::root(root, &report);
         let decoded = self.resource(kind, &cursor);
         let warnings = report.warnings();
@@ -182,6 +205,9 @@ impl Parser {
                 self.parsed.objects.push(object);
             }
             _ => self.refuse_all(self.salvage(kind, root), root.at, report.errors()),
+        }
+        if let Some(known) = &mut self.known {
+            report.into_record().merge_into(kind, known);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use crate::diagnostic::Finding;
+use crate::known::Record;
 
 /// Most problems kept for one object; a reader mends the first ones first.
 const MAX_FINDINGS: usize = 16;
@@ -13,9 +14,28 @@ pub(crate) struct Report {
     errors: RefCell<Vec<Finding>>,
     warnings: RefCell<Vec<Finding>>,
     failed: Cell<bool>,
+    record: Option<Record>,
 }
 
 impl Report {
+    /// A report that also records which fields the decoders know.
+    pub(crate) fn recording() -> Self {
+        Self {
+            record: Some(Record::default()),
+            ..Self::default()
+        }
+    }
+
+    /// Where known fields are recorded, if they are.
+    pub(crate) fn record(&self) -> Option<&Record> {
+        self.record.as_ref()
+    }
+
+    /// The fields recorded so far.
+    pub(crate) fn into_record(self) -> Record {
+        self.record.unwrap_or_default()
+    }
+
     /// The errors noted so far in the order of the file, what is missing last: a misspelt field is both
     /// unknown and missing, and the misspelling is the news.
     pub(crate) fn errors(&self) -> Vec<Finding> {

@@ -127,6 +127,12 @@ pub(super) fn check_slice(slice: &Resource<EndpointSlice>, view: &View<'_>, find
             "write IP addresses",
         );
     }
+    let mut hinted = slice.spec.endpoints.iter();
+    if let Some(index) = hinted.position(|endpoint| endpoint.hints.is_some()) {
+        let field = format!("endpoints[{index}].hints");
+        let reason = "hints have no effect: zone and the Service's trafficDistribution say what is near";
+        findings.info("no-effect", &field, reason.to_owned());
+    }
     let Some(name) = slice.service_name() else {
         let reason = "it belongs to no Service".to_owned();
         let hint = "set the label kubernetes.io/service-name";

@@ -129,6 +129,7 @@ fn action(policy: &Resource<AuthorizationPolicy>, findings: &mut Findings<'_>) {
             let reason =
                 "external providers are not supported yet; what the rules match is refused".to_owned();
             findings.error("action-not-supported", "spec.action", reason, "use ALLOW or DENY");
+            findings.ignored("spec.provider", "no provider is asked");
         }
         Action::Audit => {
             let reason = "auditing is not supported yet; the policy has no effect".to_owned();

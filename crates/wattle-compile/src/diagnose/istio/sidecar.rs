@@ -10,12 +10,8 @@ use crate::view::View;
 pub(in super::super) fn check(sidecar: &Resource<Sidecar>, view: &View<'_>, findings: &mut Findings<'_>) {
     for (index, listener) in sidecar.spec.egress.iter().enumerate() {
         let field = format!("spec.egress[{index}]");
-        if listener.bind.is_some() || listener.capture_mode == CaptureMode::None {
-            findings.ignored(
-                &field,
-                "what a workload sends is always redirected; no listener is opened for it to dial",
-            );
-        }
+        let reason = "what a workload sends is always redirected; no listener is opened for it to dial";
+        without_listener(listener.bind.is_some(), listener.capture_mode, (&field, reason), findings);
         for (position, host) in listener.hosts.iter().enumerate() {
             if names_nothing(host, &sidecar.meta.namespace, view) {
                 let reason = format!("nothing is called {host}");
@@ -51,14 +47,11 @@ pub(in super::super) fn check(sidecar: &Resource<Sidecar>, view: &View<'_>, find
                 "write an address",
             );
         }
-        if listener.bind.is_some()
-            || listener.connection_pool.is_some()
-            || listener.capture_mode == CaptureMode::None
-        {
-            findings.ignored(
-                &field,
-                "bind, captureMode and connectionPool of one listener are not applied",
-            );
+        let reason = "what a workload is sent is always redirected, to the port that it was sent to";
+        without_listener(listener.bind.is_some(), listener.capture_mode, (&field, reason), findings);
+        if listener.connection_pool.is_some() {
+            let reason = "only inboundConnectionPool, for all ports, is applied";
+            findings.ignored(&format!("{field}.connectionPool"), reason);
         }
     }
     let policy = sidecar.spec.outbound_traffic_policy.as_ref();
@@ -68,6 +61,21 @@ pub(in super::super) fn check(sidecar: &Resource<Sidecar>, view: &View<'_>, find
             field,
             "what nothing describes goes where it was dialled, or nowhere",
         );
+    }
+}
+
+/// A listener is written with an address or without redirection, and none is opened.
+fn without_listener(
+    bound: bool,
+    mode: CaptureMode,
+    (field, reason): (&str, &str),
+    findings: &mut Findings<'_>,
+) {
+    if bound {
+        findings.ignored(&format!("{field}.bind"), reason);
+    }
+    if mode == CaptureMode::None {
+        findings.ignored(&format!("{field}.captureMode"), reason);
     }
 }
 
