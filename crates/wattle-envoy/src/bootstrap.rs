@@ -139,7 +139,9 @@ mod tests {
             mark: None,
         };
         let bootstrap = envoy.bootstrap();
-        let clusters = bootstrap["static_resources"]["clusters"].as_array().expect("a list");
+        let clusters = bootstrap["static_resources"]["clusters"]
+            .as_array()
+            .expect("a list");
         assert_eq!(clusters.len(), 1);
         assert_eq!(clusters[0]["name"], AGENT);
         assert_eq!(bootstrap["node"]["id"], "shop/web-0");
@@ -149,7 +151,10 @@ mod tests {
             ..envoy
         };
         let option = &marked.bootstrap()["cluster_manager"]["upstream_bind_config"]["socket_options"][0];
-        assert_eq!((&option["name"], &option["int_value"]), (&json!(36), &json!(1337)));
+        assert_eq!(
+            (&option["name"], &option["int_value"]),
+            (&json!(36), &json!(1337))
+        );
     }
 
     #[test]

@@ -74,7 +74,10 @@ fn without_effect(traffic: &ServiceTraffic, findings: &mut Findings<'_>) {
     // What is not written counts as this.
     if traffic.client_affinity_secs.is_some_and(|secs| secs != 10_800) {
         let field = "spec.sessionAffinityConfig.clientIP.timeoutSeconds";
-        findings.ignored(field, "an address is hashed, so that it keeps its endpoint for as long as there is one");
+        findings.ignored(
+            field,
+            "an address is hashed, so that it keeps its endpoint for as long as there is one",
+        );
     }
     if traffic.distribution == Some(TrafficDistribution::PreferSameNode) {
         let reason = "nodes are not known: endpoints of the caller's zone are preferred".to_owned();
@@ -93,7 +96,10 @@ pub(super) fn check_entry(entry: &Resource<WorkloadEntry>, findings: &mut Findin
         );
     }
     if entry.spec.network.is_some() {
-        findings.no_effect("spec.network", "every address is dialled as it is, the field is not applied");
+        findings.no_effect(
+            "spec.network",
+            "every address is dialled as it is, the field is not applied",
+        );
     }
     if entry.spec.weight == Some(0) {
         let reason = "weight 0 counts as 1".to_owned();

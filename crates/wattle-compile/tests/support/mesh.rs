@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wattle_api::{Diagnostic, Object};
 use wattle_compile::{Mesh, ResourceName, Settings};
-use wattle_model::{Destination, Endpoints, Inbound, Workload};
+use wattle_model::{Destination, Endpoints, Inbound, Names, Workload};
 
 /// Names and addresses outside the mesh that policies of the corpus are about.
 const OUTSIDE: &[&str] = &[
@@ -25,6 +25,7 @@ enum Answer {
     Endpoints(Option<Arc<Endpoints>>),
     Inbound(Option<Arc<Inbound>>),
     Peer(Option<Arc<Workload>>),
+    Names(Arc<Names>),
 }
 
 /// The corpus as a mesh, with all its answers.
@@ -136,6 +137,7 @@ impl World {
         destinations
             .chain(inbounds)
             .chain(addresses.map(ResourceName::Peer))
+            .chain(self.namespaces.iter().cloned().map(ResourceName::Names))
             .collect()
     }
 
@@ -160,5 +162,6 @@ fn answer(mesh: &mut Mesh, name: &ResourceName) -> Answer {
         ResourceName::Endpoints(id) => Answer::Endpoints(mesh.endpoints(id)),
         ResourceName::Inbound(name) => Answer::Inbound(mesh.inbound(name)),
         ResourceName::Peer(address) => Answer::Peer(mesh.peer(*address)),
+        ResourceName::Names(namespace) => Answer::Names(mesh.names(namespace)),
     }
 }

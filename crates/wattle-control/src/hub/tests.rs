@@ -184,11 +184,11 @@ fn names_are_those_of_the_peers_own_namespace() {
     assert_eq!(found[0].resources[0].name, "default");
     bench.hub.requested(
         1,
-        DeltaDiscoveryRequest {
+        Request::Delta(DeltaDiscoveryRequest {
             type_url: Kind::Names.type_url().to_owned(),
             resource_names_subscribe: vec!["other".to_owned()],
             ..Default::default()
-        },
+        }),
         bench.now,
     );
     let outbox = bench.hub.take_outbox();

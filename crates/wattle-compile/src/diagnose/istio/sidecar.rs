@@ -11,7 +11,12 @@ pub(in super::super) fn check(sidecar: &Resource<Sidecar>, view: &View<'_>, find
     for (index, listener) in sidecar.spec.egress.iter().enumerate() {
         let field = format!("spec.egress[{index}]");
         let reason = "what a workload sends is always redirected; no listener is opened for it to dial";
-        without_listener(listener.bind.is_some(), listener.capture_mode, (&field, reason), findings);
+        without_listener(
+            listener.bind.is_some(),
+            listener.capture_mode,
+            (&field, reason),
+            findings,
+        );
         for (position, host) in listener.hosts.iter().enumerate() {
             if names_nothing(host, &sidecar.meta.namespace, view) {
                 let reason = format!("nothing is called {host}");
@@ -48,7 +53,12 @@ pub(in super::super) fn check(sidecar: &Resource<Sidecar>, view: &View<'_>, find
             );
         }
         let reason = "what a workload is sent is always redirected, to the port that it was sent to";
-        without_listener(listener.bind.is_some(), listener.capture_mode, (&field, reason), findings);
+        without_listener(
+            listener.bind.is_some(),
+            listener.capture_mode,
+            (&field, reason),
+            findings,
+        );
         if listener.connection_pool.is_some() {
             let reason = "only inboundConnectionPool, for all ports, is applied";
             findings.ignored(&format!("{field}.connectionPool"), reason);
