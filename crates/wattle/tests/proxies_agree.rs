@@ -2,7 +2,7 @@
 //! same as one behind our own proxy, and so do the servers.
 //!
 //! What differs on purpose is in `docs/differences.md`. `WATTLE_TEST_SEED` makes another run, `WATTLE_TEST_CONFIGS` a
-//! longer one.
+//! longer one; `./dev test --all` compares 300.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/dice.rs"]
@@ -21,8 +21,9 @@ use wattle_testkit::{Answer, Conversation, Echo, Mesh, Need, Request, Spot, even
 
 const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Configs of a short run, and requests for each.
+/// Configs of a short run and of a whole one, and requests for each.
 const CONFIGS: usize = 40;
+const ALL_CONFIGS: usize = 300;
 const REQUESTS: usize = 25;
 /// Longest wait for copies of a request to arrive.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -80,7 +81,12 @@ fn a_client_behind_envoy_sees_what_one_behind_our_proxy_sees() {
     }
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let seed = number("WATTLE_TEST_SEED").unwrap_or(1);
-    let configs = number("WATTLE_TEST_CONFIGS").map_or(CONFIGS, |count| usize::try_from(count).unwrap());
+    let standard = if std::env::var_os("WATTLE_TEST_ALL").is_some() {
+        ALL_CONFIGS
+    } else {
+        CONFIGS
+    };
+    let configs = number("WATTLE_TEST_CONFIGS").map_or(standard, |count| usize::try_from(count).unwrap());
     let mut dice = Dice::new(seed);
     let manifests = Manifests::new(&[("mesh.yaml", &mesh_manifest(", proxy: {kind: envoy}"))]);
     let mesh = Mesh::up(WATTLE, manifests.path());

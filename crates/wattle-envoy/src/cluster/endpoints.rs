@@ -75,6 +75,11 @@ fn rank(endpoint: &Endpoint, place: Place) -> Rank {
 
 fn group(rank: Rank, members: Vec<xds::LbEndpoint>) -> xds::LocalityLbEndpoints {
     let (priority, group, [region, zone, sub_zone]) = rank;
+    // Envoy looks at it where a group has one; gRPC always, and leaves out a place without (gRFC A27).
+    let weights = members
+        .iter()
+        .filter_map(|one| Some(one.load_balancing_weight?.value));
+    let weight = group.map_or_else(|| weights.fold(0, u32::saturating_add), |(_, weight)| weight);
     xds::LocalityLbEndpoints {
         locality: Some(core::Locality {
             region,
@@ -82,7 +87,7 @@ fn group(rank: Rank, members: Vec<xds::LbEndpoint>) -> xds::LocalityLbEndpoints 
             sub_zone,
         }),
         lb_endpoints: members,
-        load_balancing_weight: group.and_then(|(_, weight)| number(weight)),
+        load_balancing_weight: number(weight),
         priority,
         ..Default::default()
     }

@@ -4,19 +4,96 @@ use super::{BACKENDS, MARKER, METHODS, VALUES, shown, some};
 use crate::dice::Dice;
 
 pub(super) fn config(dice: &mut Dice, number: usize) -> String {
-    let rules: Vec<String> = (0..=dice.below(5)).map(|_| rule(dice)).collect();
+    let rules: Vec<String> = (0..=dice.below(5)).map(|_| rule(dice, true)).collect();
+    let delegated: Vec<String> = (0..=dice.below(2)).map(|_| rule(dice, false)).collect();
     format!(
-        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: shop}}\n\
-         spec: {{host: shop-any, subsets: [{{name: v1, labels: {{version: v1}}}}, {{name: v2, labels: {{version: v2}}}}]}}\n---\n\
+        "{}---\n{}---\n\
+         apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: more}}\nspec:\n  http:\n{}---\n\
          apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: shop}}\n\
          spec:\n  hosts: [shop]\n  http:\n  - match: [{{uri: {{exact: {MARKER}}}}}]\n    \
          directResponse: {{status: 200, body: {{string: '{}'}}}}\n{}",
+        destination_rule(dice, "shop-any", true),
+        destination_rule(dice, "other", false),
+        delegated.concat(),
         shown(number),
         rules.concat()
     )
 }
 
-fn rule(dice: &mut Dice) -> String {
+fn destination_rule(dice: &mut Dice, host: &str, subsets: bool) -> String {
+    let mut fields = vec![format!("host: {host}")];
+    if subsets {
+        let mut subset = |name: &str| {
+            let own = if dice.chance(20) {
+                policy(dice)
+            } else {
+                String::new()
+            };
+            format!("{{name: {name}, labels: {{version: {name}}}{own}}}")
+        };
+        fields.push(format!("subsets: [{}, {}]", subset("v1"), subset("v2")));
+    }
+    let own = if dice.chance(50) {
+        policy(dice)
+    } else {
+        String::new()
+    };
+    format!(
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: {host}}}\nspec: {{{}{own}}}\n",
+        fields.join(", ")
+    )
+}
+
+/// What may be said of a backend without changing what one request after the other meets.
+fn policy(dice: &mut Dice) -> String {
+    let fields = some(
+        dice,
+        &[
+            (50, &|dice| format!("loadBalancer: {}", balancer(dice))),
+            (50, &|dice| {
+                let http = some(
+                    dice,
+                    &[
+                        (50, &|_| "http1MaxPendingRequests: 20".to_owned()),
+                        (50, &|_| "http2MaxRequests: 20".to_owned()),
+                        (30, &|_| "maxRetries: 20".to_owned()),
+                        (30, &|dice| {
+                            format!("maxRequestsPerConnection: {}", dice.one(&["1", "2", "100"]))
+                        }),
+                        (30, &|_| "idleTimeout: 30s".to_owned()),
+                        (20, &|_| "maxConcurrentStreams: 50".to_owned()),
+                    ],
+                );
+                format!(
+                    "connectionPool: {{tcp: {{maxConnections: 20, connectTimeout: 2s}}, http: {{{http}}}}}"
+                )
+            }),
+            (50, &|dice| {
+                format!(
+                    "outlierDetection: {{consecutive5xxErrors: {}, interval: 10s, baseEjectionTime: 1s, maxEjectionPercent: 0}}",
+                    dice.one(&["50", "5"])
+                )
+            }),
+        ],
+    );
+    format!(", trafficPolicy: {{{fields}}}")
+}
+
+fn balancer(dice: &mut Dice) -> String {
+    let way = dice.one(&[
+        "simple: ROUND_ROBIN",
+        "simple: LEAST_REQUEST",
+        "simple: RANDOM",
+        "consistentHash: {httpHeaderName: x-one}",
+        "consistentHash: {useSourceIp: true, ringHash: {minimumRingSize: 64}}",
+        "consistentHash: {httpQueryParameterName: q, maglev: {tableSize: 251}}",
+        "simple: ROUND_ROBIN, warmup: {duration: 10s}",
+    ]);
+    format!("{{{way}}}")
+}
+
+/// A rule; that of a delegate has none itself.
+fn rule(dice: &mut Dice, delegates: bool) -> String {
     let mut fields = Vec::new();
     if dice.chance(85) {
         let matches: Vec<String> = (0..=dice.below(2)).map(|_| matching(dice)).collect();
@@ -28,6 +105,7 @@ fn rule(dice: &mut Dice) -> String {
             "directResponse: {{status: {}, body: {{string: 'said directly'}}}}",
             dice.one(&["200", "403", "503", "418"])
         )),
+        3 if delegates => fields.push("delegate: {name: more}".to_owned()),
         _ => forward(dice, &mut fields),
     }
     format!("  - {{{}}}\n", fields.join(", "))
@@ -39,12 +117,19 @@ fn forward(dice: &mut Dice, fields: &mut Vec<String>) {
         1 => "{host: shop-any, subset: v2}".to_owned(),
         _ => format!("{{host: {}, port: {{number: 80}}}}", dice.one(&BACKENDS)),
     };
-    let headers = if dice.chance(20) {
+    let changes = dice.chance(20);
+    let headers = if changes {
         format!(", headers: {}", headers(dice))
     } else {
         String::new()
     };
-    fields.push(format!("route: [{{destination: {destination}{headers}}}]"));
+    fields.push(match dice.below(8) {
+        // Nothing goes where the weight is zero.
+        0 => format!(
+            "route: [{{destination: {destination}{headers}, weight: 100}}, {{destination: {{host: other}}, weight: 0}}]"
+        ),
+        _ => format!("route: [{{destination: {destination}{headers}}}]"),
+    });
     let more = some(
         dice,
         &[
@@ -52,7 +137,8 @@ fn forward(dice: &mut Dice, fields: &mut Vec<String>) {
             (30, &|dice| format!("headers: {}", headers_of(dice))),
             (25, &retries),
             (12, &|_| "timeout: 300ms".to_owned()),
-            (12, &fault),
+            // An aborted request has a destination in Envoy alone.
+            (if changes { 0 } else { 12 }, &fault),
             (15, &cors),
             (10, &|dice| {
                 format!(
