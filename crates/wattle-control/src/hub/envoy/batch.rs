@@ -22,8 +22,8 @@ pub(super) struct Batch {
     pub(super) nonce: String,
     pub(super) set: Vec<(Arc<str>, Resource)>,
     pub(super) removed: Vec<Arc<str>>,
-    /// Names among `set` that replace what the client held.
-    replaced: Vec<Arc<str>>,
+    /// Names among `set` that are new to the client or different.
+    fresh: Vec<Arc<str>>,
 }
 
 /// What a client was last told of one name.
@@ -81,17 +81,17 @@ impl Batch {
             nonce: String::new(),
             set: Vec::new(),
             removed: Vec::new(),
-            replaced: Vec::new(),
+            fresh: Vec::new(),
         }
     }
 
-    /// Names of the endpoints of clusters that this response replaces.
-    pub(super) fn replaced_endpoints(&self) -> Vec<Arc<str>> {
+    /// Names of the endpoints of clusters that this response makes or makes anew.
+    pub(super) fn awaited_endpoints(&self) -> Vec<Arc<str>> {
         if self.kind != Kind::Cluster {
             return Vec::new();
         }
-        let replaced = self.set.iter().filter(|(name, _)| self.replaced.contains(name));
-        replaced
+        let fresh = self.set.iter().filter(|(name, _)| self.fresh.contains(name));
+        fresh
             .filter_map(|(_, resource)| {
                 let cluster = ClusterSource::decode(resource.body.clone()).ok()?;
                 let named = cluster.eds?.service_name;
@@ -115,9 +115,7 @@ impl Subscription {
             if !fresh(name, resource) {
                 continue;
             }
-            if self.told.get(name).is_some_and(|told| told.version.is_some()) {
-                batch.replaced.push(name.clone());
-            }
+            batch.fresh.push(name.clone());
             batch.set.push((name.clone(), resource.clone()));
             bytes += resource.body.len();
             let full = batch.set.len() >= MAX_BATCH || bytes >= MAX_BATCH_BYTES;

@@ -2,7 +2,7 @@
 //!
 //! The same for both protocols; [`delta`](super::delta) and [`world`](super::world) translate. What is sent comes in an
 //! order in which nothing refers to what is not there yet: clusters, their endpoints, listeners, routes, and a kind waits
-//! until those before it are answered. Clusters that nothing refers to any more go last.
+//! until those before it are answered; endpoints alone do not wait for clusters. Clusters that nothing refers to any more go last.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -110,16 +110,25 @@ impl Session {
     /// The next response to send; call until it gives `None`, after each request and each change.
     pub(super) fn next(&mut self, newest: &Resources, now: Instant) -> Option<Batch> {
         let protocol = self.protocol;
+        let mut unanswered = false;
         for kind in Kind::ALL {
             let Some(subscription) = self.kinds.get_mut(&kind) else {
                 continue;
             };
-            if subscription.in_flight.is_some() {
+            unanswered |= subscription.in_flight.is_some();
+            // Envoy answers clusters when they are warm, for which they need endpoints.
+            if unanswered && (kind != Kind::Endpoints || subscription.in_flight.is_some()) {
+                if kind == Kind::Cluster {
+                    continue;
+                }
                 return None;
             }
             if let Some(batch) = subscription.additions(kind, protocol, newest) {
                 return Some(self.send(kind, batch, now));
             }
+        }
+        if unanswered {
+            return None;
         }
         for kind in [Kind::Cluster, Kind::Endpoints] {
             let Some(subscription) = self.kinds.get_mut(&kind) else {
@@ -135,8 +144,8 @@ impl Session {
     fn send(&mut self, kind: Kind, mut batch: Batch, now: Instant) -> Batch {
         self.next_nonce += 1;
         batch.nonce = self.next_nonce.to_string();
-        for endpoints in batch.replaced_endpoints() {
-            // A cluster that was replaced asks for its endpoints anew, in silence when it asked for them before.
+        for endpoints in batch.awaited_endpoints() {
+            // A cluster waits for its endpoints, in silence where it, or another cluster, asked for them before.
             let subscription = self.of(Kind::Endpoints);
             if subscription.told.contains_key(&endpoints) {
                 subscription.again.insert(endpoints);
