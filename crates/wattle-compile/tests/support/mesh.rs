@@ -123,7 +123,11 @@ impl World {
         let dialled: BTreeSet<Arc<str>> = self.dialled().into_iter().map(Into::into).collect();
         let seen = |name: &Arc<str>| {
             let name = Arc::clone(name);
-            self.namespaces.iter().map(move |from| ResourceName::Destination {
+            let callers = self.namespaces.iter().filter({
+                let name = Arc::clone(&name);
+                move |from| calls(from, &name)
+            });
+            callers.map(move |from| ResourceName::Destination {
                 name: Arc::clone(&name),
                 from: Arc::clone(from),
             })
@@ -154,6 +158,11 @@ impl World {
         let services = services.flat_map(|address| [80, 443].map(|port| format!("{address}:{port}")));
         hosts.chain(outside).chain(workloads).chain(services).collect()
     }
+}
+
+/// Callers of a service are of its own namespace and of those that the corpus exports to; of what is elsewhere, all.
+fn calls(from: &str, name: &str) -> bool {
+    !name.contains(".svc.") || ["shop", "trade"].contains(&from) || name.contains(&format!(".{from}.svc."))
 }
 
 fn answer(mesh: &mut Mesh, name: &ResourceName) -> Answer {

@@ -82,7 +82,11 @@ fn summary(page: &mut String, tables: &[(String, String, Rows)]) {
 fn table(page: &mut String, rows: &Rows) {
     let _ = writeln!(page, "| field | support | note |\n|---|---|---|");
     for (path, (support, notes)) in rows {
-        let notes = notes.join("; ").replace('|', "\\|");
+        let notes = notes.iter().map(|note| {
+            let plain = note.strip_prefix("the field has no effect: ").unwrap_or(note);
+            plain.strip_suffix(" and has no effect").unwrap_or(plain)
+        });
+        let notes = notes.collect::<Vec<_>>().join("; ").replace('|', "\\|");
         let _ = writeln!(page, "| `{path}` | {} | {notes} |", support.as_str());
     }
 }
