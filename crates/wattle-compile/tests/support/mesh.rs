@@ -35,6 +35,10 @@ pub(crate) struct World {
     answers: BTreeMap<ResourceName, Answer>,
     names: Vec<ResourceName>,
     rest: String,
+    /// What may have changed since it was asked for.
+    stale: BTreeSet<ResourceName>,
+    /// The last answer that was another one: the first to ask for.
+    differed: Option<ResourceName>,
 }
 
 impl World {
@@ -55,6 +59,8 @@ impl World {
             answers: BTreeMap::new(),
             names: Vec::new(),
             rest: String::new(),
+            stale: BTreeSet::new(),
+            differed: None,
         };
         world.names = world.names();
         world.rest = world.rest();
@@ -72,30 +78,32 @@ impl World {
         if changed == *object {
             return false;
         }
-        self.mesh.take_changed();
         let key = changed.key();
-        let replaced = self.mesh.object(&key).cloned();
+        let replaced = self.mesh.object(&key).filter(|_| key != object.key()).cloned();
         self.mesh.delete(&object.key());
         self.mesh.apply(changed);
-        let stale = self.mesh.take_changed();
-        let different = stale
-            .iter()
-            .any(|name| answer(&mut self.mesh, name) != self.answers[name])
-            || self.names() != self.names
-            || self.rest() != self.rest;
+        let different = self.has_other_answers() || self.names() != self.names || self.rest() != self.rest;
         self.mesh.delete(&key);
         replaced
             .into_iter()
             .for_each(|replaced| self.mesh.apply(replaced));
         self.mesh.apply(object.clone());
-        // What is compiled again is told of when it changes again.
-        stale
-            .into_iter()
-            .chain(self.mesh.take_changed())
-            .for_each(|name| {
-                answer(&mut self.mesh, &name);
-            });
         different
+    }
+
+    /// Whether some answer is another one than at first. What is compiled again is told of when it changes again, so that
+    /// only what was told of and not compiled since needs to be asked for.
+    fn has_other_answers(&mut self) -> bool {
+        self.stale.extend(self.mesh.take_changed());
+        let mut last = self.differed.take().filter(|last| self.stale.contains(last));
+        while let Some(name) = last.take().or_else(|| self.stale.first().cloned()) {
+            if answer(&mut self.mesh, &name) != self.answers[&name] {
+                self.differed = Some(name);
+                return true;
+            }
+            self.stale.remove(&name);
+        }
+        false
     }
 
     /// Asks for `names`, and for the endpoints of the backends found.
@@ -123,11 +131,7 @@ impl World {
         let dialled: BTreeSet<Arc<str>> = self.dialled().into_iter().map(Into::into).collect();
         let seen = |name: &Arc<str>| {
             let name = Arc::clone(name);
-            let callers = self.namespaces.iter().filter({
-                let name = Arc::clone(&name);
-                move |from| calls(from, &name)
-            });
-            callers.map(move |from| ResourceName::Destination {
+            self.namespaces.iter().map(move |from| ResourceName::Destination {
                 name: Arc::clone(&name),
                 from: Arc::clone(from),
             })
@@ -158,11 +162,6 @@ impl World {
         let services = services.flat_map(|address| [80, 443].map(|port| format!("{address}:{port}")));
         hosts.chain(outside).chain(workloads).chain(services).collect()
     }
-}
-
-/// Callers of a service are of its own namespace and of those that the corpus exports to; of what is elsewhere, all.
-fn calls(from: &str, name: &str) -> bool {
-    !name.contains(".svc.") || ["shop", "trade"].contains(&from) || name.contains(&format!(".{from}.svc."))
 }
 
 fn answer(mesh: &mut Mesh, name: &ResourceName) -> Answer {
