@@ -107,17 +107,14 @@ pub(crate) fn endpoint(instance: &Instance, port: u16, view: &View<'_>) -> Optio
             Hop::Plaintext
         },
         workload: Arc::clone(&instance.workload),
-        labels: labels(instance, view),
+        labels: compared(&instance.labels, view),
     })
 }
 
 /// The labels that some policy of locality compares.
-fn labels(instance: &Instance, view: &View<'_>) -> Vec<(Arc<str>, Arc<str>)> {
+pub(crate) fn compared(labels: &Labels, view: &View<'_>) -> Vec<(Arc<str>, Arc<str>)> {
     let compared = view.compared_labels();
-    let wanted = instance
-        .labels
-        .iter()
-        .filter(|(key, _)| compared.contains(key.as_str()));
+    let wanted = labels.iter().filter(|(key, _)| compared.contains(key.as_str()));
     wanted
         .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
         .collect()

@@ -29,6 +29,11 @@ pub(crate) fn is_unsupported(filter: &Filter) -> bool {
     }
 }
 
+/// Whether a filter cannot be done for one backend alone: only a whole rule redirects.
+pub(crate) fn is_unsupported_of_backend(filter: &Filter) -> bool {
+    matches!(filter, Filter::RequestRedirect(_)) || is_unsupported(filter)
+}
+
 /// The effect of all filters together.
 pub(crate) fn effect(written: &[Filter], compiler: &mut Compiler<'_, '_>) -> Effect {
     let mut effect = Effect::default();

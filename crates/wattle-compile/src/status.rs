@@ -138,9 +138,10 @@ fn unsupported(route: &AnyRoute<'_>) -> Option<(&'static str, bool)> {
         .rules()
         .iter()
         .map(|rule| {
-            let own = rule.filters.iter();
-            own.chain(rule.backends.iter().flat_map(|backend| &backend.filters))
-                .find(|filter| filter::is_unsupported(filter))
+            let mut own = rule.filters.iter();
+            let mut narrow = rule.backends.iter().flat_map(|backend| &backend.filters);
+            own.find(|filter| filter::is_unsupported(filter))
+                .or_else(|| narrow.find(|filter| filter::is_unsupported_of_backend(filter)))
                 .map(Filter::type_name)
         })
         .collect();

@@ -105,7 +105,9 @@ pub(crate) fn load_balancer(cursor: &Cursor<'_>) -> Decoded<LoadBalancer> {
     );
     if balancer.warmup.is_some() && !eases {
         let reason = "warmup needs LEAST_REQUEST or ROUND_ROBIN";
-        cursor.warn("no-effect", reason, "remove warmup or choose one of them");
+        let written = fields.at("warmup").or_else(|| fields.at("warmupDurationSecs"));
+        let at = written.as_ref().unwrap_or(cursor);
+        at.warn("no-effect", reason, "remove warmup or choose one of them");
     }
     Ok(balancer)
 }

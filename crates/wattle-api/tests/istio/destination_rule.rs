@@ -263,7 +263,7 @@ fn what_has_no_effect_or_is_deprecated_is_said() {
         ),
         (
             "loadBalancer: {simple: RANDOM, warmup: {duration: 1s}}",
-            "loadBalancer: warmup needs LEAST_REQUEST or ROUND_ROBIN",
+            "loadBalancer.warmup: warmup needs LEAST_REQUEST or ROUND_ROBIN",
         ),
         (
             "loadBalancer: {zoneAwareLbSetting: {}}",

@@ -2,6 +2,7 @@
 
 use wattle_api::{
     AddressType, BackendTlsPolicy, BackendTrafficPolicy, EndpointSlice, Meta, PolicyTarget, Resource,
+    ServicePort,
 };
 
 use super::Findings;
@@ -93,7 +94,7 @@ pub(super) fn targeted<'a>(
     target: &PolicyTarget,
     view: &View<'a>,
     findings: &mut Findings<'_>,
-) -> Option<&'a [wattle_api::ServicePort]> {
+) -> Option<&'a [ServicePort]> {
     let field = format!("spec.targetRefs[{index}]");
     if !target.is_service() {
         let reason = format!("a target of kind {} is not served", target.kind);
@@ -153,10 +154,27 @@ pub(super) fn check_slice(slice: &Resource<EndpointSlice>, view: &View<'_>, find
             let used = ports
                 .filter(|port| crate::endpoints::slice::number(slice, port).is_some())
                 .count();
+            spoken(slice, &service.spec.ports, findings);
             if used == 0 {
                 let reason = format!("no port of it has the name of a TCP port of Service {name}");
                 findings.warn("slice-port-not-found", "ports", reason, "name its ports alike");
             }
+        }
+    }
+}
+
+/// A port that says what is spoken there otherwise than the Service, which alone counts.
+fn spoken(slice: &Resource<EndpointSlice>, ports: &[ServicePort], findings: &mut Findings<'_>) {
+    for (index, written) in slice.spec.ports.iter().enumerate() {
+        let own = ports
+            .iter()
+            .find(|port| port.name.as_deref().unwrap_or("") == written.name);
+        let said = own.and_then(|port| port.app_protocol.as_deref());
+        if written.app_protocol.is_some() && written.app_protocol.as_deref() != said {
+            findings.ignored(
+                &format!("ports[{index}].appProtocol"),
+                "the port of the Service says what is spoken",
+            );
         }
     }
 }

@@ -196,11 +196,9 @@ fn filters(route: &AnyRoute<'_>, findings: &mut Findings<'_>) {
         let field = format!("spec.rules[{index}]");
         unsupported(rule.filters, &field, findings);
         for (position, written) in rule.backends.iter().enumerate() {
-            unsupported(
-                &written.filters,
-                &format!("{field}.backendRefs[{position}]"),
-                findings,
-            );
+            let field = format!("{field}.backendRefs[{position}]");
+            unsupported(&written.filters, &field, findings);
+            redirects(&written.filters, &field, findings);
         }
     }
 }
@@ -213,6 +211,18 @@ fn unsupported(written: &[Filter], field: &str, findings: &mut Findings<'_>) {
             let field = format!("{field}.filters[{index}]");
             findings.error("filter-not-supported", &field, reason, "remove it");
         }
+    }
+}
+
+/// Redirects of a backend: its share of the requests is not forwarded, and not redirected either.
+fn redirects(written: &[Filter], field: &str, findings: &mut Findings<'_>) {
+    let is_redirect = |filter: &Filter| matches!(filter, Filter::RequestRedirect(_));
+    if let Some(index) = written.iter().position(is_redirect) {
+        let reason =
+            "a whole rule is redirected, not the share of one backend, whose requests are answered with 500";
+        let field = format!("{field}.filters[{index}]");
+        let hint = "move the filter to a rule of its own";
+        findings.error("filter-not-supported", &field, reason.to_owned(), hint);
     }
 }
 

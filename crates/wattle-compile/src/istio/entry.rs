@@ -275,6 +275,6 @@ fn template(meta: &Meta, index: usize, written: Option<&WorkloadEntry>, view: &V
         locality: locality.map(instance::locality).unwrap_or_default(),
         hop: Hop::Plaintext,
         workload: Arc::new(workload),
-        labels: Vec::new(),
+        labels: written.map_or_else(Vec::new, |written| endpoints::compared(&written.labels, view)),
     }
 }

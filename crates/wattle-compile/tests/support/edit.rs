@@ -103,7 +103,7 @@ pub(crate) fn with(text: &str, entry: &Entry, value: &str) -> String {
 
 /// Whether the value is a single one, in the line of its key.
 pub(crate) fn is_scalar(entry: &Entry) -> bool {
-    !entry.value.is_empty() && !entry.value.starts_with(['[', '{', '|', '>'])
+    !entry.value.is_empty() && !entry.value.starts_with(['|', '>'])
 }
 
 /// The text with another value for the first single value below the key.

@@ -1,12 +1,17 @@
 //! What each field does: it changes what is compiled, or something is said about it, or neither.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use wattle_api::{Diagnostic, Object, Parsed, Severity, parse};
 
 use crate::corpus::{self, Field, folded};
 use crate::edit::{self, Entry};
 use crate::mesh::World;
+
+/// Most meshes that are compiled side by side.
+const MAX_THREADS: usize = 8;
 
 /// Codes of diagnostics about a field that is read and not followed.
 const NOT_APPLIED: &[&str] = &[
@@ -49,30 +54,58 @@ struct Document {
 /// Every field of the corpus with its effect.
 pub(crate) fn of_every_field() -> Vec<(Field, Effect)> {
     let texts = corpus::objects();
-    let mut world = World::new(&texts);
-    let documents = documents(&texts, &world.diagnostics());
-    let mut found: BTreeMap<Field, Effect> = refused();
-    for field in documents
+    let documents = documents(&texts, &World::new(&texts).diagnostics());
+    let written = documents
         .iter()
-        .flat_map(|document| corpus::written(&document.text))
-    {
+        .flat_map(|document| corpus::written(&document.text));
+    let written: Vec<Field> = written.collect::<BTreeSet<_>>().into_iter().collect();
+    let mut found: BTreeMap<Field, Effect> = refused();
+    for (field, effect) in effects(&written, &texts) {
         let folded = Field {
             path: folded(&field.path),
-            ..field.clone()
+            ..field
         };
-        if !found
-            .get(&folded)
-            .is_some_and(|effect| matches!(effect, Effect::Applied(_)))
-        {
-            let effect = effect(&field, &documents, &mut world);
-            let worse = effect == Effect::Silent && found.contains_key(&folded);
-            if !worse {
-                found.insert(folded, effect);
-            }
+        let better = |kept: &Effect| rank(&effect) > rank(kept);
+        if found.get(&folded).is_none_or(better) {
+            found.insert(folded, effect);
         }
     }
     above(&mut found);
     found.into_iter().collect()
+}
+
+/// The effects of the fields, each thread with a mesh of its own.
+fn effects(fields: &[Field], texts: &[String]) -> Vec<(Field, Effect)> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut world = World::new(texts);
+        let documents = documents(texts, &world.diagnostics());
+        let mut found = Vec::new();
+        while let Some(field) = fields.get(next.fetch_add(1, Ordering::Relaxed)) {
+            found.push((field.clone(), effect(field, &documents, &mut world)));
+        }
+        found
+    };
+    let threads = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(MAX_THREADS);
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        running
+            .into_iter()
+            .flat_map(|running| running.join().unwrap())
+            .collect()
+    })
+}
+
+/// Of several fields with one name, the one that does most speaks for all.
+fn rank(effect: &Effect) -> u8 {
+    match effect {
+        Effect::Silent => 0,
+        Effect::Refused(_) => 1,
+        Effect::None(_) => 2,
+        Effect::Applied(_) => 3,
+    }
 }
 
 /// A field that cannot be left out, and is but the sum of the fields below it, does what they do.

@@ -35,6 +35,10 @@ pub(crate) struct World {
     answers: BTreeMap<ResourceName, Answer>,
     names: Vec<ResourceName>,
     rest: String,
+    /// What may have changed since it was asked for.
+    stale: BTreeSet<ResourceName>,
+    /// The last answer that was another one: the first to ask for.
+    differed: Option<ResourceName>,
 }
 
 impl World {
@@ -55,6 +59,8 @@ impl World {
             answers: BTreeMap::new(),
             names: Vec::new(),
             rest: String::new(),
+            stale: BTreeSet::new(),
+            differed: None,
         };
         world.names = world.names();
         world.rest = world.rest();
@@ -72,30 +78,32 @@ impl World {
         if changed == *object {
             return false;
         }
-        self.mesh.take_changed();
         let key = changed.key();
-        let replaced = self.mesh.object(&key).cloned();
+        let replaced = self.mesh.object(&key).filter(|_| key != object.key()).cloned();
         self.mesh.delete(&object.key());
         self.mesh.apply(changed);
-        let stale = self.mesh.take_changed();
-        let different = stale
-            .iter()
-            .any(|name| answer(&mut self.mesh, name) != self.answers[name])
-            || self.names() != self.names
-            || self.rest() != self.rest;
+        let different = self.has_other_answers() || self.names() != self.names || self.rest() != self.rest;
         self.mesh.delete(&key);
         replaced
             .into_iter()
             .for_each(|replaced| self.mesh.apply(replaced));
         self.mesh.apply(object.clone());
-        // What is compiled again is told of when it changes again.
-        stale
-            .into_iter()
-            .chain(self.mesh.take_changed())
-            .for_each(|name| {
-                answer(&mut self.mesh, &name);
-            });
         different
+    }
+
+    /// Whether some answer is another one than at first. What is compiled again is told of when it changes again, so that
+    /// only what was told of and not compiled since needs to be asked for.
+    fn has_other_answers(&mut self) -> bool {
+        self.stale.extend(self.mesh.take_changed());
+        let mut last = self.differed.take().filter(|last| self.stale.contains(last));
+        while let Some(name) = last.take().or_else(|| self.stale.first().cloned()) {
+            if answer(&mut self.mesh, &name) != self.answers[&name] {
+                self.differed = Some(name);
+                return true;
+            }
+            self.stale.remove(&name);
+        }
+        false
     }
 
     /// Asks for `names`, and for the endpoints of the backends found.

@@ -17,7 +17,8 @@ const HEAD: &str = "# What is supported, field by field
 For every kind that is read, every field that Wattle or the kind's own schema knows:
 
 - **applied**: another value changes what the mesh does. A note names values that are not followed, and what is said then.
-- **no effect**: it may be written and changes nothing. Unless the note names who else reads it, a warning says so.
+- **no effect**: it may be written and changes nothing by itself; the note says why. A diagnostic says so too, unless \
+                    the field is not about the mesh's traffic.
 - **refused**: an object that has it is not in force, and an error names the field. `unknown-field` is what an error \
                     says about a field that Wattle does not know.
 
@@ -82,7 +83,11 @@ fn summary(page: &mut String, tables: &[(String, String, Rows)]) {
 fn table(page: &mut String, rows: &Rows) {
     let _ = writeln!(page, "| field | support | note |\n|---|---|---|");
     for (path, (support, notes)) in rows {
-        let notes = notes.join("; ").replace('|', "\\|");
+        let notes = notes.iter().map(|note| {
+            let plain = note.strip_prefix("the field has no effect: ").unwrap_or(note);
+            plain.strip_suffix(" and has no effect").unwrap_or(plain)
+        });
+        let notes = notes.collect::<Vec<_>>().join("; ").replace('|', "\\|");
         let _ = writeln!(page, "| `{path}` | {} | {notes} |", support.as_str());
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use wattle_api::Resource;
-use wattle_api::istio::{Algorithm, DestinationRule, HashKey, Settings, TrafficPolicy};
+use wattle_api::istio::{
+    Algorithm, ConnectionPool, DestinationRule, HashKey, Settings, Subset, TrafficPolicy,
+};
 
 use super::super::Findings;
 use crate::istio::{frontend, host, routes, subset};
@@ -44,6 +46,29 @@ pub(in super::super) fn check(
     for (index, subset) in rule.spec.subsets.iter().enumerate() {
         if let Some(policy) = &subset.traffic_policy {
             traffic_policy(policy, &format!("spec.subsets[{index}].trafficPolicy"), findings);
+        }
+    }
+    alike(&rule.spec.subsets, findings);
+}
+
+/// Subsets with the same labels are the same endpoints, which have one policy.
+fn alike(subsets: &[Subset], findings: &mut Findings<'_>) {
+    for (index, subset) in subsets.iter().enumerate() {
+        let differs =
+            |other: &&Subset| other.labels == subset.labels && other.traffic_policy != subset.traffic_policy;
+        if let Some(first) = subsets[..index].iter().find(differs) {
+            let reason = format!(
+                "subset {} has the same labels and another trafficPolicy; where one VirtualService names both, one of \
+                 the policies has no effect",
+                first.name
+            );
+            let hint = "give both the same trafficPolicy, or other labels";
+            findings.warn(
+                "conflicting-rules",
+                &format!("spec.subsets[{index}].trafficPolicy"),
+                reason,
+                hint,
+            );
         }
     }
 }
@@ -157,6 +182,25 @@ fn traffic_policy(policy: &TrafficPolicy, field: &str, findings: &mut Findings<'
     }
 }
 
+/// What of a connection pool is not followed, wherever it is written.
+pub(super) fn pool_settings(pool: &ConnectionPool, field: &str, findings: &mut Findings<'_>) {
+    let http = pool.http.unwrap_or_default();
+    if http.http2_keep_alive.is_some() {
+        findings.ignored(
+            &format!("{field}.http.http2KeepAlive"),
+            "dead connections are found by TCP's keep-alive only",
+        );
+    }
+    if http.use_client_protocol {
+        let reason = "the field has no effect: the client's HTTP version is kept anyway";
+        findings.info(
+            "no-effect",
+            &format!("{field}.http.useClientProtocol"),
+            reason.to_owned(),
+        );
+    }
+}
+
 fn settings(settings: &Settings, field: &str, findings: &mut Findings<'_>) {
     if settings
         .tls
@@ -172,10 +216,8 @@ fn settings(settings: &Settings, field: &str, findings: &mut Findings<'_>) {
             hint,
         );
     }
-    let http = settings.connection_pool.as_ref().and_then(|pool| pool.http);
-    if http.is_some_and(|http| http.http2_keep_alive.is_some()) {
-        let field = format!("{field}.connectionPool.http.http2KeepAlive");
-        findings.ignored(&field, "dead connections are found by TCP's keep-alive only");
+    if let Some(pool) = &settings.connection_pool {
+        pool_settings(pool, &format!("{field}.connectionPool"), findings);
     }
     if let Some(outliers) = &settings.outlier_detection
         && !outliers.outlier_detection_http_error_codes.is_empty()

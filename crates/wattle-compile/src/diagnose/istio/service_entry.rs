@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use wattle_api::istio::{AppProtocol, Location, Resolution, ServiceEntry};
-use wattle_api::{Address, Resource};
+use wattle_api::istio::{AppProtocol, Host, Location, Resolution, ServiceEntry};
+use wattle_api::{Address, Resource, WorkloadEntry};
+use wattle_model::traffic::UpstreamTls;
 
 use super::super::Findings;
-use crate::istio::{host, routes};
+use crate::istio::{frontend, host, policy, routes};
 use crate::view::View;
 
 pub(in super::super) fn check(entry: &Resource<ServiceEntry>, view: &View<'_>, findings: &mut Findings<'_>) {
@@ -35,7 +36,9 @@ pub(in super::super) fn check(entry: &Resource<ServiceEntry>, view: &View<'_>, f
             "endpoints written here have no proxy of the mesh; those of workloadSelector may have one",
         );
     }
+    names(entry, view, findings);
     for (index, endpoint) in entry.spec.endpoints.iter().enumerate() {
+        without_proxy(endpoint, &format!("spec.endpoints[{index}]"), findings);
         if matches!(endpoint.address, Address::Unix(_) | Address::Unknown) {
             let reason = "an endpoint without an address or a host cannot be reached".to_owned();
             let hint = "write an address or a host name";
@@ -46,6 +49,42 @@ pub(in super::super) fn check(entry: &Resource<ServiceEntry>, view: &View<'_>, f
                 hint,
             );
         }
+    }
+}
+
+/// What of an endpoint only a proxy of the mesh there, or a gateway on the way, would heed.
+fn without_proxy(endpoint: &WorkloadEntry, field: &str, findings: &mut Findings<'_>) {
+    if endpoint.network.is_some() {
+        findings.ignored(
+            &format!("{field}.network"),
+            "every address is dialled as it is, in whatever network",
+        );
+    }
+    if !endpoint.service_account.is_empty() {
+        findings.ignored(
+            &format!("{field}.serviceAccount"),
+            "endpoints written here have no proxy of the mesh that could prove it",
+        );
+    }
+}
+
+/// Names of certificates count only where the callers' own proxies ask for a certificate.
+fn names(entry: &Resource<ServiceEntry>, view: &View<'_>, findings: &mut Findings<'_>) {
+    let from = &entry.meta.namespace;
+    let originates = |host: &Host| {
+        let frontend = frontend::of_entry(entry, &host.to_string().into());
+        let ports = frontend
+            .ports()
+            .into_iter()
+            .filter_map(|port| frontend.port(port));
+        let mut backends = ports.filter_map(|port| policy::backend(&frontend, port, None, from, view).ok());
+        backends.any(|backend| matches!(backend.policy.tls, UpstreamTls::Origination { .. }))
+    };
+    if !entry.spec.subject_alt_names.is_empty() && !entry.spec.hosts.iter().any(originates) {
+        findings.ignored(
+            "spec.subjectAltNames",
+            "no DestinationRule of the host says tls.mode SIMPLE or MUTUAL, so that no certificate is looked at",
+        );
     }
 }
 

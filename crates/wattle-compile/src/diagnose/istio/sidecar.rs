@@ -17,6 +17,12 @@ pub(in super::super) fn check(sidecar: &Resource<Sidecar>, view: &View<'_>, find
             (&field, reason),
             findings,
         );
+        if listener.port.as_ref().is_some_and(|port| port.protocol.is_some()) {
+            findings.ignored(
+                &format!("{field}.port.protocol"),
+                "what is spoken is what the Service or ServiceEntry that is called says",
+            );
+        }
         for (position, host) in listener.hosts.iter().enumerate() {
             if names_nothing(host, &sidecar.meta.namespace, view) {
                 let reason = format!("nothing is called {host}");
@@ -62,6 +68,14 @@ pub(in super::super) fn check(sidecar: &Resource<Sidecar>, view: &View<'_>, find
         if listener.connection_pool.is_some() {
             let reason = "only inboundConnectionPool, for all ports, is applied";
             findings.ignored(&format!("{field}.connectionPool"), reason);
+        }
+    }
+    if let Some(pool) = &sidecar.spec.inbound_connection_pool {
+        let field = "spec.inboundConnectionPool";
+        super::destination_rule::pool_settings(pool, field, findings);
+        if pool.http.is_some_and(|http| http.h2_upgrade_policy.is_some()) {
+            let field = format!("{field}.http.h2UpgradePolicy");
+            findings.ignored(&field, "the workload is sent the HTTP version of its caller");
         }
     }
     let policy = sidecar.spec.outbound_traffic_policy.as_ref();
