@@ -36,7 +36,27 @@ pub(in super::super) fn check(sidecar: &Resource<Sidecar>, view: &View<'_>, find
             }
         }
     }
-    for (index, listener) in sidecar.spec.ingress.iter().enumerate() {
+    ingress(&sidecar.spec, findings);
+    if let Some(pool) = &sidecar.spec.inbound_connection_pool {
+        let field = "spec.inboundConnectionPool";
+        super::destination_rule::pool_settings(pool, field, findings);
+        if pool.http.is_some_and(|http| http.h2_upgrade_policy.is_some()) {
+            let field = format!("{field}.http.h2UpgradePolicy");
+            findings.ignored(&field, "the workload is sent the HTTP version of its caller");
+        }
+    }
+    let policy = sidecar.spec.outbound_traffic_policy.as_ref();
+    if policy.is_some_and(|policy| policy.egress_proxy.is_some()) {
+        let field = "spec.outboundTrafficPolicy.egressProxy";
+        findings.ignored(
+            field,
+            "what nothing describes goes where it was dialled, or nowhere",
+        );
+    }
+}
+
+fn ingress(sidecar: &Sidecar, findings: &mut Findings<'_>) {
+    for (index, listener) in sidecar.ingress.iter().enumerate() {
         let field = format!("spec.ingress[{index}]");
         if listener.tls.is_some() {
             let reason =
@@ -69,22 +89,6 @@ pub(in super::super) fn check(sidecar: &Resource<Sidecar>, view: &View<'_>, find
             let reason = "only inboundConnectionPool, for all ports, is applied";
             findings.ignored(&format!("{field}.connectionPool"), reason);
         }
-    }
-    if let Some(pool) = &sidecar.spec.inbound_connection_pool {
-        let field = "spec.inboundConnectionPool";
-        super::destination_rule::pool_settings(pool, field, findings);
-        if pool.http.is_some_and(|http| http.h2_upgrade_policy.is_some()) {
-            let field = format!("{field}.http.h2UpgradePolicy");
-            findings.ignored(&field, "the workload is sent the HTTP version of its caller");
-        }
-    }
-    let policy = sidecar.spec.outbound_traffic_policy.as_ref();
-    if policy.is_some_and(|policy| policy.egress_proxy.is_some()) {
-        let field = "spec.outboundTrafficPolicy.egressProxy";
-        findings.ignored(
-            field,
-            "what nothing describes goes where it was dialled, or nowhere",
-        );
     }
 }
 

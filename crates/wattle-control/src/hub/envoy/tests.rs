@@ -264,7 +264,10 @@ impl Client {
                     let request = self.request(next, &fresh, None, false);
                     let pushes = bench.say(self.id, request);
                     // Envoy answers clusters only when they are warm, so that their endpoints cannot wait for that.
-                    assert!(kind != Kind::Cluster || !pushes.is_empty(), "{fresh:?} have to wait");
+                    assert!(
+                        kind != Kind::Cluster || !pushes.is_empty(),
+                        "{fresh:?} have to wait"
+                    );
                     open.extend(pushes);
                 }
             }
