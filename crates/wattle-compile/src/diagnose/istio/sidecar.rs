@@ -8,6 +8,27 @@ use crate::istio::scope;
 use crate::view::View;
 
 pub(in super::super) fn check(sidecar: &Resource<Sidecar>, view: &View<'_>, findings: &mut Findings<'_>) {
+    egress(sidecar, view, findings);
+    ingress(sidecar, findings);
+    if let Some(pool) = &sidecar.spec.inbound_connection_pool {
+        let field = "spec.inboundConnectionPool";
+        super::destination_rule::pool_settings(pool, field, findings);
+        if pool.http.is_some_and(|http| http.h2_upgrade_policy.is_some()) {
+            let field = format!("{field}.http.h2UpgradePolicy");
+            findings.ignored(&field, "the workload is sent the HTTP version of its caller");
+        }
+    }
+    let policy = sidecar.spec.outbound_traffic_policy.as_ref();
+    if policy.is_some_and(|policy| policy.egress_proxy.is_some()) {
+        let field = "spec.outboundTrafficPolicy.egressProxy";
+        findings.ignored(
+            field,
+            "what nothing describes goes where it was dialled, or nowhere",
+        );
+    }
+}
+
+fn egress(sidecar: &Resource<Sidecar>, view: &View<'_>, findings: &mut Findings<'_>) {
     for (index, listener) in sidecar.spec.egress.iter().enumerate() {
         let field = format!("spec.egress[{index}]");
         let reason = "what a workload sends is always redirected; no listener is opened for it to dial";
@@ -36,6 +57,9 @@ pub(in super::super) fn check(sidecar: &Resource<Sidecar>, view: &View<'_>, find
             }
         }
     }
+}
+
+fn ingress(sidecar: &Resource<Sidecar>, findings: &mut Findings<'_>) {
     for (index, listener) in sidecar.spec.ingress.iter().enumerate() {
         let field = format!("spec.ingress[{index}]");
         if listener.tls.is_some() {
@@ -69,22 +93,6 @@ pub(in super::super) fn check(sidecar: &Resource<Sidecar>, view: &View<'_>, find
             let reason = "only inboundConnectionPool, for all ports, is applied";
             findings.ignored(&format!("{field}.connectionPool"), reason);
         }
-    }
-    if let Some(pool) = &sidecar.spec.inbound_connection_pool {
-        let field = "spec.inboundConnectionPool";
-        super::destination_rule::pool_settings(pool, field, findings);
-        if pool.http.is_some_and(|http| http.h2_upgrade_policy.is_some()) {
-            let field = format!("{field}.http.h2UpgradePolicy");
-            findings.ignored(&field, "the workload is sent the HTTP version of its caller");
-        }
-    }
-    let policy = sidecar.spec.outbound_traffic_policy.as_ref();
-    if policy.is_some_and(|policy| policy.egress_proxy.is_some()) {
-        let field = "spec.outboundTrafficPolicy.egressProxy";
-        findings.ignored(
-            field,
-            "what nothing describes goes where it was dialled, or nowhere",
-        );
     }
 }
 
