@@ -5,15 +5,28 @@ use matcher::string_matcher::MatchPattern;
 use wattle_model::{Pattern, TextMatch};
 
 /// Spellings that the model's expressions know and RE2 does not; one of them in a resource would make Envoy refuse it.
-const FOREIGN: [&str; 12] = [
-    "&&", "--", "~~", "(?x", "(?R", "(?u", "\\u", "\\U", "\\<", "\\>", "\\b{", "[[",
-];
+const FOREIGN: [&str; 7] = ["&&", "--", "~~", "(?x", "(?R", "(?u", "[["];
+/// The same, of those that begin with a backslash.
+const FOREIGN_ESCAPES: [&str; 5] = ["\\u", "\\U", "\\<", "\\>", "\\b{"];
 /// Further flags within a group that are as foreign.
 const FOREIGN_FLAGS: [char; 3] = ['x', 'R', 'u'];
 
 /// Can Envoy be given this expression?
 pub(crate) fn portable(expression: &str) -> bool {
-    !FOREIGN.iter().any(|foreign| expression.contains(foreign)) && !foreign_flag(expression)
+    let bare = without_escapes(expression);
+    let escapes = FOREIGN_ESCAPES.iter().any(|foreign| expression.contains(foreign));
+    !escapes && !FOREIGN.iter().any(|foreign| bare.contains(foreign)) && !foreign_flag(expression)
+}
+
+/// The expression with a space for each escaped character, which stands for itself and for no operator.
+fn without_escapes(expression: &str) -> String {
+    let mut out = String::with_capacity(expression.len());
+    let mut rest = expression.chars();
+    while let Some(c) = rest.next() {
+        let escaped = c == '\\' && rest.next().is_some();
+        out.push(if escaped { ' ' } else { c });
+    }
+    out
 }
 
 /// A group `(?flags` or `(?flags:` with a flag that RE2 has not.

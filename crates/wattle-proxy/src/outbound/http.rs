@@ -88,7 +88,10 @@ impl Outbound {
                 return self.forward(request, record, service, (decision, random)).await;
             }
             Outcome::Refuse(reason) => return self.refuse_with(record, service, reason),
-            Outcome::Preflight(permission) => reply::preflight(permission),
+            // It says what a browser may ask, and is no answer of the rule, as in Envoy.
+            Outcome::Preflight(permission) => {
+                return self.answer(record, service, reply::preflight(permission));
+            }
             Outcome::Abort(abort) => {
                 record.because(Reason::FaultInjected);
                 reply::aborted(abort, grpc)

@@ -149,7 +149,8 @@ impl Dialled {
     pub(super) async fn first_word(&mut self, client: &mut Stream) -> io::Result<Spoken> {
         match first_speaker(client, &mut self.stream).await? {
             Speaker::Client => detect::begun(client).await,
-            Speaker::Server | Speaker::ClientClosed | Speaker::ServerClosed => Ok(Spoken::Opaque),
+            Speaker::ServerClosed => detect::late(client).await,
+            Speaker::Server | Speaker::ClientClosed => Ok(Spoken::Opaque),
         }
     }
 

@@ -11,6 +11,8 @@ use wattle_net::{ClientHello, Stream, Verdict, detect};
 const CLIENT_FIRST: Duration = Duration::from_millis(2);
 /// How long a client that began to speak may take to make its protocol clear.
 const CLEAR_WITHIN: Duration = Duration::from_secs(10);
+/// Longest wait for a client after a server that closed without a word.
+const LATE: Duration = Duration::from_secs(1);
 /// How long a client of HTTP may stay silent: an idle connection that was opened ahead of need is no error.
 const AHEAD_OF_NEED: Duration = Duration::from_secs(3600);
 
@@ -79,6 +81,16 @@ async fn undeclared(stream: &mut Stream) -> io::Result<Spoken> {
 /// What a client that has begun to speak is saying.
 pub(crate) async fn begun(stream: &mut Stream) -> io::Result<Spoken> {
     Ok(meaning(detect(stream, CLEAR_WITHIN).await?.verdict))
+}
+
+/// What a client says that was thought to listen, while the server closed without a word: a server's proxy that judges
+/// requests refuses opaque bytes, and the client may have been late.
+pub(crate) async fn late(stream: &mut Stream) -> io::Result<Spoken> {
+    let first = detect(stream, LATE).await?;
+    match first.cut_short.is_some() && !stream.peeked().is_empty() {
+        true => begun(stream).await,
+        false => Ok(meaning(first.verdict)),
+    }
 }
 
 /// Looks for TLS in front of whatever the port carries; `None` when the client says nothing at first.

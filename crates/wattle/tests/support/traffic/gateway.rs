@@ -51,6 +51,7 @@ fn rule(dice: &mut Dice) -> String {
             }),
         ],
     );
+    let permits = filters.contains("CORS");
     if !filters.is_empty() {
         fields.push(format!("filters: [{filters}]"));
     }
@@ -63,6 +64,8 @@ fn rule(dice: &mut Dice) -> String {
         String::new()
     };
     fields.push(match dice.below(20) {
+        // Without a backend Envoy answers no preflight.
+        0 | 1 if permits => format!("backendRefs: [{{name: other, port: 80{own}}}]"),
         0 => "backendRefs: [{name: missing, port: 80}]".to_owned(),
         1 => "backendRefs: []".to_owned(),
         _ => format!("backendRefs: [{{name: {}, port: 80{own}}}]", dice.one(&BACKENDS)),

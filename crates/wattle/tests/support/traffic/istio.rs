@@ -136,9 +136,12 @@ fn forward(dice: &mut Dice, fields: &mut Vec<String>) {
             (30, &rewrite),
             (30, &|dice| format!("headers: {}", headers_of(dice))),
             (25, &retries),
-            (12, &|_| "timeout: 300ms".to_owned()),
-            // An aborted request has a destination in Envoy alone.
-            (if changes { 0 } else { 12 }, &fault),
+            // An aborted request has a destination in Envoy alone, and a delay counts towards its limits.
+            (24, &|dice| match dice.chance(50) {
+                true => "timeout: 300ms".to_owned(),
+                false if changes => "timeout: 20s".to_owned(),
+                false => fault(dice),
+            }),
             (15, &cors),
             (10, &|dice| {
                 format!(
