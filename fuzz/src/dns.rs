@@ -50,8 +50,23 @@ fn names() -> Names {
             name: name.to_owned(),
             aliases: Vec::new(),
             addresses: (0..count).map(|last| [240, 240, 0, last].into()).collect(),
+            stands_for: None,
         };
         builder.add(host).expect("the host is valid");
+    }
+    // Aliases of a name in the table, of one outside, and of each other in a circle.
+    for (name, of) in [
+        ("www.example.com", "db.example.com"),
+        ("far.example.com", "elsewhere.test"),
+        ("round.example.com", "again.example.com"),
+        ("again.example.com", "round.example.com"),
+    ] {
+        let host = Host {
+            name: name.to_owned(),
+            stands_for: Some(of.to_owned()),
+            ..Host::default()
+        };
+        builder.add(host).expect("the alias is valid");
     }
     builder.build()
 }
