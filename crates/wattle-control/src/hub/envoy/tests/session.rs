@@ -69,7 +69,11 @@ fn session(protocol: Protocol) -> Session {
 /// Kind and names of what is sent next.
 fn next(session: &mut Session, newest: &Resources) -> Option<(Kind, Vec<String>, String)> {
     let Batch { kind, nonce, set, .. } = session.next(newest, Instant::now())?;
-    Some((kind, set.iter().map(|(name, _)| name.to_string()).collect(), nonce))
+    Some((
+        kind,
+        set.iter().map(|(name, _)| name.to_string()).collect(),
+        nonce,
+    ))
 }
 
 /// The same where it must be this kind and these names; gives the nonce.
@@ -88,10 +92,19 @@ fn settled(protocol: Protocol) -> (Session, Resources) {
     let clusters = sent(&mut session, &newest, Kind::Cluster, &["web|http/1"]);
     session.of(Kind::Endpoints).subscribe("web").unwrap();
     let endpoints = sent(&mut session, &newest, Kind::Endpoints, &["web"]);
-    session.of(Kind::Endpoints).answered(Kind::Endpoints, &endpoints).unwrap();
-    session.of(Kind::Cluster).answered(Kind::Cluster, &clusters).unwrap();
+    session
+        .of(Kind::Endpoints)
+        .answered(Kind::Endpoints, &endpoints)
+        .unwrap();
+    session
+        .of(Kind::Cluster)
+        .answered(Kind::Cluster, &clusters)
+        .unwrap();
     let listeners = sent(&mut session, &newest, Kind::Listener, &["listener"]);
-    session.of(Kind::Listener).answered(Kind::Listener, &listeners).unwrap();
+    session
+        .of(Kind::Listener)
+        .answered(Kind::Listener, &listeners)
+        .unwrap();
     assert_eq!(next(&mut session, &newest), None);
     (session, newest)
 }
@@ -106,9 +119,19 @@ fn endpoints_go_out_while_their_cluster_is_not_acknowledged_and_listeners_wait_f
         session.of(Kind::Endpoints).subscribe("web").unwrap();
         let endpoints = sent(&mut session, &newest, Kind::Endpoints, &["web"]);
         assert_eq!(next(&mut session, &newest), None, "listeners wait");
-        session.of(Kind::Cluster).answered(Kind::Cluster, &clusters).unwrap();
-        assert_eq!(next(&mut session, &newest), None, "listeners wait for endpoints too");
-        session.of(Kind::Endpoints).answered(Kind::Endpoints, &endpoints).unwrap();
+        session
+            .of(Kind::Cluster)
+            .answered(Kind::Cluster, &clusters)
+            .unwrap();
+        assert_eq!(
+            next(&mut session, &newest),
+            None,
+            "listeners wait for endpoints too"
+        );
+        session
+            .of(Kind::Endpoints)
+            .answered(Kind::Endpoints, &endpoints)
+            .unwrap();
         sent(&mut session, &newest, Kind::Listener, &["listener"]);
     }
 }
@@ -120,8 +143,15 @@ fn endpoints_that_change_meanwhile_wait_for_the_answer_to_those_before_alone() {
     sent(&mut session, &moved, Kind::Cluster, &["web|http/1"]);
     let first = sent(&mut session, &moved, Kind::Endpoints, &["web"]);
     let again = all(&[("web|http/1", "web", "2")], &[("web", "3")]);
-    assert_eq!(next(&mut session, &again), None, "one response of a kind at a time");
-    session.of(Kind::Endpoints).answered(Kind::Endpoints, &first).unwrap();
+    assert_eq!(
+        next(&mut session, &again),
+        None,
+        "one response of a kind at a time"
+    );
+    session
+        .of(Kind::Endpoints)
+        .answered(Kind::Endpoints, &first)
+        .unwrap();
     sent(&mut session, &again, Kind::Endpoints, &["web"]);
 }
 
@@ -140,7 +170,10 @@ fn a_new_cluster_of_a_known_backend_gets_its_endpoints_again_without_having_to_a
         };
         sent(&mut session, &newest, Kind::Cluster, names);
         let endpoints = sent(&mut session, &newest, Kind::Endpoints, &["web"]);
-        session.of(Kind::Endpoints).answered(Kind::Endpoints, &endpoints).unwrap();
+        session
+            .of(Kind::Endpoints)
+            .answered(Kind::Endpoints, &endpoints)
+            .unwrap();
         assert_eq!(next(&mut session, &newest), None, "once is enough");
     }
 }
@@ -155,7 +188,11 @@ fn endpoints_of_a_cluster_that_stays_are_not_sent_again_beside_a_new_one() {
         );
         let (kind, ..) = next(&mut session, &newest).unwrap();
         assert_eq!(kind, Kind::Cluster);
-        assert_eq!(next(&mut session, &newest), None, "nobody waits for endpoints of web");
+        assert_eq!(
+            next(&mut session, &newest),
+            None,
+            "nobody waits for endpoints of web"
+        );
         session.of(Kind::Endpoints).subscribe("new").unwrap();
         sent(&mut session, &newest, Kind::Endpoints, &["new"]);
     }
@@ -168,8 +205,14 @@ fn a_cluster_without_a_name_for_its_endpoints_waits_for_those_of_its_own_name() 
     let clusters = sent(&mut session, &newest("1"), Kind::Cluster, &["web"]);
     session.of(Kind::Endpoints).subscribe("web").unwrap();
     let endpoints = sent(&mut session, &newest("1"), Kind::Endpoints, &["web"]);
-    session.of(Kind::Endpoints).answered(Kind::Endpoints, &endpoints).unwrap();
-    session.of(Kind::Cluster).answered(Kind::Cluster, &clusters).unwrap();
+    session
+        .of(Kind::Endpoints)
+        .answered(Kind::Endpoints, &endpoints)
+        .unwrap();
+    session
+        .of(Kind::Cluster)
+        .answered(Kind::Cluster, &clusters)
+        .unwrap();
     sent(&mut session, &newest("2"), Kind::Cluster, &["web"]);
     sent(&mut session, &newest("2"), Kind::Endpoints, &["web"]);
 }
