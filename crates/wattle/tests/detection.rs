@@ -13,6 +13,9 @@ const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
 /// Longest wait for anything, on a busy machine and without optimisation.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How often the client is late.
+const ATTEMPTS: usize = 10;
+
 /// A server whose port has no protocol, a policy that only requests can meet, and a client.
 const MESH: &str = "
 apiVersion: wattle.io/v1alpha1
@@ -58,19 +61,20 @@ fn a_client_that_speaks_http_after_the_server_refused_opaque_bytes_is_heard_on_a
             .filter(|line| line.contains("connection refused"))
             .count()
     };
-    // On a busy machine this test may speak too late even for that, so that it begins again.
-    let answer = eventually("a late client is answered", PATIENCE, || {
+    let heard = || {
         let before = refusals();
         let stream = mesh.spot("client").enter(|| TcpStream::connect(address)).unwrap();
         eventually("the server's proxy refused opaque bytes", PATIENCE, || {
             (refusals() > before).then_some(())
         });
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Conversation::on(stream)
-            .send(&Request::get("server", "/late"))
-            .ok()
-    });
-    assert_eq!((answer.status, echo.requests()), (200, 1), "{}", answer.text());
+        let answer = Conversation::on(stream).send(&Request::get("server", "/late"));
+        answer.is_ok_and(|answer| answer.status == 200)
+    };
+    // Now and then this test is too late even for that, or so early that the client's proxy hears it before the refusal.
+    let times = (0..ATTEMPTS).filter(|_| heard()).count();
+    assert!(times * 2 > ATTEMPTS, "heard {times} of {ATTEMPTS} times");
+    assert_eq!(echo.requests(), times as u64);
 
     let refused = mesh.spot("client").enter(|| {
         let request = Request {
