@@ -96,7 +96,12 @@ pub(super) fn chains(port: &Port<'_>, secrets: &Secrets, notes: &mut Notes) -> V
         }
         // Declared HTTP is never taken for opaque: it would slip past policies about requests.
         Protocol::Http1 | Protocol::Http2 | Protocol::Grpc => {
-            chains.push(own_tls.chain(http(CodecType::Auto)));
+            // The application speaks in the clear: TLS is the mesh's, whatever its client offers, where there is any.
+            let any_tls = match port.effective.mtls {
+                MtlsMode::Disable => own_tls,
+                MtlsMode::Permissive | MtlsMode::Strict => tls("mesh-other", &[]),
+            };
+            chains.push(any_tls.chain(http(CodecType::Auto)));
             chains.push(clear("http", &[]).chain(http(CodecType::Auto)));
         }
         Protocol::Detect => {

@@ -42,7 +42,11 @@ impl Alpn {
     }
 }
 
-/// Tokens accepted from other proxies, most preferred first.
+/// What programs offer that hold a certificate of the mesh themselves, such as those that gRPC configures over xDS. No mark
+/// of the mesh: the application's own TLS offers it as well.
+pub(crate) const HTTP2: &[u8] = b"h2";
+
+/// Tokens accepted from other proxies, most preferred first, and then from programs.
 const ACCEPTED: &[&[u8]] = &[
     b"wattle-h2",
     b"istio-h2",
@@ -50,6 +54,7 @@ const ACCEPTED: &[&[u8]] = &[
     b"istio-http/1.0",
     b"istio-peer-exchange",
     b"istio",
+    HTTP2,
 ];
 
 /// A certificate in use.

@@ -5,7 +5,7 @@ mod enrol;
 mod keeper;
 mod outside;
 
-pub(crate) use credentials::{Alpn, Credentials};
+pub(crate) use credentials::{Alpn, Credentials, HTTP2};
 pub(crate) use enrol::control_channel;
 pub(crate) use keeper::{IdentityHealth, Keeper};
 pub(crate) use outside::{Outside, Pem};

@@ -71,7 +71,7 @@ async fn arrive(worker: &Rc<Worker>, mut accepted: Accepted, inbound: &Inbound) 
         detect::client_hello(&mut accepted.stream, strict).await
     };
     match first? {
-        Some(Spoken::Tls(hello)) if strict || identify::is_mesh(&hello) => secured(worker, accepted).await,
+        Some(Spoken::Tls(hello)) if identify::is_for_mesh(&hello, &port) => secured(worker, accepted).await,
         spoken => plaintext::serve(worker, accepted, spoken, port.protocol).await,
     }
 }
@@ -87,6 +87,7 @@ pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted) -> io::Resu
         stream,
         peer: id,
         alpn,
+        speaks_first,
     } = match identify::identify(worker, stream).await {
         Ok(identified) => identified,
         Err(turned_away) => {
@@ -115,17 +116,21 @@ pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted) -> io::Resu
         Some(Alpn::Http2) => serve_http2(worker, arrived, false).await,
         Some(Alpn::Http1) => serve_http1(worker, arrived).await,
         Some(Alpn::Opaque) => tcp::carry(worker, arrived).await,
-        None => by_bytes(worker, arrived).await?,
+        None => by_bytes(worker, arrived, speaks_first).await?,
     }
     Ok(())
 }
 
-/// The peer named no protocol: the declared one, else what its bytes say.
-async fn by_bytes(worker: &Rc<Worker>, mut arrived: Arrived) -> io::Result<()> {
+/// The peer named no protocol of the mesh: the declared one, else what its bytes say.
+async fn by_bytes(worker: &Rc<Worker>, mut arrived: Arrived, speaks_first: bool) -> io::Result<()> {
     let declared = worker
         .inbound()
         .map_or(Protocol::Detect, |i| i.port(arrived.who.local.port()).protocol);
-    match detect::spoken(&mut arrived.stream, declared).await? {
+    let spoken = match declared {
+        Protocol::Detect if speaks_first => detect::begun(&mut arrived.stream).await?,
+        declared => detect::spoken(&mut arrived.stream, declared).await?,
+    };
+    match spoken {
         Spoken::Http1 => serve_http1(worker, arrived).await,
         Spoken::Http2 => serve_http2(worker, arrived, false).await,
         Spoken::Tls(_) | Spoken::Opaque | Spoken::Silent => tcp::carry(worker, arrived).await,
