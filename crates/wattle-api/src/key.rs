@@ -33,6 +33,8 @@ pub enum Kind {
     EndpointSlice,
     /// Istio PeerAuthentication.
     PeerAuthentication,
+    /// Istio RequestAuthentication.
+    RequestAuthentication,
     /// Istio AuthorizationPolicy.
     AuthorizationPolicy,
     /// Istio WorkloadEntry.
@@ -67,7 +69,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order a reader meets them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Namespace,
         Self::Service,
         Self::ServiceAccount,
@@ -80,6 +82,7 @@ impl Kind {
         Self::BackendTrafficPolicy,
         Self::EndpointSlice,
         Self::PeerAuthentication,
+        Self::RequestAuthentication,
         Self::AuthorizationPolicy,
         Self::WorkloadEntry,
         Self::VirtualService,
@@ -113,6 +116,7 @@ impl Kind {
             Self::BackendTrafficPolicy => "XBackendTrafficPolicy",
             Self::EndpointSlice => "EndpointSlice",
             Self::PeerAuthentication => "PeerAuthentication",
+            Self::RequestAuthentication => "RequestAuthentication",
             Self::AuthorizationPolicy => "AuthorizationPolicy",
             Self::WorkloadEntry => "WorkloadEntry",
             Self::VirtualService => "VirtualService",
@@ -142,7 +146,9 @@ impl Kind {
             }
             Self::BackendTrafficPolicy => "gateway.networking.x-k8s.io",
             Self::EndpointSlice => "discovery.k8s.io",
-            Self::PeerAuthentication | Self::AuthorizationPolicy => "security.istio.io",
+            Self::PeerAuthentication | Self::RequestAuthentication | Self::AuthorizationPolicy => {
+                "security.istio.io"
+            }
             Self::WorkloadEntry
             | Self::VirtualService
             | Self::DestinationRule
@@ -172,9 +178,11 @@ impl Kind {
     pub fn versions(self) -> &'static [&'static str] {
         match self {
             Self::Namespace | Self::Service | Self::ServiceAccount => &["v1"],
-            Self::HttpRoute | Self::ReferenceGrant | Self::PeerAuthentication | Self::AuthorizationPolicy => {
-                &["v1", "v1beta1"]
-            }
+            Self::HttpRoute
+            | Self::ReferenceGrant
+            | Self::PeerAuthentication
+            | Self::RequestAuthentication
+            | Self::AuthorizationPolicy => &["v1", "v1beta1"],
             Self::WorkloadEntry
             | Self::VirtualService
             | Self::DestinationRule

@@ -14,6 +14,7 @@
 //!    the compiler names the places. Remove the kind from `NOT_YET` in `registry.rs`.
 //! 3. A row in `tests/kinds.rs` (it comes back as it was written) and rows in `tests/refused.rs`.
 
+mod authentication;
 mod authorization;
 mod backend_tls;
 mod backend_traffic;
@@ -55,6 +56,7 @@ mod stream_route;
 mod tree;
 mod workload;
 
+pub use authentication::{ClaimToHeader, JwtRule, RequestAuthentication, TokenHeader};
 pub use authorization::{Account, Action, AuthorizationPolicy, Operation, Provider, Source, TargetRef};
 pub use backend_tls::{BackendTlsPolicy, CaCertificateRef, CaCertificates, SubjectAltName, TlsValidation};
 pub use backend_traffic::{BackendTrafficPolicy, RequestRate, RetryBudget, RetryConstraint};

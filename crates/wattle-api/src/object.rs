@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use crate::authentication::RequestAuthentication;
 use crate::authorization::AuthorizationPolicy;
 use crate::backend_tls::BackendTlsPolicy;
 use crate::backend_traffic::BackendTrafficPolicy;
@@ -71,6 +72,8 @@ pub enum Object {
     EndpointSlice(Resource<EndpointSlice>),
     /// Istio PeerAuthentication.
     PeerAuthentication(Resource<PeerAuthentication>),
+    /// Istio RequestAuthentication.
+    RequestAuthentication(Resource<RequestAuthentication>),
     /// Istio AuthorizationPolicy.
     AuthorizationPolicy(Resource<AuthorizationPolicy>),
     /// Istio WorkloadEntry.
@@ -119,6 +122,7 @@ macro_rules! each {
             Object::BackendTrafficPolicy($resource) => $then,
             Object::EndpointSlice($resource) => $then,
             Object::PeerAuthentication($resource) => $then,
+            Object::RequestAuthentication($resource) => $then,
             Object::AuthorizationPolicy($resource) => $then,
             Object::WorkloadEntry($resource) => $then,
             Object::VirtualService($resource) => $then,
@@ -155,6 +159,7 @@ impl Object {
             Self::BackendTrafficPolicy(_) => Kind::BackendTrafficPolicy,
             Self::EndpointSlice(_) => Kind::EndpointSlice,
             Self::PeerAuthentication(_) => Kind::PeerAuthentication,
+            Self::RequestAuthentication(_) => Kind::RequestAuthentication,
             Self::AuthorizationPolicy(_) => Kind::AuthorizationPolicy,
             Self::WorkloadEntry(_) => Kind::WorkloadEntry,
             Self::VirtualService(_) => Kind::VirtualService,
@@ -210,6 +215,7 @@ impl Object {
             (Self::BackendTrafficPolicy(a), Self::BackendTrafficPolicy(b)) => same(a, b),
             (Self::EndpointSlice(a), Self::EndpointSlice(b)) => same(a, b),
             (Self::PeerAuthentication(a), Self::PeerAuthentication(b)) => same(a, b),
+            (Self::RequestAuthentication(a), Self::RequestAuthentication(b)) => same(a, b),
             (Self::AuthorizationPolicy(a), Self::AuthorizationPolicy(b)) => same(a, b),
             (Self::WorkloadEntry(a), Self::WorkloadEntry(b)) => same(a, b),
             (Self::VirtualService(a), Self::VirtualService(b)) => same(a, b),

@@ -14,7 +14,7 @@ const NOT_YET: &[(&str, &[&str])] = &[
         &["GatewayClass", "Gateway", "ListenerSet", "UDPRoute"],
     ),
     ("gateway.networking.x-k8s.io", &["XMesh", "XBackend"]),
-    ("security.istio.io", &["RequestAuthentication"]),
+    ("security.istio.io", &[]),
     ("networking.istio.io", &["Gateway", "EnvoyFilter", "ProxyConfig"]),
     ("telemetry.istio.io", &["Telemetry"]),
     ("extensions.istio.io", &["WasmPlugin", "TrafficExtension"]),

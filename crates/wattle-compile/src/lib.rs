@@ -35,6 +35,7 @@ mod precedence;
 mod protocol;
 mod rate_limit;
 mod read;
+mod request_authentication;
 mod route;
 mod settings;
 mod status;

@@ -4,7 +4,7 @@ use crate::decode::{Decoded, Fields};
 use crate::key::Kind;
 use crate::meta::{Meta, Origin};
 use crate::object::{Object, Resource};
-use crate::{authorization, core, grant, istio, peer, process, route, workload};
+use crate::{authentication, authorization, core, grant, istio, peer, process, route, workload};
 use crate::{
     backend_tls, backend_traffic, egress_policy, endpoint_slice, grpc, linkerd, rate_limit, stream_route,
 };
@@ -54,6 +54,9 @@ pub(super) fn spec(
             })
         }
         Kind::PeerAuthentication => object!(PeerAuthentication, peer::peer_authentication),
+        Kind::RequestAuthentication => {
+            object!(RequestAuthentication, authentication::request_authentication)
+        }
         Kind::AuthorizationPolicy => object!(AuthorizationPolicy, authorization::authorization_policy),
         Kind::WorkloadEntry => {
             let healthy = fields.at("status").and_then(|at| workload::healthy(&at));

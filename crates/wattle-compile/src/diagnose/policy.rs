@@ -131,11 +131,7 @@ fn action(policy: &Resource<AuthorizationPolicy>, findings: &mut Findings<'_>) {
             findings.error("action-not-supported", "spec.action", reason, "use ALLOW or DENY");
             findings.ignored("spec.provider", "no provider is asked");
         }
-        Action::Audit => {
-            let reason = "auditing is not supported yet; the policy has no effect".to_owned();
-            findings.warn("action-not-supported", "spec.action", reason, "remove the policy");
-        }
-        Action::Allow | Action::Deny => {}
+        Action::Allow | Action::Deny | Action::Audit => {}
     }
 }
 

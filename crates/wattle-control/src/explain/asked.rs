@@ -37,6 +37,8 @@ impl Head {
                 labels: &self.labels,
                 address: self.from,
             },
+            remote_ip: None,
+            token: None,
         }
     }
 }

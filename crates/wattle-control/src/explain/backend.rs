@@ -1,5 +1,6 @@
 //! What the inbound proxies behind each backend say.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use wattle_compile::{Instance, Mesh};
@@ -141,7 +142,7 @@ fn workload(
         workload: described(instance),
         address: instance.address.map_or_else(
             || format!("port {port}"),
-            |ip| std::net::SocketAddr::new(ip, port).to_string(),
+            |ip| SocketAddr::new(ip, port).to_string(),
         ),
         health: health(endpoint.map(|endpoint| endpoint.health)).to_owned(),
         meshed: instance.meshed,
@@ -154,7 +155,8 @@ fn workload(
     };
     if let Some(inbound) = inbound {
         step.mode = mode_text(&inbound, port);
-        judge(&mut step, asked, &inbound, port, carried);
+        let local = instance.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        judge(&mut step, asked, &inbound, SocketAddr::new(local, port), carried);
     }
     step
 }
@@ -177,7 +179,7 @@ fn mode_text(inbound: &Inbound, port: u16) -> String {
 }
 
 /// Asks the inbound side exactly as its proxy would.
-fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, port: u16, carried: &Carried) {
+fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, local: SocketAddr, carried: &Carried) {
     let peer = asked.id.as_ref().filter(|_| step.mtls).map(|id| PeerFacts {
         principal: id.principal(),
         namespace: id.namespace(),
@@ -186,7 +188,9 @@ fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, port: u16, c
     let connection = ConnectionFacts {
         peer,
         peer_ip: asked.address,
-        port,
+        local_ip: local.ip(),
+        port: local.port(),
+        sni: asked.server_name.as_deref(),
     };
     let mut trace: Vec<Step> = Vec::new();
     if let Err(refusal) = inbound.admit(&connection, &mut trace) {
@@ -197,7 +201,7 @@ fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, port: u16, c
         return;
     }
     // The sending proxy says on mutual TLS what it carries; plaintext is looked into where its port is not declared opaque.
-    let looked_into = match inbound.port(port).protocol {
+    let looked_into = match inbound.port(local.port()).protocol {
         _ if step.mtls => !carried.opaque,
         Protocol::Tcp | Protocol::Tls => false,
         _ => !asked.opaque,

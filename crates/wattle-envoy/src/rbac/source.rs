@@ -28,10 +28,30 @@ pub(super) fn held(source: &Source, subject: Subject) -> Held<xds::Principal> {
             &source.not_service_accounts,
             by(by_account),
         ),
+        lists(
+            &source.trust_domains,
+            &source.not_trust_domains,
+            by(by_trust_domain),
+        ),
+        by_token(source, subject),
         lists(&source.ip_blocks, &source.not_ip_blocks, |block, _| {
             Held::If(address(block))
         }),
+        lists(
+            &source.remote_ip_blocks,
+            &source.not_remote_ip_blocks,
+            |block, _| Held::If(remote(block)),
+        ),
     ])
+}
+
+/// Who a token names, which only a request has.
+fn by_token(source: &Source, subject: Subject) -> Held<xds::Principal> {
+    let (wanted, unwanted) = (&source.request_principals, &source.not_request_principals);
+    if wanted.is_empty() && unwanted.is_empty() {
+        return Held::Always;
+    }
+    subject.doubt()
 }
 
 /// A peer whose name is as said; one without a name is not.
@@ -46,6 +66,11 @@ pub(super) fn named(said: Option<StringMatcher>, subject: Subject, unwanted: boo
 
 pub(super) fn address(block: &IpBlock) -> xds::Principal {
     principal(Identifier::DirectRemoteIp(cidr(block)))
+}
+
+/// The original client's address.
+pub(super) fn remote(block: &IpBlock) -> xds::Principal {
+    principal(Identifier::RemoteIp(cidr(block)))
 }
 
 /// `TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT`.
@@ -108,7 +133,10 @@ pub(super) fn is_doubtful(from: &Source) -> bool {
         &from.not_principals,
         &from.namespaces,
         &from.not_namespaces,
+        &from.trust_domains,
+        &from.not_trust_domains,
     ];
+    let tokens = [&from.request_principals, &from.not_request_principals];
     let accounts = [&from.service_accounts, &from.not_service_accounts];
     names
         .into_iter()
@@ -118,4 +146,5 @@ pub(super) fn is_doubtful(from: &Source) -> bool {
             .into_iter()
             .flatten()
             .any(|text| by_account(text).is_none())
+        || tokens.into_iter().any(|texts| !texts.is_empty())
 }

@@ -1,8 +1,8 @@
 //! A workload with every mode, protocol and policy.
 
 use wattle_model::{
-    Allowance, Authorization, Condition, Inbound, InboundPort, IpBlock, MtlsMode, Operation, Policy,
-    PolicyRule, Protocol, RateLimit, Source, TextMatch,
+    Allowance, Attribute, Authorization, Condition, Inbound, InboundPort, IpBlock, MtlsMode, Operation,
+    Policy, PolicyRule, Protocol, RateLimit, Source, TextMatch,
 };
 
 use crate::support::mesh::{object, service};
@@ -29,6 +29,11 @@ fn policy_rules() -> Vec<PolicyRule> {
         not_service_accounts: texts(),
         ip_blocks: vec![block],
         not_ip_blocks: vec![block],
+        trust_domains: texts(),
+        not_trust_domains: texts(),
+        remote_ip_blocks: vec![block],
+        not_remote_ip_blocks: vec![block],
+        ..Source::default()
     };
     let to = Operation {
         hosts: texts(),
@@ -42,6 +47,9 @@ fn policy_rules() -> Vec<PolicyRule> {
     };
     let keys = [
         "source.ip",
+        "remote.ip",
+        "destination.ip",
+        "connection.sni",
         "source.namespace",
         "source.principal",
         "source.serviceAccount",
@@ -50,10 +58,19 @@ fn policy_rules() -> Vec<PolicyRule> {
         "request.headers[x-a]",
         "request.auth.claims[iss]",
     ];
-    let when = keys.map(|key| Condition {
-        key: key.into(),
-        values: texts(),
-        not_values: texts(),
+    let when = keys.map(|key| {
+        let attribute = Attribute::parse(key);
+        let (texts, blocks) = match attribute.is_address() {
+            true => (Vec::new(), vec![block]),
+            false => (texts(), Vec::new()),
+        };
+        Condition {
+            attribute,
+            values: texts.clone(),
+            not_values: texts,
+            blocks: blocks.clone(),
+            not_blocks: blocks,
+        }
     });
     let whole = PolicyRule {
         from: vec![from.clone()],
@@ -121,6 +138,7 @@ pub(super) fn guarded() -> Inbound {
         authorization: Authorization {
             deny: vec![policy(policy_rules())],
             allow: vec![policy(policy_rules()), policy(vec![])],
+            ..Authorization::default()
         },
         rate_limits: vec![limit],
         ..Inbound::default()

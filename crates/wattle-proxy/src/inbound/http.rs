@@ -80,11 +80,7 @@ impl Requests {
     /// May the request in, and where does it go? By the policy as it is now, so that a change applies to kept connections.
     async fn admit(&self, request: &Request) -> Result<(Rc<App>, Wanted), Refused> {
         let inbound = self.worker.inbound().ok_or(Reason::ConfigUnavailable)?;
-        let connection = authorize::facts(
-            self.who.peer.as_ref(),
-            self.who.downstream.ip(),
-            self.who.local.port(),
-        );
+        let connection = authorize::facts(&self.who);
         let facts = route::facts(&request.head, CallerFacts::default());
         authorize::authorize(&inbound, &connection, Some(&facts))?;
         if let Some(limits) = self.worker.rate_limits() {

@@ -96,7 +96,7 @@ async fn requests(
                 destination: arrived.who.local,
             };
             // What is inside may be silent in turn: a future of its own size.
-            Box::pin(secured(worker, accepted)).await?;
+            Box::pin(secured(worker, accepted, hello.sni)).await?;
         }
         Spoken::Http1 if declared == Protocol::Detect => serve_http1(worker, arrived).await,
         Spoken::Http2 if declared == Protocol::Detect => serve_http2(worker, arrived, false).await,
@@ -107,7 +107,7 @@ async fn requests(
 
 fn allowed(worker: &Worker, who: &Who) -> Result<(), Reason> {
     let inbound = worker.inbound().ok_or(Reason::ConfigUnavailable)?;
-    let connection = authorize::facts(who.peer.as_ref(), who.downstream.ip(), who.local.port());
+    let connection = authorize::facts(who);
     authorize::authorize(&inbound, &connection, None)
 }
 

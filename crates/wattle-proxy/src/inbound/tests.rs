@@ -71,6 +71,7 @@ async fn send(worker: &Rc<Worker>, local: SocketAddr, caller: Option<&str>, requ
         downstream: far.peer_addr().unwrap(),
         local,
         peer: caller.map(identity),
+        sni: None,
     };
     let arrived = Arrived {
         stream: far.into(),
