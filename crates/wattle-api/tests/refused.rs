@@ -280,7 +280,7 @@ fn other_kinds_are_skipped_aloud_by_how_much_it_matters() {
         info
     );
     assert_eq!(
-        severity("apiVersion: security.istio.io/v1\nkind: RequestAuthentication\n"),
+        severity("apiVersion: telemetry.istio.io/v1\nkind: Telemetry\n"),
         (Severity::Warning, "unsupported-kind")
     );
 }
