@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding, RsaKeyPair};
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding, RsaKeyPair,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use wattle_jwt::{KeySet, Requirements, Token, verify};
@@ -64,11 +66,26 @@ fn cases() -> Vec<Case> {
         cases.push(rsa(size, name, &signature::RSA_PKCS1_SHA256));
     }
     cases.push(rsa(KeySize::Rsa2048, "PS256", &signature::RSA_PSS_SHA256));
-    cases.push(elliptic("ES256", "P-256", &signature::ECDSA_P256_SHA256_FIXED_SIGNING));
-    cases.push(elliptic("ES384", "P-384", &signature::ECDSA_P384_SHA384_FIXED_SIGNING));
-    cases.push(elliptic("ES512", "P-521", &signature::ECDSA_P521_SHA512_FIXED_SIGNING));
+    cases.push(elliptic(
+        "ES256",
+        "P-256",
+        &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+    ));
+    cases.push(elliptic(
+        "ES384",
+        "P-384",
+        &signature::ECDSA_P384_SHA384_FIXED_SIGNING,
+    ));
+    cases.push(elliptic(
+        "ES512",
+        "P-521",
+        &signature::ECDSA_P521_SHA512_FIXED_SIGNING,
+    ));
     let key = Ed25519KeyPair::generate().expect("random numbers");
-    let jwk = format!(r#""kty":"OKP","crv":"Ed25519","x":"{}""#, encode(key.public_key()));
+    let jwk = format!(
+        r#""kty":"OKP","crv":"Ed25519","x":"{}""#,
+        encode(key.public_key())
+    );
     cases.push(case("EdDSA", &jwk, |signed| key.sign(signed).as_ref().to_vec()));
     cases
 }
@@ -92,7 +109,11 @@ fn elliptic(algorithm: &'static str, curve: &str, signing: &'static EcdsaSigning
     let key = EcdsaKeyPair::generate(signing).expect("random numbers");
     let point = &key.public_key().as_ref()[1..];
     let (x, y) = point.split_at(point.len() / 2);
-    let jwk = format!(r#""kty":"EC","crv":"{curve}","x":"{}","y":"{}""#, encode(x), encode(y));
+    let jwk = format!(
+        r#""kty":"EC","crv":"{curve}","x":"{}","y":"{}""#,
+        encode(x),
+        encode(y)
+    );
     case(algorithm, &jwk, |signed| {
         key.sign(&SystemRandom::new(), signed)
             .expect("random numbers")

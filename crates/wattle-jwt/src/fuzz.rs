@@ -32,7 +32,9 @@ pub fn key_set(bytes: &[u8]) {
     if let Ok(keys) = KeySet::parse(json) {
         assert!(keys.len() + keys.problems().len() <= crate::MAX_KEYS);
         let _ = format!("{keys:?}");
-        keys.problems().iter().for_each(|problem| drop(problem.to_string()));
+        keys.problems()
+            .iter()
+            .for_each(|problem| drop(problem.to_string()));
     }
 }
 

@@ -128,7 +128,13 @@ impl KeySet {
     /// such key.
     ///
     /// Keys with the very `kid` come first, then keys without one. A token without `kid` may be of any key.
-    pub(crate) fn verifies(&self, id: Option<&str>, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> Option<bool> {
+    pub(crate) fn verifies(
+        &self,
+        id: Option<&str>,
+        algorithm: Algorithm,
+        signed: &[u8],
+        signature: &[u8],
+    ) -> Option<bool> {
         let named = self.keys.iter().filter(|key| id.is_some() && key.id() == id);
         let others = self.keys.iter().filter(|key| id.is_none() || key.id().is_none());
         let mut found = None;

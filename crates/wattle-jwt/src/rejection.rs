@@ -67,7 +67,9 @@ pub enum Rejection {
     #[error("token is not valid yet (nbf)")]
     NotYetValid,
     /// No key of the issuer has the token's `kid` and suits its algorithm.
-    #[error("token is signed by a key that its issuer's key set does not have, or that does not suit its algorithm")]
+    #[error(
+        "token is signed by a key that its issuer's key set does not have, or that does not suit its algorithm"
+    )]
     UnknownKey,
     /// The signature is not one of the issuer's keys over this header and payload.
     #[error("token's signature is wrong")]

@@ -148,14 +148,10 @@ fn is_token(content_type: &str) -> bool {
 }
 
 fn read_signature(encoded: &str) -> Result<Vec<u8>, Rejection> {
-    // Checked before it is decoded, by the length of its base64.
-    if encoded.len() > MAX_SIGNATURE_BYTES.div_ceil(3) * 4 {
-        return Err(malformed(SIGNATURE, "at most 1024 bytes"));
-    }
     match base64url::decode(encoded) {
-        Some(signature) if !signature.is_empty() => Ok(signature),
-        Some(_) => Err(malformed(SIGNATURE, "at least one byte")),
         None => Err(malformed(SIGNATURE, "base64url without padding")),
+        Some(signature) if (1..=MAX_SIGNATURE_BYTES).contains(&signature.len()) => Ok(signature),
+        Some(_) => Err(malformed(SIGNATURE, "1 to 1024 bytes")),
     }
 }
 

@@ -19,7 +19,10 @@ fn texts(claims: &Claims, path: &[&str]) -> Vec<String> {
 fn the_principal_is_issuer_and_subject() {
     let found = claims(r#""sub":"alice","azp":"app","aud":["a","b"]"#);
     assert_eq!(found.principal().as_deref(), Some("https://issuer.example/alice"));
-    assert_eq!((found.issuer(), found.subject(), found.presenter()), (Some(ISSUER), Some("alice"), Some("app")));
+    assert_eq!(
+        (found.issuer(), found.subject(), found.presenter()),
+        (Some(ISSUER), Some("alice"), Some("app"))
+    );
     assert_eq!(found.audiences().collect::<Vec<_>>(), ["a", "b"]);
     let found = claims(r#""aud":"a b","azp":1"#);
     assert_eq!((found.principal(), found.presenter()), (None, None));
@@ -29,7 +32,8 @@ fn the_principal_is_issuer_and_subject() {
 
 #[test]
 fn strings_and_lists_of_strings_match_alike() {
-    let found = claims(r#""group":"a b","groups":["a",1,"b",["c"],null],"count":3,"on":true,"none":null,"empty":[]"#);
+    let found =
+        claims(r#""group":"a b","groups":["a",1,"b",["c"],null],"count":3,"on":true,"none":null,"empty":[]"#);
     assert_eq!(texts(&found, &["group"]), ["a b"]);
     assert_eq!(texts(&found, &["groups"]), ["a", "b"]);
     for name in ["count", "on", "none", "empty", "missing", ""] {
@@ -51,7 +55,8 @@ fn scope_and_permission_are_words_between_spaces() {
 
 #[test]
 fn nested_claims_are_reached_by_their_path() {
-    let found = claims(r#""a":{"b":{"c":"x","d":["y","z"]},"e":"f"},"a.b":"dotted","https://x/y":{"k.l":"m"}"#);
+    let found =
+        claims(r#""a":{"b":{"c":"x","d":["y","z"]},"e":"f"},"a.b":"dotted","https://x/y":{"k.l":"m"}"#);
     assert_eq!(texts(&found, &["a", "b", "c"]), ["x"]);
     assert_eq!(texts(&found, &["a", "b", "d"]), ["y", "z"]);
     assert_eq!(texts(&found, &["https://x/y", "k.l"]), ["m"]);
@@ -60,8 +65,15 @@ fn nested_claims_are_reached_by_their_path() {
     }
     let named = |name: &str| found.named(name).and_then(Claim::text);
     assert_eq!(named("a.b.c"), Some("x"));
-    assert_eq!(named("a.b"), Some("dotted"), "a name with a dot comes before a path");
-    assert_eq!((named("a.e"), named("a.e.f"), named("a."), named(".")), (Some("f"), None, None, None));
+    assert_eq!(
+        named("a.b"),
+        Some("dotted"),
+        "a name with a dot comes before a path"
+    );
+    assert_eq!(
+        (named("a.e"), named("a.e.f"), named("a."), named(".")),
+        (Some("f"), None, None, None)
+    );
 }
 
 #[test]
@@ -102,7 +114,10 @@ fn lists_and_objects_can_be_walked() {
     let Some(Claim::Object(object)) = found.at(&["a"]) else {
         panic!("a is an object");
     };
-    assert_eq!(object.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["b", "z"]);
+    assert_eq!(
+        object.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        ["b", "z"]
+    );
     let list = object.member("b").and_then(Claim::list).unwrap();
     assert_eq!((list.len(), list.is_empty(), list.texts().count()), (2, false, 1));
 }

@@ -50,7 +50,10 @@ fn a_token_with_any_bit_of_a_part_changed_is_refused() {
                 let mut changed = parts.clone();
                 changed[changing][bit / 8] ^= 1 << (bit % 8);
                 let changed: Vec<String> = changed.iter().map(encode).collect();
-                assert!(refused(&changed.join(".")), "bit {bit} of part {changing} of {text}");
+                assert!(
+                    refused(&changed.join(".")),
+                    "bit {bit} of part {changing} of {text}"
+                );
             }
         }
     }

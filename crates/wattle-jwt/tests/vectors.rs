@@ -9,11 +9,15 @@ const RSA_KEY: &str = r#"{"kty":"RSA","n":"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJ
 const EC_KEY: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
 const SYMMETRIC_KEY: &str = r#"{"kty":"oct","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"}"#;
 /// The same in appendices A.1 to A.3 and in RFC 7519 section 3.1.
-const PAYLOAD: &str = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+const PAYLOAD: &str =
+    "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
 const EXPIRY: u64 = 1_300_819_380;
 
 fn requirements(key: &str) -> Requirements {
-    Requirements::new("joe", Arc::new(KeySet::parse(&format!(r#"{{"keys":[{key}]}}"#)).unwrap()))
+    Requirements::new(
+        "joe",
+        Arc::new(KeySet::parse(&format!(r#"{{"keys":[{key}]}}"#)).unwrap()),
+    )
 }
 
 fn outcome(header: &str, signature: &str, key: &str, now: u64) -> Result<(), &'static str> {
@@ -22,7 +26,14 @@ fn outcome(header: &str, signature: &str, key: &str, now: u64) -> Result<(), &'s
     let claims = verified.map_err(|rejection| rejection.id())?;
     assert_eq!(claims.issuer(), Some("joe"));
     assert_eq!(claims.encoded_payload(), PAYLOAD);
-    assert_eq!(claims.at(&["http://example.com/is_root"]).unwrap().header_value().as_deref(), Some("true"));
+    assert_eq!(
+        claims
+            .at(&["http://example.com/is_root"])
+            .unwrap()
+            .header_value()
+            .as_deref(),
+        Some("true")
+    );
     Ok(())
 }
 
@@ -34,8 +45,14 @@ fn rfc_7515_a2_is_accepted_until_it_expires() {
     );
     assert_eq!(outcome(header, signature, RSA_KEY, EXPIRY - 1), Ok(()));
     assert_eq!(outcome(header, signature, RSA_KEY, EXPIRY + 59), Ok(()));
-    assert_eq!(outcome(header, signature, RSA_KEY, EXPIRY + 60), Err("jwt-expired"));
-    assert_eq!(outcome(header, signature, EC_KEY, EXPIRY - 1), Err("jwt-unknown-key"));
+    assert_eq!(
+        outcome(header, signature, RSA_KEY, EXPIRY + 60),
+        Err("jwt-expired")
+    );
+    assert_eq!(
+        outcome(header, signature, EC_KEY, EXPIRY - 1),
+        Err("jwt-unknown-key")
+    );
 }
 
 #[test]
@@ -45,7 +62,10 @@ fn rfc_7515_a3_is_accepted() {
         "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q",
     );
     assert_eq!(outcome(header, signature, EC_KEY, EXPIRY - 1), Ok(()));
-    assert_eq!(outcome(header, signature, RSA_KEY, EXPIRY - 1), Err("jwt-unknown-key"));
+    assert_eq!(
+        outcome(header, signature, RSA_KEY, EXPIRY - 1),
+        Err("jwt-unknown-key")
+    );
 }
 
 /// Also RFC 7519 section 3.1.
@@ -55,13 +75,19 @@ fn rfc_7515_a1_is_refused_since_it_is_symmetric() {
         "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9",
         "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
     );
-    assert_eq!(outcome(header, signature, SYMMETRIC_KEY, EXPIRY - 1), Err("jwt-algorithm"));
+    assert_eq!(
+        outcome(header, signature, SYMMETRIC_KEY, EXPIRY - 1),
+        Err("jwt-algorithm")
+    );
 }
 
 /// Also RFC 7519 section 6.1.
 #[test]
 fn rfc_7515_a5_is_refused_since_nobody_signed_it() {
-    assert_eq!(outcome("eyJhbGciOiJub25lIn0", "", RSA_KEY, EXPIRY - 1), Err("jwt-algorithm"));
+    assert_eq!(
+        outcome("eyJhbGciOiJub25lIn0", "", RSA_KEY, EXPIRY - 1),
+        Err("jwt-algorithm")
+    );
 }
 
 /// RFC 7516 appendix A.1: encrypted.

@@ -56,16 +56,37 @@ fn a_name_twice_is_refused_at_any_depth_and_in_any_spelling() {
 
 #[test]
 fn only_one_json_object_is_read() {
-    for json in ["", " ", "{", "{}{}", "{},", "{}x", "{'a':1}", "{\"a\":1,}", "{\"a\":01}", "{\"a\":1e999}"] {
+    for json in [
+        "",
+        " ",
+        "{",
+        "{}{}",
+        "{},",
+        "{}x",
+        "{'a':1}",
+        "{\"a\":1,}",
+        "{\"a\":01}",
+        "{\"a\":1e999}",
+    ] {
         assert_eq!(fault(json), Some(Fault::Syntax), "{json:?}");
     }
-    for json in ["{\"a\":\"\n\"}", "{\"a\":\"\0\"}", "{\"a\":\"\\ud800\"}", "\u{feff}{}", "{\"a\":NaN}", "{}\0"] {
+    for json in [
+        "{\"a\":\"\n\"}",
+        "{\"a\":\"\0\"}",
+        "{\"a\":\"\\ud800\"}",
+        "\u{feff}{}",
+        "{\"a\":NaN}",
+        "{}\0",
+    ] {
         assert_eq!(fault(json), Some(Fault::Syntax), "{json:?}");
     }
     for json in ["[]", "null", "1", "\"a\"", "true"] {
         assert_eq!(fault(json), Some(Fault::NotAnObject), "{json:?}");
     }
-    assert_eq!(Document::parse(b"{\"a\":\"\xff\"}".to_vec()).err(), Some(Fault::Syntax));
+    assert_eq!(
+        Document::parse(b"{\"a\":\"\xff\"}".to_vec()).err(),
+        Some(Fault::Syntax)
+    );
 }
 
 #[test]
@@ -79,7 +100,8 @@ fn depth_is_bounded() {
 
 #[test]
 fn whole_numbers_are_exact() {
-    let document = read(r#"{"a":18446744073709551615,"b":-9223372036854775808,"c":1.5,"d":18446744073709551616}"#);
+    let document =
+        read(r#"{"a":18446744073709551615,"b":-9223372036854775808,"c":1.5,"d":18446744073709551616}"#);
     let document = document.unwrap();
     let shown = |name| match document.member(document.root(), name) {
         Some(Node::Number(number)) => number.to_string(),

@@ -5,7 +5,9 @@ use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding, RsaKeyPair};
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding, RsaKeyPair,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use wattle_jwt::{Claims, KeySet, Rejection, Requirements, Token, verify};
@@ -40,26 +42,52 @@ pub static RSA: LazyLock<Signer> = LazyLock::new(|| {
     let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
     // SEQUENCE of two INTEGERs (RFC 8017 appendix A.1.1); 2048 bits and 65537 leave one layout.
     let der = key.public_key().as_ref();
-    assert_eq!((der.len(), &der[..9]), (270, &[0x30, 0x82, 1, 0x0a, 2, 0x82, 1, 1, 0][..]));
-    let jwk = format!(r#""kty":"RSA","n":"{}","e":"{}""#, encode(&der[9..265]), encode(&der[267..]));
-    Signer { private: Private::Rsa(key), jwk }
+    assert_eq!(
+        (der.len(), &der[..9]),
+        (270, &[0x30, 0x82, 1, 0x0a, 2, 0x82, 1, 1, 0][..])
+    );
+    let jwk = format!(
+        r#""kty":"RSA","n":"{}","e":"{}""#,
+        encode(&der[9..265]),
+        encode(&der[267..])
+    );
+    Signer {
+        private: Private::Rsa(key),
+        jwk,
+    }
 });
-pub static P256: LazyLock<Signer> = LazyLock::new(|| elliptic(&signature::ECDSA_P256_SHA256_FIXED_SIGNING, "P-256"));
-pub static P384: LazyLock<Signer> = LazyLock::new(|| elliptic(&signature::ECDSA_P384_SHA384_FIXED_SIGNING, "P-384"));
-pub static P521: LazyLock<Signer> = LazyLock::new(|| elliptic(&signature::ECDSA_P521_SHA512_FIXED_SIGNING, "P-521"));
+pub static P256: LazyLock<Signer> =
+    LazyLock::new(|| elliptic(&signature::ECDSA_P256_SHA256_FIXED_SIGNING, "P-256"));
+pub static P384: LazyLock<Signer> =
+    LazyLock::new(|| elliptic(&signature::ECDSA_P384_SHA384_FIXED_SIGNING, "P-384"));
+pub static P521: LazyLock<Signer> =
+    LazyLock::new(|| elliptic(&signature::ECDSA_P521_SHA512_FIXED_SIGNING, "P-521"));
 pub static ED25519: LazyLock<Signer> = LazyLock::new(edwards);
 
 pub fn elliptic(algorithm: &'static EcdsaSigningAlgorithm, curve: &str) -> Signer {
     let key = EcdsaKeyPair::generate(algorithm).unwrap();
     let (x, y) = key.public_key().as_ref()[1..].split_at((key.public_key().as_ref().len() - 1) / 2);
-    let jwk = format!(r#""kty":"EC","crv":"{curve}","x":"{}","y":"{}""#, encode(x), encode(y));
-    Signer { private: Private::Ec(key), jwk }
+    let jwk = format!(
+        r#""kty":"EC","crv":"{curve}","x":"{}","y":"{}""#,
+        encode(x),
+        encode(y)
+    );
+    Signer {
+        private: Private::Ec(key),
+        jwk,
+    }
 }
 
 pub fn edwards() -> Signer {
     let key = Ed25519KeyPair::generate().unwrap();
-    let jwk = format!(r#""kty":"OKP","crv":"Ed25519","x":"{}""#, encode(key.public_key()));
-    Signer { private: Private::Ed(key), jwk }
+    let jwk = format!(
+        r#""kty":"OKP","crv":"Ed25519","x":"{}""#,
+        encode(key.public_key())
+    );
+    Signer {
+        private: Private::Ed(key),
+        jwk,
+    }
 }
 
 impl Signer {
@@ -93,7 +121,11 @@ impl Signer {
     /// A token whose header is `{"alg":ALGORITHM}`, with more members.
     pub fn token(&self, algorithm: &str, more: &str, payload: &str) -> String {
         let comma = if more.is_empty() { "" } else { "," };
-        self.signed(algorithm, &format!(r#"{{"alg":"{algorithm}"{comma}{more}}}"#), payload)
+        self.signed(
+            algorithm,
+            format!(r#"{{"alg":"{algorithm}"{comma}{more}}}"#),
+            payload,
+        )
     }
 
     /// A token with that very header.
