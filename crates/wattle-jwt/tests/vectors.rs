@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use wattle_jwt::{KeySet, Requirements, Token, verify};
+use wattle_jwt::{KeySet, Requirements, Token, fuzz, verify};
 
 const RSA_KEY: &str = r#"{"kty":"RSA","n":"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ","e":"AQAB"}"#;
 const EC_KEY: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
@@ -23,6 +23,7 @@ fn requirements(key: &str) -> Requirements {
 fn outcome(header: &str, signature: &str, key: &str, now: u64) -> Result<(), &'static str> {
     let text = format!("{header}.{PAYLOAD}.{signature}");
     let verified = Token::parse(&text).and_then(|token| verify(token, &requirements(key), now));
+    fuzz::ENTRIES.iter().for_each(|(_, parse)| parse(text.as_bytes()));
     let claims = verified.map_err(|rejection| rejection.id())?;
     assert_eq!(claims.issuer(), Some("joe"));
     assert_eq!(claims.encoded_payload(), PAYLOAD);
