@@ -92,6 +92,18 @@ impl Claims {
         self.root().member("azp")?.text()
     }
 
+    /// The members of the payload by name, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Claim<'_>)> {
+        self.root().iter()
+    }
+
+    /// `exp` in whole seconds since 1970, fractions cut off; `None` for a token that never expires.
+    pub fn expiry_secs(&self) -> Option<u64> {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let whole = |seconds: f64| seconds as u64;
+        self.root().member("exp")?.date().map(whole)
+    }
+
     /// The payload in base64url as it was sent, Istio's `outputPayloadToHeader`.
     pub fn encoded_payload(&self) -> String {
         // Only one spelling is read, so this is it.

@@ -21,6 +21,7 @@ const SHOWN: usize = 64;
 ///
 /// `x5c`, `x5t` and `x5u` of a key are ignored: a key is trusted because it is in the set, not because of a certificate.
 /// Two keys may have the same `kid`; both are tried.
+#[derive(Default)]
 pub struct KeySet {
     keys: Box<[Key]>,
     problems: Box<[KeyProblem]>,

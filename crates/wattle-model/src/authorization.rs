@@ -32,6 +32,19 @@ impl Authorization {
         });
         asking.chain(&self.deny).chain(authorizing).chain(&self.allow)
     }
+
+    /// Does a policy, deciding or not, compare the address of the original client?
+    pub fn asks_remote_ip(&self) -> bool {
+        let asks = |rule: &PolicyRule| {
+            let by_source = |source: &Source| {
+                !source.remote_ip_blocks.is_empty() || !source.not_remote_ip_blocks.is_empty()
+            };
+            let by_condition = |condition: &Condition| condition.attribute == Attribute::RemoteIp;
+            rule.from.iter().any(by_source) || rule.when.iter().any(by_condition)
+        };
+        let mut rules = self.policies().chain(&self.audit).flat_map(|policy| &policy.rules);
+        rules.any(asks) || self.dry_run.as_deref().is_some_and(Self::asks_remote_ip)
+    }
 }
 
 /// A service that is asked, and about what.

@@ -22,7 +22,7 @@ use names::Resolvable;
 
 use super::interest::Interest;
 use super::{Ask, Dialled, Feed, News};
-use crate::worker::RateLimits;
+use crate::worker::{RateLimits, TokenRules};
 
 /// Most peers subscribed to at once; a further one stays unknown.
 const MAX_PEERS: usize = 20_000;
@@ -172,6 +172,10 @@ impl Held {
 
     fn replace_inbound(&mut self, inbound: Arc<Inbound>) -> Vec<DeltaDiscoveryRequest> {
         let requests = self.replace_rate_limits(&inbound);
+        let old = self.inbound.as_ref().map_or(&[][..], |old| &old.tokens);
+        if *old != inbound.tokens {
+            self.feed.tell_all(&News::Tokens(TokenRules::of(&inbound.tokens)));
+        }
         self.feed.tell_all(&News::Inbound(inbound.clone()));
         self.inbound = Some(inbound);
         requests

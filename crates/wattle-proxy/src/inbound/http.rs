@@ -1,10 +1,10 @@
-//! Requests to the workload: authorize → transform → connect → exchange → record.
+//! Requests to the workload: authenticate → authorize → limit → transform → connect → exchange → record.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use http::HeaderValue;
-use wattle_http::{Handler, ParseError, Request, Response, ResponseHead, SendError, SendErrorKind};
+use wattle_http::{Handler, ParseError, Request, RequestHead, Response, ResponseHead, SendError, SendErrorKind};
 use wattle_model::traffic::hash_text;
 use wattle_model::{CallerFacts, Inbound, Reason};
 use wattle_net::Stream;
@@ -15,7 +15,7 @@ use super::{Arrived, Who, metrics};
 use crate::phases::connect::{self, Wanted};
 use crate::phases::limit::{self, Refused};
 use crate::phases::record::Record;
-use crate::phases::{authorize, exchange, reply, route, transform};
+use crate::phases::{authenticate, authorize, exchange, reply, route, transform};
 use crate::worker::{Worker, is_http2};
 
 /// Times a request is sent again because a kept connection turned out to be closed.
@@ -78,10 +78,19 @@ impl Requests {
     }
 
     /// May the request in, and where does it go? By the policy as it is now, so that a change applies to kept connections.
-    async fn admit(&self, request: &Request) -> Result<(Rc<App>, Wanted), Refused> {
+    /// The head becomes the one that the application gets, so that policies judge what it will see.
+    async fn admit(&self, head: &mut RequestHead) -> Result<(Rc<App>, Wanted), Refused> {
         let inbound = self.worker.inbound().ok_or(Reason::ConfigUnavailable)?;
+        let token = match self.worker.tokens() {
+            Some(tokens) => tokens.authenticate(&self.worker.clock, head)?,
+            None => None,
+        };
         let connection = authorize::facts(&self.who);
-        let facts = route::facts(&request.head, CallerFacts::default());
+        let mut facts = route::facts(head, CallerFacts::default());
+        facts.token = token.as_deref().map(|verified| &verified.facts);
+        if self.worker.asks_remote_ip() {
+            facts.remote_ip = authenticate::remote_ip(&self.who, &head.headers);
+        }
         authorize::authorize(&inbound, &connection, Some(&facts))?;
         if let Some(limits) = self.worker.rate_limits() {
             let caller = limit::Caller {
@@ -90,7 +99,7 @@ impl Requests {
             };
             limit::limit(&self.worker, &limits, &caller, &facts).await?;
         }
-        let wanted = match Wanted::by(&request.head) {
+        let wanted = match Wanted::by(head) {
             Wanted::Http1 if is_http2(inbound.port(connection.port).protocol) => Wanted::Http2,
             wanted => wanted,
         };
@@ -138,6 +147,7 @@ impl Requests {
     fn refused(&self, mut record: Record, refused: impl Into<Refused>) -> Response {
         let refused = refused.into();
         record.local(refused.reason);
+        record.detail(refused.detail);
         let mut response = reply::local(refused.reason, record.is_grpc());
         refused.tell(&mut response.head.headers, record.is_grpc());
         response.body = record.watch(response.body);
@@ -159,7 +169,9 @@ impl Handler for Requests {
         );
         record.on(self.metrics(record.is_grpc()));
         record.name(|names| names.source = self.who.peer.as_ref().map(|id| id.as_str().into()));
-        let (app, wanted) = match self.admit(&request).await {
+        // First, so that `connection` takes away nothing that is set here.
+        transform::leave_downstream(&mut request.head);
+        let (app, wanted) = match self.admit(&mut request.head).await {
             Ok(admitted) => admitted,
             Err(refused) => return self.refused(record, refused),
         };
@@ -170,7 +182,6 @@ impl Handler for Requests {
         if let Err(reason) = exchange::keep_small_body(&mut request).await {
             return self.refused(record, reason);
         }
-        transform::leave_downstream(&mut request.head);
         transform::name_peer(&mut request.head.headers, self.client_cert.as_ref());
         let mut response = match self.send(&app, wanted, request).await {
             Ok(answered) => answered,

@@ -3,6 +3,7 @@
 
 mod counted;
 mod limited;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::rc::Rc;

@@ -16,6 +16,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) reason: Reason,
+    /// The cause, where the reason has several, for the log.
+    pub(crate) detail: &'static str,
     /// When to come again, from now.
     wait: Option<Duration>,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -25,6 +27,7 @@ impl From<Reason> for Refused {
     fn from(reason: Reason) -> Self {
         Self {
             reason,
+            detail: "",
             wait: None,
             headers: Vec::new(),
         }
@@ -36,8 +39,19 @@ impl Refused {
     pub(super) fn limited(wait: Option<Duration>, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
         Self {
             reason: Reason::RateLimited,
+            detail: "",
             wait: wait.filter(|wait| *wait <= LONGEST),
             headers,
+        }
+    }
+
+    /// Because of a token; the caller is not told what is wrong with it (RFC 6750 section 3.1).
+    pub(crate) fn token(detail: &'static str) -> Self {
+        let challenge = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
+        Self {
+            detail,
+            headers: vec![(header::WWW_AUTHENTICATE, challenge)],
+            ..Self::from(Reason::TokenInvalid)
         }
     }
 
