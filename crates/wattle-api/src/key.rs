@@ -65,11 +65,13 @@ pub enum Kind {
     RateLimit,
     /// Our EgressPolicy.
     EgressPolicy,
+    /// Istio MeshConfig: the core `v1` ConfigMap `istio`.
+    MeshConfig,
 }
 
 impl Kind {
     /// Every kind, in the order a reader meets them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Namespace,
         Self::Service,
         Self::ServiceAccount,
@@ -98,6 +100,7 @@ impl Kind {
         Self::ServiceProfile,
         Self::RateLimit,
         Self::EgressPolicy,
+        Self::MeshConfig,
     ];
 
     /// The kind as written in a manifest; two kinds of different groups may be written alike.
@@ -132,6 +135,7 @@ impl Kind {
             Self::ServiceProfile => "ServiceProfile",
             Self::RateLimit => "RateLimit",
             Self::EgressPolicy => "EgressPolicy",
+            Self::MeshConfig => "ConfigMap",
         }
     }
 
@@ -139,7 +143,7 @@ impl Kind {
     #[must_use]
     pub fn group(self) -> &'static str {
         match self {
-            Self::Namespace | Self::Service | Self::ServiceAccount => "",
+            Self::Namespace | Self::Service | Self::ServiceAccount | Self::MeshConfig => "",
             Self::HttpRoute | Self::ReferenceGrant => "gateway.networking.k8s.io",
             Self::GrpcRoute | Self::TlsRoute | Self::TcpRoute | Self::BackendTlsPolicy => {
                 "gateway.networking.k8s.io"
@@ -177,7 +181,7 @@ impl Kind {
     #[must_use]
     pub fn versions(self) -> &'static [&'static str] {
         match self {
-            Self::Namespace | Self::Service | Self::ServiceAccount => &["v1"],
+            Self::Namespace | Self::Service | Self::ServiceAccount | Self::MeshConfig => &["v1"],
             Self::HttpRoute
             | Self::ReferenceGrant
             | Self::PeerAuthentication

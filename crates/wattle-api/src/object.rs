@@ -15,6 +15,7 @@ use crate::grpc::GrpcRoute;
 use crate::istio::{DestinationRule, ServiceEntry, Sidecar, VirtualService, WorkloadGroup};
 use crate::key::{Kind, ObjectKey};
 use crate::linkerd::{EgressNetwork, LocalRateLimit, Server, ServiceProfile};
+use crate::mesh_config::MeshConfig;
 use crate::meta::{Meta, Origin};
 use crate::peer::PeerAuthentication;
 use crate::process::Process;
@@ -104,6 +105,8 @@ pub enum Object {
     RateLimit(Resource<RateLimit>),
     /// Our EgressPolicy.
     EgressPolicy(Resource<EgressPolicy>),
+    /// Istio MeshConfig.
+    MeshConfig(Resource<MeshConfig>),
 }
 
 /// The same expression for the resource of whatever kind.
@@ -138,6 +141,7 @@ macro_rules! each {
             Object::ServiceProfile($resource) => $then,
             Object::RateLimit($resource) => $then,
             Object::EgressPolicy($resource) => $then,
+            Object::MeshConfig($resource) => $then,
         }
     };
 }
@@ -175,6 +179,7 @@ impl Object {
             Self::ServiceProfile(_) => Kind::ServiceProfile,
             Self::RateLimit(_) => Kind::RateLimit,
             Self::EgressPolicy(_) => Kind::EgressPolicy,
+            Self::MeshConfig(_) => Kind::MeshConfig,
         }
     }
 
@@ -231,6 +236,7 @@ impl Object {
             (Self::ServiceProfile(a), Self::ServiceProfile(b)) => same(a, b),
             (Self::RateLimit(a), Self::RateLimit(b)) => same(a, b),
             (Self::EgressPolicy(a), Self::EgressPolicy(b)) => same(a, b),
+            (Self::MeshConfig(a), Self::MeshConfig(b)) => same(a, b),
             _ => false,
         }
     }
@@ -240,7 +246,10 @@ impl Object {
     /// # Errors
     /// None that is known: every field is text, number, list or mapping with text keys.
     pub fn manifest(&self) -> Result<Json, serde_json::Error> {
-        let spec = each!(self, resource => write(&resource.spec)?);
+        let spec = match self {
+            Self::MeshConfig(config) => config.spec.as_data()?,
+            other => each!(other, resource => write(&resource.spec)?),
+        };
         let mut manifest = json!({
             "apiVersion": self.kind().api_version(),
             "kind": self.kind().as_str(),
@@ -251,6 +260,7 @@ impl Object {
             (Kind::EndpointSlice, Json::Object(fields)) => {
                 fields.into_iter().for_each(|(key, value)| manifest[key] = value);
             }
+            (Kind::MeshConfig, data) => manifest["data"] = data,
             (_, spec) => manifest["spec"] = spec,
         }
         if let Self::WorkloadEntry(Resource {

@@ -84,6 +84,11 @@ pub(crate) fn find(group: &str, version: &str, kind: &str) -> Known {
     Known::Skipped(Severity::Info, finding("skipped-kind", reason))
 }
 
+/// What is said of a ConfigMap that is not Istio's.
+pub(crate) fn other_config_map() -> Finding {
+    finding("skipped-kind", "the ConfigMap is not read by the mesh".to_owned())
+}
+
 fn versioned(kind: Kind, version: &str) -> Known {
     if kind.versions().contains(&version) {
         return Known::Kind(kind);
@@ -170,6 +175,7 @@ pub(crate) fn top_fields(kind: Kind) -> &'static [&'static str] {
             "endpoints",
             "ports",
         ],
+        Kind::MeshConfig => &["apiVersion", "kind", "metadata", "data", "binaryData", "immutable"],
         _ => &["apiVersion", "kind", "metadata", "spec", "status"],
     }
 }

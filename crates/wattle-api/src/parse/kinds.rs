@@ -4,7 +4,7 @@ use crate::decode::{Decoded, Fields};
 use crate::key::Kind;
 use crate::meta::{Meta, Origin};
 use crate::object::{Object, Resource};
-use crate::{authentication, authorization, core, grant, istio, peer, process, route, workload};
+use crate::{authentication, authorization, core, grant, istio, mesh_config, peer, process, route, workload};
 use crate::{
     backend_tls, backend_traffic, egress_policy, endpoint_slice, grpc, linkerd, rate_limit, stream_route,
 };
@@ -77,5 +77,13 @@ pub(super) fn spec(
         Kind::ServiceProfile => object!(ServiceProfile, linkerd::service_profile),
         Kind::RateLimit => object!(RateLimit, rate_limit::rate_limit),
         Kind::EgressPolicy => object!(EgressPolicy, egress_policy::egress_policy),
+        Kind::MeshConfig => {
+            let spec = fields.required("data", mesh_config::mesh_config);
+            Object::MeshConfig(Resource {
+                meta: meta?,
+                spec: spec?,
+                origin: origin(),
+            })
+        }
     })
 }
