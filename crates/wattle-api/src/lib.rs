@@ -37,6 +37,7 @@ mod linkerd;
 mod linkerd_annotations;
 mod matcher;
 mod matching;
+mod mesh_config;
 mod meta;
 mod name;
 mod nearest;
@@ -86,6 +87,9 @@ pub use linkerd::{
 pub use linkerd_annotations::{FailureAccrual, GrpcCode, LinkerdAnnotations, LinkerdRetry, PortRanges};
 pub use matcher::{PathPattern, TextMatch, Values};
 pub use matching::{HeaderMatch, PathMatch, QueryMatch, ValueMatch};
+pub use mesh_config::{
+    AuthorizationCheck, Authorizer, BodyInCheck, ExtensionProvider, HttpAuthorizer, MeshConfig, ProviderService,
+};
 pub use meta::{Labels, Meta, Origin};
 pub use object::{Object, Resource};
 pub use parse::{MAX_FILE_BYTES, Parsed, Refused, fields_of, parse, parse_bytes, parse_bytes_in, parse_in};
