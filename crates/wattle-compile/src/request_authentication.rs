@@ -1,16 +1,19 @@
 //! Whose tokens a workload takes: Istio's RequestAuthentications that select it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use wattle_api::{JwtRule, Kind, Object, RequestAuthentication, Resource};
+use wattle_api::{
+    Diagnostic, Finding, JwtRule, Kind, Object, RequestAuthentication, Resource, Severity,
+};
 use wattle_model::{ClaimHeader, TokenLocation, TokenRule};
 
 use crate::authorization::is_for;
 use crate::route::{object_ref, unread};
 use crate::view::View;
-use crate::{Instance, Read};
+use crate::{Instance, Mesh, Read};
 
 /// Longest time for fetching keys where none is written.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,7 +22,7 @@ type Policy = Resource<RequestAuthentication>;
 
 /// The rules of a workload: of the root namespace, then of its own.
 ///
-/// A policy that cannot be read might take any token, or refuse it: no token at all is taken then.
+/// Nobody knows whose tokens a policy takes that cannot be read: it takes none.
 pub(crate) fn of(instance: &Instance, view: &View<'_>) -> Vec<TokenRule> {
     let root = &view.settings.root_namespace;
     let own = &instance.key.namespace;
@@ -42,6 +45,33 @@ pub(crate) fn of(instance: &Instance, view: &View<'_>) -> Vec<TokenRule> {
         }
     }
     rules
+}
+
+impl Mesh {
+    /// What is to be said of objects whose keys could not be fetched, for reasons by address.
+    pub fn missing_keys(&self, problems: &BTreeMap<Arc<str>, String>) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        for object in self.objects() {
+            let Object::RequestAuthentication(policy) = object else {
+                continue;
+            };
+            let rules = policy.spec.jwt_rules.iter().enumerate();
+            for (index, rule) in rules.filter(|(_, rule)| rule.jwks.is_none()) {
+                let Some(problem) = problems.get(&address(rule)) else {
+                    continue;
+                };
+                let field = format!("spec.jwtRules[{index}]");
+                let finding = Finding::new("keys-not-fetched", policy.origin.at, field, problem.as_str())
+                    .hint("check that the control plane reaches the address, or write the keys in `jwks`");
+                found.push(finding.about(
+                    Severity::Warning,
+                    Some(object.key()),
+                    Arc::clone(&policy.origin.file),
+                ));
+            }
+        }
+        found
+    }
 }
 
 fn policies<'a>(namespace: &Arc<str>, view: &View<'a>) -> impl Iterator<Item = &'a Policy> + use<'a> {

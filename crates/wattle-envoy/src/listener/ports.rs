@@ -177,7 +177,9 @@ fn requests(port: &Port<'_>, gate: &Gate<'_>, codec: CodecType) -> Vec<Filter> {
         idle_timeout: unlimited(),
         ..Default::default()
     };
-    let mut filters = gate.requests();
+    // Policies compare what the tokens prove.
+    let mut filters: Vec<_> = super::tokens::filter(&port.inbound.tokens).into_iter().collect();
+    filters.extend(gate.requests());
     filters.extend(limit::filters(port.inbound, port.number));
     filters.push(super::router());
     let routes = everything(route::route::Action::Route(to));
