@@ -180,24 +180,20 @@ impl Keeper {
 
     async fn take(&mut self, address: Arc<str>, fetched: Result<Arc<str>, FetchError>) {
         let (now, wall) = (Instant::now(), unix_now());
+        if let Ok(keys) = &fetched {
+            self.keep(&address, (keys.clone(), wall));
+        }
         let Some(known) = self.known.get_mut(&address) else {
             return;
         };
         let problem = match fetched {
             Ok(keys) => {
-                known.fetched(keys.clone(), wall, now + self.refresh);
-                self.keep(&address, (keys, wall));
+                known.fetched(keys, wall, now + self.refresh);
                 None
             }
             Err(error) => {
-                let text = error.told();
                 known.failed(wall, now, self.refresh);
-                tracing::warn!(%address, error = text, "keys could not be fetched");
-                let left = match known.age(wall) {
-                    Some(age) => format!("those of {} min ago stay in use, at most 7 days", age / 60),
-                    None => "tokens are refused".to_owned(),
-                };
-                Some(format!("keys could not be fetched from {address}: {text}; {left}"))
+                Some(problem(&address, &error, known.age(wall)))
             }
         };
         let keys = known.keys();
@@ -224,6 +220,17 @@ impl Keeper {
             }
         });
     }
+}
+
+/// What is said of keys that could not be fetched, with the age of those there are, in seconds.
+fn problem(address: &str, error: &FetchError, age: Option<u64>) -> String {
+    let error = error.told();
+    tracing::warn!(address, error, "keys could not be fetched");
+    let left = match age {
+        Some(age) => format!("those of {} min ago stay in use, at most 7 days", age / 60),
+        None => "tokens are refused".to_owned(),
+    };
+    format!("keys could not be fetched from {address}: {error}; {left}")
 }
 
 /// Those of an earlier run that may still be used.
