@@ -115,6 +115,7 @@ impl Mesh {
     /// Sets or forgets the keys that were fetched from an address.
     pub fn set_key_set(&mut self, address: &Arc<str>, keys: Option<Arc<str>>) {
         self.store.set_key_set(address, keys);
+        self.invalidate();
     }
 
     /// Services, and hosts of ServiceEntries, that need a virtual address and have none yet, by name.

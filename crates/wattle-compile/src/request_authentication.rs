@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use wattle_api::{
-    Diagnostic, Finding, JwtRule, Kind, Object, RequestAuthentication, Resource, Severity,
-};
+use wattle_api::{Diagnostic, Finding, JwtRule, Kind, Object, RequestAuthentication, Resource, Severity};
 use wattle_model::{ClaimHeader, TokenLocation, TokenRule};
 
 use crate::authorization::is_for;

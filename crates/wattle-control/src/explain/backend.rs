@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use wattle_compile::{Instance, Mesh};
 use wattle_model::{
-    AuthorizationDecision, Backend, ConnectionFacts, Endpoint, EndpointHealth, Endpoints, Filters, Hop, Inbound, MtlsMode, PeerFacts, Protocol, Reason, RequestFacts, Share, Step,
+    AuthorizationDecision, Backend, ConnectionFacts, Endpoint, EndpointHealth, Endpoints, Filters, Hop,
+    Inbound, MtlsMode, PeerFacts, Protocol, Reason, RequestFacts, Share, Step,
 };
 
 use super::asked::{Asked, Head, described};

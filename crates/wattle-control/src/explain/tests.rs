@@ -334,9 +334,18 @@ fn a_policy_on_claims_is_asked_with_the_claims_of_a_token() {
     let claims = |issuer: &str, scope: &str| {
         format!(r#"{{"iss":"{issuer}","sub":"alice","aud":["shop"],"scope":"{scope}"}}"#)
     };
-    assert_eq!(answer(Some(&claims("https://issuer.example", "write read"))), Ok((true, None)));
-    assert_eq!(answer(Some(&claims("https://issuer.example", "write"))), refused("policy_not_allowed"));
-    assert_eq!(answer(Some(&claims("https://other.example", "read"))), refused("token_invalid"));
+    assert_eq!(
+        answer(Some(&claims("https://issuer.example", "write read"))),
+        Ok((true, None))
+    );
+    assert_eq!(
+        answer(Some(&claims("https://issuer.example", "write"))),
+        refused("policy_not_allowed")
+    );
+    assert_eq!(
+        answer(Some(&claims("https://other.example", "read"))),
+        refused("token_invalid")
+    );
     let elsewhere = r#"{"iss":"https://issuer.example","sub":"alice","aud":"bank","scope":"read"}"#;
     assert_eq!(answer(Some(elsewhere)), refused("token_invalid"));
     assert_eq!(answer(None), refused("policy_not_allowed"));

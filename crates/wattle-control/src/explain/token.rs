@@ -66,7 +66,11 @@ impl Claims {
             let rest = rest.unwrap_or(audience);
             rest.strip_suffix('/').unwrap_or(rest).to_owned()
         };
-        let named: Vec<_> = self.texts("aud", false).iter().map(|audience| bare(audience)).collect();
+        let named: Vec<_> = self
+            .texts("aud", false)
+            .iter()
+            .map(|audience| bare(audience))
+            .collect();
         let wanted = audiences.iter().any(|audience| named.contains(&bare(audience)));
         (!audiences.is_empty() && !wanted).then_some("the token is for none of its audiences")
     }
@@ -78,10 +82,12 @@ impl Claims {
         let named = |name: &str| self.text(name).filter(|text| !text.is_empty());
         let members = self.0.iter();
         TokenFacts {
-            principal: named("iss").zip(named("sub")).map(|(issuer, subject)| TokenPrincipal {
-                issuer: issuer.into(),
-                subject: subject.into(),
-            }),
+            principal: named("iss")
+                .zip(named("sub"))
+                .map(|(issuer, subject)| TokenPrincipal {
+                    issuer: issuer.into(),
+                    subject: subject.into(),
+                }),
             audiences: self.texts("aud", false),
             presenter: self.text("azp").map(Into::into),
             claims: members
@@ -105,9 +111,9 @@ impl Claims {
 /// A claim as policies compare it. Nesting is bounded by the reader of JSON.
 fn claim(value: &Value, split: bool) -> Option<Claim> {
     match value {
-        Value::String(text) if split => {
-            Some(Claim::Texts(text.split_ascii_whitespace().map(Into::into).collect()))
-        }
+        Value::String(text) if split => Some(Claim::Texts(
+            text.split_ascii_whitespace().map(Into::into).collect(),
+        )),
         Value::String(text) => Some(Claim::Texts(vec![text.as_str().into()])),
         Value::Array(list) => {
             let texts = list.iter().filter_map(Value::as_str);

@@ -56,7 +56,9 @@ impl Hub {
     /// Says where keys are wanted from now.
     pub(super) fn want_keys(&mut self) {
         let wanted = self.mesh.key_addresses();
-        self.keys.problems.retain(|address, _| wanted.contains_key(address));
+        self.keys
+            .problems
+            .retain(|address, _| wanted.contains_key(address));
         self.keys.wanted.send_if_modified(|before| {
             let changed = *before != wanted;
             *before = wanted;

@@ -90,7 +90,8 @@ impl Fetcher {
         let mut roots = RootCertStore::empty();
         let system = SYSTEM_ROOTS.iter().map(Path::new).find(|path| path.exists());
         for path in system.into_iter().chain(settings.roots.as_deref()) {
-            let certificates = CertificateDer::pem_file_iter(path).map(|all| all.flatten().collect::<Vec<_>>());
+            let certificates =
+                CertificateDer::pem_file_iter(path).map(|all| all.flatten().collect::<Vec<_>>());
             match certificates {
                 Ok(all) => _ = roots.add_parsable_certificates(all),
                 Err(error) => {
@@ -145,7 +146,11 @@ impl Fetcher {
         let socket = self.connect(host, port).await?;
         let client = if secure {
             let name = ServerName::try_from(host.to_owned()).map_err(|_| FetchError::Address)?;
-            let stream = self.tls.connect(name, socket).await.map_err(FetchError::Connect)?;
+            let stream = self
+                .tls
+                .connect(name, socket)
+                .await
+                .map_err(FetchError::Connect)?;
             h1::Client::new(stream, Rc::new(Limits::default()), None)
         } else {
             h1::Client::new(socket, Rc::new(Limits::default()), None)
@@ -159,7 +164,9 @@ impl Fetcher {
 
     /// To the first address that may be asked and answers; the name is not resolved a second time.
     async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, FetchError> {
-        let resolved = tokio::net::lookup_host((host, port)).await.map_err(FetchError::Resolve)?;
+        let resolved = tokio::net::lookup_host((host, port))
+            .await
+            .map_err(FetchError::Resolve)?;
         let allowed: Vec<SocketAddr> = resolved
             .filter(|address| guard::may_be_asked(address.ip(), &self.allow))
             .collect();
@@ -170,12 +177,19 @@ impl Fetcher {
     }
 }
 
-async fn exchange(client: h1::Client, uri: &Uri, authority: String, secure: bool) -> Result<Arc<str>, FetchError> {
+async fn exchange(
+    client: h1::Client,
+    uri: &Uri,
+    authority: String,
+    secure: bool,
+) -> Result<Arc<str>, FetchError> {
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
     let mut head = RequestHead::new(Method::GET, authority, target);
     head.scheme = if secure { Scheme::Https } else { Scheme::Http };
-    head.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    head.headers.insert(header::USER_AGENT, HeaderValue::from_static("wattle"));
+    head.headers
+        .insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    head.headers
+        .insert(header::USER_AGENT, HeaderValue::from_static("wattle"));
     let sent = client.send(Request::new(head, Body::Empty)).await;
     let response = sent.map_err(|error| FetchError::Exchange(format!("{:?}", error.kind).into()))?;
     if response.head.status != http::StatusCode::OK {

@@ -146,7 +146,8 @@ impl Keeper {
                 continue;
             }
             let kept = self.kept.remove(address);
-            self.known.insert(address.clone(), Known::new(kept, Instant::now()));
+            self.known
+                .insert(address.clone(), Known::new(kept, Instant::now()));
         }
     }
 

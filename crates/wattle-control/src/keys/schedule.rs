@@ -109,7 +109,10 @@ mod tests {
         let mut known = Known::new(Some(("k".into(), 1000)), Instant::now());
         let last = 1000 + MAX_AGE.as_secs() - 1;
         known.failed(last, Instant::now(), REFRESH);
-        assert_eq!((known.keys().as_deref(), known.age(last)), (Some("k"), Some(MAX_AGE.as_secs() - 1)));
+        assert_eq!(
+            (known.keys().as_deref(), known.age(last)),
+            (Some("k"), Some(MAX_AGE.as_secs() - 1))
+        );
         known.failed(last + 1, Instant::now(), REFRESH);
         assert_eq!(known.keys(), None);
     }

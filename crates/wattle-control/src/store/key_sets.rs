@@ -58,9 +58,13 @@ mod tests {
         assert!(store.key_sets().unwrap().is_empty());
         let (a, b): (Arc<str>, Arc<str>) = ("https://a".into(), "https://b".into());
         store.keep_key_set(&a, &("1".into(), 1), &[a.clone()]).unwrap();
-        store.keep_key_set(&b, &("2".into(), 2), &[a.clone(), b.clone()]).unwrap();
+        store
+            .keep_key_set(&b, &("2".into(), 2), &[a.clone(), b.clone()])
+            .unwrap();
         assert_eq!(store.key_sets().unwrap().len(), 2);
-        store.keep_key_set(&b, &("3".into(), 3), std::slice::from_ref(&b)).unwrap();
+        store
+            .keep_key_set(&b, &("3".into(), 3), std::slice::from_ref(&b))
+            .unwrap();
         let kept: Vec<_> = store.key_sets().unwrap().into_iter().collect();
         assert_eq!(kept, [(b, ("3".into(), 3))]);
     }

@@ -107,6 +107,7 @@ pub(super) fn chains(port: &Port<'_>, secrets: &Secrets, notes: &mut Notes) -> V
         }
     }
     limit::note(port.inbound, port.number, notes);
+    super::tokens::note(port.inbound, notes);
     chains
 }
 
@@ -178,7 +179,7 @@ fn requests(port: &Port<'_>, gate: &Gate<'_>, codec: CodecType) -> Vec<Filter> {
         ..Default::default()
     };
     // Policies compare what the tokens prove.
-    let mut filters: Vec<_> = super::tokens::filter(&port.inbound.tokens).into_iter().collect();
+    let mut filters = super::tokens::filters(&port.inbound.tokens);
     filters.extend(gate.requests());
     filters.extend(limit::filters(port.inbound, port.number));
     filters.push(super::router());

@@ -1,20 +1,30 @@
 //! Whose tokens a workload takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use envoy_types::pb::envoy::config::common::mutation_rules::v3::{
+    HeaderMutation,
+    header_mutation::{Action, RemoveOnMatch},
+};
 use envoy_types::pb::envoy::config::route::v3::{RouteMatch, route_match::PathSpecifier};
+use envoy_types::pb::envoy::extensions::filters::http::header_mutation::v3 as header_mutation;
 use envoy_types::pb::envoy::extensions::filters::http::jwt_authn::v3 as xds;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{
     HttpFilter, http_filter::ConfigType,
 };
 use envoy_types::pb::google::protobuf::{Any, Empty};
+use http::HeaderName;
 use prost::Message as _;
-use wattle_model::{TokenLocation, TokenRule};
+use wattle_model::{Inbound, TokenLocation, TokenRule};
 use xds::jwt_provider::{JwksSourceSpecifier, NormalizePayload};
 use xds::jwt_requirement::RequiresType;
 use xds::requirement_rule::RequirementType;
 
+use super::hcm::http_filter;
+use crate::notes::Notes;
 use crate::proto::inline;
+use crate::text::{escaped, matching};
 
 /// Name of the filter, under which it tells others what it verified.
 pub(crate) const TOKENS: &str = "envoy.filters.http.jwt_authn";
@@ -37,39 +47,25 @@ struct Config {
     rules: Vec<xds::RequirementRule>,
 }
 
-/// The filter that verifies tokens; none without rules.
+/// The filters that verify tokens; none without rules.
 ///
-/// Each place where tokens are looked for is asked by itself, so that a good token in one is no excuse for a bad one in
-/// another: there has to be one that some rule accepts, or none.
-pub(super) fn filter(rules: &[TokenRule]) -> Option<HttpFilter> {
-    let mut places: Vec<&TokenLocation> = Vec::new();
-    for location in rules.iter().flat_map(|rule| &rule.locations) {
-        if !places.contains(&location) {
-            places.push(location);
-        }
+/// The verifier removes what a client says in a rule's headers only when it comes to that rule, so that a filter before it
+/// removes all of them.
+pub(super) fn filters(rules: &[TokenRule]) -> Vec<HttpFilter> {
+    if rules.is_empty() {
+        return Vec::new();
     }
     let mut config = Config::default();
-    let mut asked = Vec::new();
-    for (number, place) in places.iter().enumerate() {
-        let mut any = vec![requires(RequiresType::AllowMissing(Empty {}))];
-        for (index, rule) in rules.iter().enumerate() {
-            if rule.locations.contains(place) {
-                let name = format!("{index}/{number}");
-                config.providers.insert(name.clone(), provider(rule, place));
-                any.push(requires(RequiresType::ProviderName(name)));
-            }
-        }
-        asked.push(requires(RequiresType::RequiresAny(xds::JwtRequirementOrList {
-            requirements: any,
-        })));
+    let mut any = Vec::new();
+    for (number, rule) in rules.iter().enumerate() {
+        let name = number.to_string();
+        any.push(requires(RequiresType::ProviderName(name.clone())));
+        config.providers.insert(name, provider(rule));
     }
-    let asked = match asked.len() {
-        0 => return None,
-        1 => asked.pop()?,
-        _ => requires(RequiresType::RequiresAll(xds::JwtRequirementAndList {
-            requirements: asked,
-        })),
-    };
+    any.push(requires(RequiresType::AllowMissing(Empty {})));
+    let asked = requires(RequiresType::RequiresAny(xds::JwtRequirementOrList {
+        requirements: any,
+    }));
     config.rules = vec![xds::RequirementRule {
         r#match: Some(RouteMatch {
             path_specifier: Some(PathSpecifier::Prefix("/".to_owned())),
@@ -81,11 +77,51 @@ pub(super) fn filter(rules: &[TokenRule]) -> Option<HttpFilter> {
         type_url: TYPE.to_owned(),
         value: config.encode_to_vec(),
     };
-    Some(HttpFilter {
+    let verifying = HttpFilter {
         name: TOKENS.to_owned(),
         config_type: Some(ConfigType::TypedConfig(config)),
         ..Default::default()
-    })
+    };
+    removing(rules).into_iter().chain([verifying]).collect()
+}
+
+/// Removes headers that only a token fills, in every spelling that an application may read alike.
+fn removing(rules: &[TokenRule]) -> Option<HttpFilter> {
+    let reserved = rules.iter().flat_map(|rule| {
+        let claims = rule.claim_headers.iter().map(|told| &told.header);
+        rule.payload_header.iter().chain(claims)
+    });
+    let holds_token = |name: &HeaderName| {
+        let mut places = rules.iter().flat_map(|rule| &rule.locations);
+        places.any(|place| matches!(place, TokenLocation::Header(known, _) if known == name))
+    };
+    let names: BTreeSet<&str> = reserved
+        .filter(|name| !holds_token(name))
+        .map(HeaderName::as_str)
+        .collect();
+    let spelled = |name: &&str| escaped(name).replace(['-', '_'], "[-_]");
+    let mutations = names.iter().map(|name| HeaderMutation {
+        action: Some(Action::RemoveOnMatch(RemoveOnMatch {
+            key_matcher: Some(matching(spelled(name))),
+        })),
+    });
+    let mutations: Vec<_> = mutations.collect();
+    let config = header_mutation::HeaderMutation {
+        mutations: Some(header_mutation::Mutations {
+            request_mutations: mutations,
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    (!names.is_empty()).then(|| http_filter("wattle.tokens.reserved", &config))
+}
+
+/// Writes down what the verifier does otherwise.
+pub(super) fn note(inbound: &Inbound, notes: &mut Notes) {
+    if let [first, _, ..] = &*inbound.tokens {
+        notes.at(Some(&first.origin), &Arc::clone(&inbound.name));
+        notes.gap("several rules about tokens: of several tokens in a request one that is valid is enough");
+    }
 }
 
 fn requires(requires_type: RequiresType) -> xds::JwtRequirement {
@@ -107,7 +143,7 @@ fn keys(written: Option<&str>) -> String {
     format!(r#"{{"keys":[{}]}}"#, all.join(","))
 }
 
-fn provider(rule: &TokenRule, place: &TokenLocation) -> xds::JwtProvider {
+fn provider(rule: &TokenRule) -> xds::JwtProvider {
     let lists = SPACE_DELIMITED.into_iter();
     let lists = lists.chain(rule.space_delimited.iter().map(|name| &**name));
     let claims = rule.claim_headers.iter().map(|told| xds::JwtClaimToHeader {
@@ -126,18 +162,20 @@ fn provider(rule: &TokenRule, place: &TokenLocation) -> xds::JwtProvider {
             space_delimited_claims: lists.map(str::to_owned).collect(),
         }),
         claim_to_headers: claims.collect(),
-        jwks_source_specifier: Some(JwksSourceSpecifier::LocalJwks(inline(
-            &keys(rule.keys.as_deref()),
-        ))),
+        jwks_source_specifier: Some(JwksSourceSpecifier::LocalJwks(inline(&keys(
+            rule.keys.as_deref(),
+        )))),
         ..Default::default()
     };
-    match place {
-        TokenLocation::Header(name, prefix) => provider.from_headers.push(xds::JwtHeader {
-            name: name.to_string(),
-            value_prefix: prefix.to_string(),
-        }),
-        TokenLocation::Query(name) => provider.from_params.push(name.to_string()),
-        TokenLocation::Cookie(name) => provider.from_cookies.push(name.to_string()),
+    for place in &rule.locations {
+        match place {
+            TokenLocation::Header(name, prefix) => provider.from_headers.push(xds::JwtHeader {
+                name: name.to_string(),
+                value_prefix: prefix.to_string(),
+            }),
+            TokenLocation::Query(name) => provider.from_params.push(name.to_string()),
+            TokenLocation::Cookie(name) => provider.from_cookies.push(name.to_string()),
+        }
     }
     provider
 }
@@ -149,7 +187,12 @@ mod tests {
     #[test]
     fn a_set_has_the_public_keys_that_were_written_and_never_none() {
         let nobody = format!(r#"{{"keys":[{NOBODY}]}}"#);
-        for nothing in [None, Some("{}"), Some("no keys"), Some(r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}"#)] {
+        for nothing in [
+            None,
+            Some("{}"),
+            Some("no keys"),
+            Some(r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}"#),
+        ] {
             assert_eq!(keys(nothing), nobody, "{nothing:?}");
         }
         let written = r#"{"keys":[{"crv":"Ed25519","kty":"OKP","x":"a"}]}"#;

@@ -6,10 +6,10 @@ use http::HeaderName;
 use wattle_model::{Attribute, Condition, IpBlock, TextMatch};
 use xds::permission::Rule;
 
-use super::{Subject, token};
 use super::clause::{Clause, Held, lists, permission};
 use super::operation::port;
 use super::source::{address, by_account, by_namespace, by_principal, by_trust_domain, named, remote};
+use super::{Subject, token};
 use crate::proto::cidr;
 use crate::route::header;
 use crate::text::{compared, escaped, matching, source};
@@ -50,9 +50,7 @@ pub(super) fn held(when: &Condition, subject: Subject) -> Side {
             }))
         }
         Attribute::RequestHeader(name) => Side::Operation(of_header(name, when, subject)),
-        Attribute::RequestPrincipal => {
-            source(&|text, unwanted| token::by_principal(text, subject, unwanted))
-        }
+        Attribute::RequestPrincipal => source(&|text, unwanted| token::by_principal(text, subject, unwanted)),
         Attribute::RequestAudiences => {
             source(&|text, unwanted| token::by_claim(&["aud"], text, subject, unwanted))
         }

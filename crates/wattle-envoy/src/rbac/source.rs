@@ -5,8 +5,8 @@ use envoy_types::pb::envoy::r#type::matcher::v3::StringMatcher;
 use wattle_model::{IpBlock, Source, TextMatch};
 use xds::principal::{Authenticated, Identifier};
 
-use super::{Subject, token};
 use super::clause::{Held, all, lists, principal};
+use super::{Subject, token};
 use crate::proto::cidr;
 use crate::text::{escaped, exact, matching, source, string};
 
@@ -33,9 +33,11 @@ pub(super) fn held(source: &Source, subject: Subject) -> Held<xds::Principal> {
             &source.not_trust_domains,
             by(by_trust_domain),
         ),
-        lists(&source.request_principals, &source.not_request_principals, |text, unwanted| {
-            token::by_principal(text, subject, unwanted)
-        }),
+        lists(
+            &source.request_principals,
+            &source.not_request_principals,
+            |text, unwanted| token::by_principal(text, subject, unwanted),
+        ),
         lists(&source.ip_blocks, &source.not_ip_blocks, |block, _| {
             Held::If(address(block))
         }),

@@ -4,7 +4,7 @@ use envoy_types::pb::envoy::config::rbac::v3 as xds;
 use envoy_types::pb::envoy::r#type::matcher::v3 as matcher;
 use matcher::{
     ListMatcher, MetadataMatcher, OrMatcher, StringMatcher, ValueMatcher, list_matcher, metadata_matcher,
-    value_matcher::MatchPattern, string_matcher,
+    string_matcher, value_matcher::MatchPattern,
 };
 use wattle_model::{PrincipalPart, TextMatch, TokenPrincipal};
 use xds::principal::Identifier;
@@ -80,7 +80,9 @@ fn one(path: &[&str], mut values: Vec<ValueMatcher>) -> xds::Principal {
     let value = match values.len() {
         1 => values.pop(),
         _ => Some(ValueMatcher {
-            match_pattern: Some(MatchPattern::OrMatch(OrMatcher { value_matchers: values })),
+            match_pattern: Some(MatchPattern::OrMatch(OrMatcher {
+                value_matchers: values,
+            })),
         }),
     };
     let segments = [PAYLOAD].into_iter().chain(path.iter().copied());

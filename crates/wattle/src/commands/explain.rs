@@ -64,7 +64,8 @@ fn claims(arguments: &Arguments) -> anyhow::Result<Option<String>> {
         None if arguments.claims.is_empty() => return Ok(None),
         None => Map::new(),
         Some(file) => {
-            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let text =
+                std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
             serde_json::from_str(&text)
                 .with_context(|| format!("{} is not a JSON object with claims", file.display()))?
         }
@@ -130,7 +131,11 @@ mod tests {
 
         let mut line = vec!["wattle", "explain", "a", "GET", "http://b"];
         let asked = |line: &[&str]| {
-            let Ok(Cli { command: Command::Explain(arguments), .. }) = Cli::try_parse_from(line) else {
+            let Ok(Cli {
+                command: Command::Explain(arguments),
+                ..
+            }) = Cli::try_parse_from(line)
+            else {
                 panic!("a question")
             };
             claims(&arguments).expect("claims")

@@ -71,7 +71,9 @@ impl KeyServer {
     /// Starts it on a loopback's port.
     pub(crate) fn start(spot: &Spot, port: u16, keys: String) -> Self {
         let server = Self(Arc::new(Mutex::new(keys)));
-        let listener = spot.enter(|| TcpListener::bind((Ipv4Addr::LOCALHOST, port))).unwrap();
+        let listener = spot
+            .enter(|| TcpListener::bind((Ipv4Addr::LOCALHOST, port)))
+            .unwrap();
         let answers = server.clone();
         std::thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {

@@ -7,7 +7,8 @@ use tokio::task::LocalSet;
 
 use super::*;
 
-const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+const KEYS: &str =
+    r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 const LIMIT: Duration = Duration::from_secs(5);
 
 fn fetcher(allow: &[&str]) -> Fetcher {
@@ -76,11 +77,16 @@ async fn an_address_of_the_own_machine_is_not_asked_not_even_by_way_of_a_documen
             assert!(matches!(refused, FetchError::Guarded), "{address} {refused}");
         }
         let pointing = server(|base, _| {
-            ok(&format!(r#"{{"issuer":"{base}","jwks_uri":"http://169.254.169.254/keys"}}"#))
+            ok(&format!(
+                r#"{{"issuer":"{base}","jwks_uri":"http://169.254.169.254/keys"}}"#
+            ))
         })
         .await;
         let address = format!("{pointing}/.well-known/openid-configuration");
-        let refused = fetcher(&["127.0.0.1"]).key_set(&address, LIMIT).await.unwrap_err();
+        let refused = fetcher(&["127.0.0.1"])
+            .key_set(&address, LIMIT)
+            .await
+            .unwrap_err();
         assert!(matches!(refused, FetchError::Guarded), "{refused}");
     })
     .await;
@@ -108,10 +114,16 @@ async fn what_is_no_key_set_of_the_issuer_is_refused_and_says_why() {
             ("/empty", "no key that can be used"),
             ("/text", "not JSON"),
             ("/other/.well-known/openid-configuration", "another issuer"),
-            ("/half/.well-known/openid-configuration", "discovery document is not"),
+            (
+                "/half/.well-known/openid-configuration",
+                "discovery document is not",
+            ),
         ];
         for (path, expected) in table {
-            let refused = fetcher.key_set(&format!("{base}{path}"), LIMIT).await.unwrap_err();
+            let refused = fetcher
+                .key_set(&format!("{base}{path}"), LIMIT)
+                .await
+                .unwrap_err();
             assert!(refused.told().contains(expected), "{path}: {}", refused.told());
         }
         for address in ["ftp://a/", "file:///etc/passwd", "/keys", "http:///keys"] {
@@ -127,7 +139,10 @@ async fn a_server_that_does_not_answer_in_time_is_given_up() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}/", listener.local_addr().unwrap());
         let limit = Duration::from_millis(50);
-        let refused = fetcher(&["127.0.0.1"]).key_set(&address, limit).await.unwrap_err();
+        let refused = fetcher(&["127.0.0.1"])
+            .key_set(&address, limit)
+            .await
+            .unwrap_err();
         assert!(matches!(refused, FetchError::Timeout(_)), "{refused}");
     })
     .await;
