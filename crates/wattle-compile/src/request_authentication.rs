@@ -14,7 +14,7 @@ use crate::view::View;
 use crate::{Instance, Mesh, Read};
 
 /// Longest time for fetching keys where none is written.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 type Policy = Resource<RequestAuthentication>;
 
@@ -46,6 +46,22 @@ pub(crate) fn of(instance: &Instance, view: &View<'_>) -> Vec<TokenRule> {
 }
 
 impl Mesh {
+    /// Every address that a RequestAuthentication takes keys from, each once, with the longest time for fetching them.
+    pub fn key_addresses(&self) -> BTreeMap<Arc<str>, Duration> {
+        let mut addresses = BTreeMap::new();
+        for object in self.objects() {
+            let Object::RequestAuthentication(policy) = object else {
+                continue;
+            };
+            for rule in policy.spec.jwt_rules.iter().filter(|rule| rule.jwks.is_none()) {
+                let time = rule.timeout.unwrap_or(TIMEOUT);
+                let longest = addresses.entry(address(rule)).or_insert(time);
+                *longest = time.max(*longest);
+            }
+        }
+        addresses
+    }
+
     /// What is to be said of objects whose keys could not be fetched, for reasons by address.
     pub fn missing_keys(&self, problems: &BTreeMap<Arc<str>, String>) -> Vec<Diagnostic> {
         let mut found = Vec::new();
@@ -104,7 +120,7 @@ fn compile(policy: &Policy, rule: &JwtRule, view: &View<'_>) -> TokenRule {
 }
 
 /// Where the keys of a rule are fetched from, or where it is said where they are.
-pub(crate) fn address(rule: &JwtRule) -> Arc<str> {
+fn address(rule: &JwtRule) -> Arc<str> {
     let issuer = rule.issuer.as_deref().unwrap_or_default();
     match &rule.jwks_uri {
         Some(uri) => uri.as_str().into(),

@@ -94,6 +94,9 @@ pub(crate) fn spawn(parts: Parts, stop: CancellationToken) -> io::Result<JoinHan
         })
 }
 
+/// An address, and its key set.
+type Fetched = (Arc<str>, Result<Arc<str>, FetchError>);
+
 struct Keeper {
     refresh: Duration,
     hub: HubHandle,
@@ -101,7 +104,7 @@ struct Keeper {
     wanted: watch::Receiver<Wanted>,
     fetcher: Rc<Fetcher>,
     known: BTreeMap<Arc<str>, Known>,
-    under_way: JoinSet<(Arc<str>, Result<Arc<str>, FetchError>)>,
+    under_way: JoinSet<Fetched>,
     kept: BTreeMap<Arc<str>, Kept>,
 }
 

@@ -57,7 +57,9 @@ mod tests {
         let store = Store::open(directory.path()).unwrap();
         assert!(store.key_sets().unwrap().is_empty());
         let (a, b): (Arc<str>, Arc<str>) = ("https://a".into(), "https://b".into());
-        store.keep_key_set(&a, &("1".into(), 1), &[a.clone()]).unwrap();
+        store
+            .keep_key_set(&a, &("1".into(), 1), std::slice::from_ref(&a))
+            .unwrap();
         store
             .keep_key_set(&b, &("2".into(), 2), &[a.clone(), b.clone()])
             .unwrap();
