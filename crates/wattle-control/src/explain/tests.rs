@@ -304,7 +304,7 @@ kind: RequestAuthentication
 metadata: {name: tokens}
 spec:
   selector: {matchLabels: {app: reviews}}
-  jwtRules: [{issuer: 'https://issuer.example', audiences: ['https://shop/'], jwks: '{\"keys\":[]}'}]
+  jwtRules: [{issuer: 'https://issuer.example', audiences: ['https://shop/'], jwks: '{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}'}]
 ---
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
