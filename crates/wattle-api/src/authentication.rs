@@ -16,6 +16,19 @@ const MAX_TARGETS: usize = 16;
 const MAX_RULES: usize = 64;
 /// Most entries of a list of a rule.
 const MAX_ITEMS: usize = 64;
+/// Headers that no claim may fill.
+const FRAMING: [&str; 10] = [
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-forwarded-client-cert",
+];
 /// Longest key set that is written in a policy, bytes.
 const MAX_KEYS: usize = 256 * 1024;
 
@@ -150,7 +163,7 @@ fn jwt_rule(cursor: &Cursor<'_>) -> Decoded<JwtRule> {
     let (audiences, from_params, from_cookies) =
         (words("audiences"), words("fromParams"), words("fromCookies"));
     let from_headers = fields.list("fromHeaders", MAX_ITEMS, token_header);
-    let output_payload_to_header = fields.optional("outputPayloadToHeader", scalar::header_name);
+    let output_payload_to_header = fields.optional("outputPayloadToHeader", told_header);
     let forward_original_token = fields.optional("forwardOriginalToken", scalar::flag);
     let output_claim_to_headers = fields.list("outputClaimToHeaders", MAX_ITEMS, claim_to_header);
     let timeout = fields.optional("timeout", time);
@@ -225,9 +238,19 @@ fn token_header(cursor: &Cursor<'_>) -> Decoded<TokenHeader> {
     })
 }
 
+/// A header that a token may fill: not one by which a message is framed or finds its way.
+fn told_header(cursor: &Cursor<'_>) -> Decoded<String> {
+    let name = scalar::header_name(cursor)?;
+    if FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
+        let reason = format!("found {name}, expected a header that does not say how the message is read");
+        return Err(cursor.refuse("invalid-header", reason));
+    }
+    Ok(name)
+}
+
 fn claim_to_header(cursor: &Cursor<'_>) -> Decoded<ClaimToHeader> {
     let fields = cursor.fields(&["header", "claim"])?;
-    let header = fields.required("header", scalar::header_name);
+    let header = fields.required("header", told_header);
     let claim = fields.required("claim", scalar::filled);
     Ok(ClaimToHeader {
         header: header?,

@@ -343,3 +343,21 @@ fn a_diagnostic_is_json_for_programs() {
         })
     );
 }
+
+#[test]
+fn a_claim_fills_no_header_by_which_a_message_is_framed() {
+    let rules = [
+        "outputPayloadToHeader: Content-Length",
+        "outputClaimToHeaders: [{header: transfer-encoding, claim: sub}]",
+    ];
+    for rule in rules {
+        let said = said(&format!(
+            "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {{name: a, namespace: n}}\n\
+             spec: {{jwtRules: [{{issuer: i, {rule}}}]}}\n"
+        ));
+        assert!(
+            said.contains("a header that does not say how the message is read"),
+            "{said}"
+        );
+    }
+}

@@ -101,6 +101,7 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
         Object::WorkloadEntry(entry) => service::check_entry(entry, &mut findings),
         Object::PeerAuthentication(policy) => policy::check_peer(policy, &view, &mut findings),
         Object::AuthorizationPolicy(policy) => policy::check_authorization(policy, &view, &mut findings),
+        Object::RequestAuthentication(policy) => policy::check_tokens(policy, &view, &mut findings),
         Object::VirtualService(found) => istio::check_virtual_service(found, &view, &mut findings),
         Object::DestinationRule(rule) => istio::check_destination_rule(rule, &view, &mut findings),
         Object::ServiceEntry(entry) => istio::check_service_entry(entry, &view, &mut findings),

@@ -1,9 +1,8 @@
 //! The compiler's state and its queries.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use wattle_api::{Diagnostic, Object, ObjectKey};
 use wattle_model::{Destination, Endpoints, Inbound, Workload};
@@ -14,7 +13,7 @@ use crate::store::Store;
 use crate::view::View;
 use crate::{
     Instance, Name, ResourceName, RouteStatus, Settings, backend, destination, diagnose, endpoints, host,
-    inbound, names, request_authentication, status,
+    inbound, names, status,
 };
 
 /// The objects of a mesh and what was compiled of them.
@@ -94,27 +93,10 @@ impl Mesh {
         self.invalidate();
     }
 
-    /// Every address that a RequestAuthentication takes keys from, each once, with the longest time for fetching them.
-    pub fn key_addresses(&self) -> BTreeMap<Arc<str>, Duration> {
-        let mut addresses = BTreeMap::new();
-        for object in self.store.objects.values() {
-            let Object::RequestAuthentication(policy) = &**object else {
-                continue;
-            };
-            for rule in policy.spec.jwt_rules.iter().filter(|rule| rule.jwks.is_none()) {
-                let time = rule.timeout.unwrap_or(request_authentication::TIMEOUT);
-                let longest = addresses
-                    .entry(request_authentication::address(rule))
-                    .or_insert(time);
-                *longest = time.max(*longest);
-            }
-        }
-        addresses
-    }
-
     /// Sets or forgets the keys that were fetched from an address.
     pub fn set_key_set(&mut self, address: &Arc<str>, keys: Option<Arc<str>>) {
         self.store.set_key_set(address, keys);
+        self.invalidate();
     }
 
     /// Services, and hosts of ServiceEntries, that need a virtual address and have none yet, by name.

@@ -1,25 +1,26 @@
 //! Whose tokens a workload takes: Istio's RequestAuthentications that select it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use wattle_api::{JwtRule, Kind, Object, RequestAuthentication, Resource};
+use wattle_api::{Diagnostic, Finding, JwtRule, Kind, Object, RequestAuthentication, Resource, Severity};
 use wattle_model::{ClaimHeader, TokenLocation, TokenRule};
 
 use crate::authorization::is_for;
 use crate::route::{object_ref, unread};
 use crate::view::View;
-use crate::{Instance, Read};
+use crate::{Instance, Mesh, Read};
 
 /// Longest time for fetching keys where none is written.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 type Policy = Resource<RequestAuthentication>;
 
 /// The rules of a workload: of the root namespace, then of its own.
 ///
-/// A policy that cannot be read might take any token, or refuse it: no token at all is taken then.
+/// Nobody knows whose tokens a policy takes that cannot be read: it takes none.
 pub(crate) fn of(instance: &Instance, view: &View<'_>) -> Vec<TokenRule> {
     let root = &view.settings.root_namespace;
     let own = &instance.key.namespace;
@@ -42,6 +43,49 @@ pub(crate) fn of(instance: &Instance, view: &View<'_>) -> Vec<TokenRule> {
         }
     }
     rules
+}
+
+impl Mesh {
+    /// Every address that a RequestAuthentication takes keys from, each once, with the longest time for fetching them.
+    pub fn key_addresses(&self) -> BTreeMap<Arc<str>, Duration> {
+        let mut addresses = BTreeMap::new();
+        for object in self.objects() {
+            let Object::RequestAuthentication(policy) = object else {
+                continue;
+            };
+            for rule in policy.spec.jwt_rules.iter().filter(|rule| rule.jwks.is_none()) {
+                let time = rule.timeout.unwrap_or(TIMEOUT);
+                let longest = addresses.entry(address(rule)).or_insert(time);
+                *longest = time.max(*longest);
+            }
+        }
+        addresses
+    }
+
+    /// What is to be said of objects whose keys could not be fetched, for reasons by address.
+    pub fn missing_keys(&self, problems: &BTreeMap<Arc<str>, String>) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        for object in self.objects() {
+            let Object::RequestAuthentication(policy) = object else {
+                continue;
+            };
+            let rules = policy.spec.jwt_rules.iter().enumerate();
+            for (index, rule) in rules.filter(|(_, rule)| rule.jwks.is_none()) {
+                let Some(problem) = problems.get(&address(rule)) else {
+                    continue;
+                };
+                let field = format!("spec.jwtRules[{index}]");
+                let finding = Finding::new("keys-not-fetched", policy.origin.at, field, problem.as_str())
+                    .hint("check that the control plane reaches the address, or write the keys in `jwks`");
+                found.push(finding.about(
+                    Severity::Warning,
+                    Some(object.key()),
+                    Arc::clone(&policy.origin.file),
+                ));
+            }
+        }
+        found
+    }
 }
 
 fn policies<'a>(namespace: &Arc<str>, view: &View<'a>) -> impl Iterator<Item = &'a Policy> + use<'a> {
@@ -76,7 +120,7 @@ fn compile(policy: &Policy, rule: &JwtRule, view: &View<'_>) -> TokenRule {
 }
 
 /// Where the keys of a rule are fetched from, or where it is said where they are.
-pub(crate) fn address(rule: &JwtRule) -> Arc<str> {
+fn address(rule: &JwtRule) -> Arc<str> {
     let issuer = rule.issuer.as_deref().unwrap_or_default();
     match &rule.jwks_uri {
         Some(uri) => uri.as_str().into(),

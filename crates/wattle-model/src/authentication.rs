@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use std::fmt;
+
 use http::HeaderName;
 
-use crate::ObjectRef;
+use crate::{ObjectRef, TextMatch};
 
 /// Tokens of one issuer.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,14 +71,88 @@ pub struct ClaimHeader {
 /// What a verified token says (RFC 7519).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TokenFacts {
-    /// `ISSUER/SUBJECT`; `None` when it lacks one of them.
-    pub principal: Option<Box<str>>,
+    /// Who it is for; `None` when it lacks an issuer or a subject, or one is empty.
+    pub principal: Option<TokenPrincipal>,
     /// Claim `aud`.
     pub audiences: Vec<Box<str>>,
     /// Claim `azp`.
     pub presenter: Option<Box<str>>,
     /// All claims that are texts, lists of texts, or objects of such.
     pub claims: Vec<(Box<str>, Claim)>,
+}
+
+/// Whom a token names: `ISSUER/SUBJECT`.
+///
+/// Both may have slashes, so they are kept apart: `a` that vouches for `b/c` is not `a/b` that vouches for `c`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenPrincipal {
+    /// Claim `iss`, not empty.
+    pub issuer: Box<str>,
+    /// Claim `sub`, not empty.
+    pub subject: Box<str>,
+}
+
+/// What a text asks of one half of a principal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrincipalPart<'a> {
+    /// That it is this.
+    Exact(&'a str),
+    /// That it begins so.
+    Prefix(&'a str),
+    /// That it ends so.
+    Suffix(&'a str),
+}
+
+impl TokenPrincipal {
+    /// Compares issuer and subject around the last slash of the text (Istio); an expression is compared with both.
+    pub fn is(&self, text: &TextMatch) -> bool {
+        match Self::parts(text) {
+            Some((issuer, subject)) => issuer.holds(&self.issuer) && subject.holds(&self.subject),
+            None => text.matches(&self.to_string()),
+        }
+    }
+
+    /// What a text asks of issuer and subject; `None` for an expression, which cannot be cut.
+    pub fn parts(text: &TextMatch) -> Option<(PrincipalPart<'_>, PrincipalPart<'_>)> {
+        use PrincipalPart::{Exact, Prefix, Suffix};
+        let any = Prefix("");
+        Some(match text {
+            TextMatch::Present => (any, any),
+            // No issuer and no subject is empty, so that a text without slash is nobody's.
+            TextMatch::Exact(text) => match text.rsplit_once('/') {
+                Some((issuer, subject)) => (Exact(issuer), Exact(subject)),
+                None => (Exact(text), Exact("")),
+            },
+            TextMatch::Prefix(text) => match text.rsplit_once('/') {
+                // `https://*` is about issuers.
+                Some((issuer, "")) if issuer.ends_with('/') => (Prefix(text), any),
+                Some((issuer, subject)) => (Exact(issuer), Prefix(subject)),
+                None => (Prefix(text), any),
+            },
+            TextMatch::Suffix(text) => match text.rsplit_once('/') {
+                Some((issuer, subject)) => (Suffix(issuer), Exact(subject)),
+                None => (any, Suffix(text)),
+            },
+            TextMatch::Regex(_) => return None,
+        })
+    }
+}
+
+impl fmt::Display for TokenPrincipal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.issuer, self.subject)
+    }
+}
+
+impl PrincipalPart<'_> {
+    /// Does this half of a principal fulfil it?
+    fn holds(self, half: &str) -> bool {
+        match self {
+            Self::Exact(text) => half == text,
+            Self::Prefix(text) => half.starts_with(text),
+            Self::Suffix(text) => half.ends_with(text),
+        }
+    }
 }
 
 /// A claim that policies can compare.
@@ -117,6 +193,39 @@ impl TokenFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn issuer_and_subject_are_told_apart_whatever_slashes_they_have() {
+        let principal = |issuer: &str, subject: &str| TokenPrincipal {
+            issuer: issuer.into(),
+            subject: subject.into(),
+        };
+        let own = principal("https://a/b", "c");
+        let other = principal("https://a", "b/c");
+        let text = |written: &str| match (written.strip_prefix('*'), written.strip_suffix('*')) {
+            (Some(""), _) => TextMatch::Present,
+            (Some(end), _) => TextMatch::Suffix(end.into()),
+            (_, Some(start)) => TextMatch::Prefix(start.into()),
+            _ => TextMatch::Exact(written.into()),
+        };
+        let table = [
+            ("https://a/b/c", true, false),
+            ("https://a/b/*", true, false),
+            ("https://a/*", false, true),
+            ("https://*", true, true),
+            ("https*", true, true),
+            ("*/c", true, false),
+            ("*b/c", true, false),
+            ("*c", true, true),
+            ("*", true, true),
+            ("https:", false, false),
+            ("", false, false),
+        ];
+        for (written, is_own, is_other) in table {
+            let found = (own.is(&text(written)), other.is(&text(written)));
+            assert_eq!(found, (is_own, is_other), "{written}");
+        }
+    }
 
     #[test]
     fn a_claim_is_found_by_its_names_from_outside_to_inside() {

@@ -42,7 +42,10 @@ impl Authorization {
             let by_condition = |condition: &Condition| condition.attribute == Attribute::RemoteIp;
             rule.from.iter().any(by_source) || rule.when.iter().any(by_condition)
         };
-        let mut rules = self.policies().chain(&self.audit).flat_map(|policy| &policy.rules);
+        let mut rules = self
+            .policies()
+            .chain(&self.audit)
+            .flat_map(|policy| &policy.rules);
         rules.any(asks) || self.dry_run.as_deref().is_some_and(Self::asks_remote_ip)
     }
 }

@@ -50,7 +50,9 @@ mod trace;
 pub mod traffic;
 
 pub use attribute::Attribute;
-pub use authentication::{Claim, ClaimHeader, TokenFacts, TokenLocation, TokenRule};
+pub use authentication::{
+    Claim, ClaimHeader, PrincipalPart, TokenFacts, TokenLocation, TokenPrincipal, TokenRule,
+};
 pub use authorization::{
     Authorization, Condition, External, Gate, GateRoute, Operation, Policy, PolicyRule, Source,
 };

@@ -229,6 +229,7 @@ fn question(
         url: format!("http://{destination}{path}{query}"),
         headers,
         port: None,
+        claims: None,
     }
 }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use wattle_compile::{Instance, Mesh};
 use wattle_model::{
     AuthorizationDecision, Backend, ConnectionFacts, Endpoint, EndpointHealth, Endpoints, Filters, Hop,
-    Inbound, MtlsMode, PeerFacts, Protocol, Reason, Share, Step,
+    Inbound, MtlsMode, PeerFacts, Protocol, Reason, RequestFacts, Share, Step,
 };
 
 use super::asked::{Asked, Head, described};
 use super::route::{Routed, backend_filters, filtered};
+use super::token::Taken;
 use super::{BackendStep, TraceLine, WorkloadStep, lines, said};
 
 pub(super) fn steps(mesh: &mut Mesh, asked: &Asked, route: &Routed<'_>) -> Vec<BackendStep> {
@@ -206,7 +207,21 @@ fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, local: Socke
         Protocol::Tcp | Protocol::Tls => false,
         _ => !asked.opaque,
     };
-    let facts = looked_into.then(|| carried.head.facts());
+    let claims = asked.claims.as_ref().filter(|_| looked_into);
+    let token = match claims.map(|claims| claims.taken(inbound, &mut trace)) {
+        Some(Taken::Refused) => {
+            step.allowed = false;
+            step.reason = Some(Reason::TokenInvalid.id().to_owned());
+            step.trace = lines(trace);
+            return;
+        }
+        Some(Taken::Verified(facts)) => Some(facts),
+        Some(Taken::Ignored) | None => None,
+    };
+    let facts = looked_into.then(|| RequestFacts {
+        token: token.as_ref(),
+        ..carried.head.facts()
+    });
     match inbound.authorize(&connection, facts.as_ref(), &mut trace) {
         AuthorizationDecision::Allowed { policy } => step.policy = policy.map(ToString::to_string),
         AuthorizationDecision::Refused { reason, policy, rule } => {

@@ -6,10 +6,10 @@ use http::HeaderName;
 use wattle_model::{Attribute, Condition, IpBlock, TextMatch};
 use xds::permission::Rule;
 
-use super::Subject;
 use super::clause::{Clause, Held, lists, permission};
 use super::operation::port;
 use super::source::{address, by_account, by_namespace, by_principal, by_trust_domain, named, remote};
+use super::{Subject, token};
 use crate::proto::cidr;
 use crate::route::header;
 use crate::text::{compared, escaped, matching, source};
@@ -50,11 +50,18 @@ pub(super) fn held(when: &Condition, subject: Subject) -> Side {
             }))
         }
         Attribute::RequestHeader(name) => Side::Operation(of_header(name, when, subject)),
-        Attribute::RequestPrincipal
-        | Attribute::RequestAudiences
-        | Attribute::RequestPresenter
-        | Attribute::RequestClaim(_)
-        | Attribute::Unknown(_) => Side::Operation(subject.doubt()),
+        Attribute::RequestPrincipal => source(&|text, unwanted| token::by_principal(text, subject, unwanted)),
+        Attribute::RequestAudiences => {
+            source(&|text, unwanted| token::by_claim(&["aud"], text, subject, unwanted))
+        }
+        Attribute::RequestPresenter => {
+            source(&|text, unwanted| token::by_claim(&["azp"], text, subject, unwanted))
+        }
+        Attribute::RequestClaim(path) => {
+            let path: Vec<&str> = path.iter().map(|name| &**name).collect();
+            source(&|text, unwanted| token::by_claim(&path, text, subject, unwanted))
+        }
+        Attribute::Unknown(_) => Side::Operation(subject.doubt()),
     }
 }
 
@@ -111,11 +118,8 @@ pub(super) fn is_doubtful(when: &Condition) -> bool {
         Attribute::DestinationPort => {
             texts.any(|text| !matches!(text, TextMatch::Present | TextMatch::Exact(_)))
         }
-        Attribute::RequestPrincipal
-        | Attribute::RequestAudiences
-        | Attribute::RequestPresenter
-        | Attribute::RequestClaim(_)
-        | Attribute::Unknown(_) => true,
+        Attribute::RequestPrincipal => texts.any(|text| !token::is_said(text)),
+        Attribute::Unknown(_) => true,
         _ => texts.any(|text| compared(text).is_none()),
     }
 }

@@ -6,6 +6,7 @@ mod clause;
 mod condition;
 mod operation;
 mod source;
+mod token;
 
 use std::collections::BTreeMap;
 

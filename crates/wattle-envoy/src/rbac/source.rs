@@ -5,8 +5,8 @@ use envoy_types::pb::envoy::r#type::matcher::v3::StringMatcher;
 use wattle_model::{IpBlock, Source, TextMatch};
 use xds::principal::{Authenticated, Identifier};
 
-use super::Subject;
 use super::clause::{Held, all, lists, principal};
+use super::{Subject, token};
 use crate::proto::cidr;
 use crate::text::{escaped, exact, matching, source, string};
 
@@ -33,7 +33,11 @@ pub(super) fn held(source: &Source, subject: Subject) -> Held<xds::Principal> {
             &source.not_trust_domains,
             by(by_trust_domain),
         ),
-        by_token(source, subject),
+        lists(
+            &source.request_principals,
+            &source.not_request_principals,
+            |text, unwanted| token::by_principal(text, subject, unwanted),
+        ),
         lists(&source.ip_blocks, &source.not_ip_blocks, |block, _| {
             Held::If(address(block))
         }),
@@ -43,15 +47,6 @@ pub(super) fn held(source: &Source, subject: Subject) -> Held<xds::Principal> {
             |block, _| Held::If(remote(block)),
         ),
     ])
-}
-
-/// Who a token names, which only a request has.
-fn by_token(source: &Source, subject: Subject) -> Held<xds::Principal> {
-    let (wanted, unwanted) = (&source.request_principals, &source.not_request_principals);
-    if wanted.is_empty() && unwanted.is_empty() {
-        return Held::Always;
-    }
-    subject.doubt()
 }
 
 /// A peer whose name is as said; one without a name is not.
@@ -146,5 +141,5 @@ pub(super) fn is_doubtful(from: &Source) -> bool {
             .into_iter()
             .flatten()
             .any(|text| by_account(text).is_none())
-        || tokens.into_iter().any(|texts| !texts.is_empty())
+        || tokens.into_iter().flatten().any(|text| !token::is_said(text))
 }

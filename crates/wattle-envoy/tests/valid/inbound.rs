@@ -1,8 +1,8 @@
 //! A workload with every mode, protocol and policy.
 
 use wattle_model::{
-    Allowance, Attribute, Authorization, Condition, Inbound, InboundPort, IpBlock, MtlsMode, Operation,
-    Policy, PolicyRule, Protocol, RateLimit, Source, TextMatch,
+    Allowance, Attribute, Authorization, ClaimHeader, Condition, Inbound, InboundPort, IpBlock, MtlsMode,
+    Operation, Policy, PolicyRule, Protocol, RateLimit, Source, TextMatch, TokenLocation, TokenRule,
 };
 
 use crate::support::mesh::{object, service};
@@ -33,7 +33,8 @@ fn policy_rules() -> Vec<PolicyRule> {
         not_trust_domains: texts(),
         remote_ip_blocks: vec![block],
         not_remote_ip_blocks: vec![block],
-        ..Source::default()
+        request_principals: texts(),
+        not_request_principals: texts(),
     };
     let to = Operation {
         hosts: texts(),
@@ -56,7 +57,11 @@ fn policy_rules() -> Vec<PolicyRule> {
         "source.trustDomain",
         "destination.port",
         "request.headers[x-a]",
+        "request.auth.principal",
+        "request.auth.audiences",
+        "request.auth.presenter",
         "request.auth.claims[iss]",
+        "request.auth.claims[realm][roles]",
     ];
     let when = keys.map(|key| {
         let attribute = Attribute::parse(key);
@@ -92,6 +97,36 @@ fn policy_rules() -> Vec<PolicyRule> {
         ..Default::default()
     }));
     rules
+}
+
+/// One rule with everything, one without keys, one whose keys are none.
+fn tokens() -> Vec<TokenRule> {
+    let header = |name: &'static str| http::HeaderName::from_static(name);
+    let key = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
+    let whole = TokenRule {
+        issuer: Some("https://issuer.example".into()),
+        audiences: vec!["shop".into()],
+        keys: Some(key.into()),
+        locations: vec![
+            TokenLocation::Header(header("x-jwt"), "".into()),
+            TokenLocation::Header(header("authorization"), "Bearer ".into()),
+            TokenLocation::Query("t".into()),
+            TokenLocation::Cookie("jwt".into()),
+        ],
+        forward: true,
+        payload_header: Some(header("x-payload")),
+        claim_headers: vec![ClaimHeader {
+            header: header("x-role"),
+            claim: vec!["realm".into(), "role".into()],
+        }],
+        space_delimited: vec!["roles".into()],
+        ..TokenRule::bearer(object("tokens"))
+    };
+    let broken = TokenRule {
+        keys: Some("{}".into()),
+        ..TokenRule::bearer(object("broken"))
+    };
+    vec![whole, TokenRule::bearer(object("without")), broken]
 }
 
 pub(super) fn guarded() -> Inbound {
@@ -141,6 +176,7 @@ pub(super) fn guarded() -> Inbound {
             ..Authorization::default()
         },
         rate_limits: vec![limit],
+        tokens: tokens(),
         ..Inbound::default()
     }
 }

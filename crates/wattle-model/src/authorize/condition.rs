@@ -34,7 +34,10 @@ impl Condition {
         let token = request.token;
         match &self.attribute {
             Attribute::RequestHeader(name) => self.header_unmet(name, subject),
-            Attribute::RequestPrincipal => self.among(token.and_then(|token| token.principal.as_deref())),
+            Attribute::RequestPrincipal => {
+                let principal = token.and_then(|token| token.principal.as_ref());
+                self.any(|list| principal.is_some_and(|principal| list.iter().any(|text| principal.is(text))))
+            }
             Attribute::RequestPresenter => self.among(token.and_then(|token| token.presenter.as_deref())),
             Attribute::RequestAudiences => {
                 self.any(|list| token.is_some_and(|token| has_one(list, &token.audiences)))

@@ -47,8 +47,10 @@ impl Source {
             let asked = !wanted.is_empty() || !unwanted.is_empty();
             return without_http("request principal", subject.effect, asked);
         }
-        let principal = subject.token().and_then(|token| token.principal.as_deref());
-        texts("request principal", principal, wanted, unwanted)
+        let principal = subject.token().and_then(|token| token.principal.as_ref());
+        any_of("request principal", wanted, unwanted, |list| {
+            principal.is_some_and(|principal| list.iter().any(|text| principal.is(text)))
+        })
     }
 
     fn address_unmet(&self, subject: &Subject<'_>) -> Option<Unmet<'_>> {

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue};
 use super::*;
 use crate::{
     Attribute, Authorization, Claim, Condition, IpBlock, MtlsMode, NoTrace, Operation, PeerFacts, PolicyRule,
-    Source, TextMatch, TokenFacts, Workload,
+    Source, TextMatch, TokenFacts, TokenPrincipal, Workload,
 };
 
 fn text(text: &str) -> TextMatch {
@@ -119,7 +119,10 @@ fn headers() -> HeaderMap {
 fn token() -> TokenFacts {
     let texts = |list: &[&str]| Claim::Texts(list.iter().map(|text| (*text).into()).collect());
     TokenFacts {
-        principal: Some("accounts.test/alice".into()),
+        principal: Some(TokenPrincipal {
+            issuer: "accounts.test".into(),
+            subject: "alice".into(),
+        }),
         audiences: vec!["shop".into(), "mail".into()],
         presenter: Some("app".into()),
         claims: vec![("groups".into(), texts(&["staff", "admin"]))],

@@ -175,7 +175,7 @@ fn found(field: Field<'_>, subject: &Subject<'_>) -> String {
         Attribute::DestinationIp => connection.local_ip.to_string(),
         Attribute::DestinationPort => connection.port.to_string(),
         Attribute::ConnectionSni => connection.sni.unwrap_or("(none)").to_owned(),
-        Attribute::RequestPrincipal => token(|token| token.principal.as_deref().map(str::to_owned)),
+        Attribute::RequestPrincipal => token(|token| token.principal.as_ref().map(ToString::to_string)),
         Attribute::RequestPresenter => token(|token| token.presenter.as_deref().map(str::to_owned)),
         Attribute::RequestAudiences => token(|token| Some(token.audiences.join(", "))),
         // What a header or claim holds may be a secret.

@@ -4,7 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use http::HeaderValue;
-use wattle_http::{Handler, ParseError, Request, RequestHead, Response, ResponseHead, SendError, SendErrorKind};
+use wattle_http::{
+    Handler, ParseError, Request, RequestHead, Response, ResponseHead, SendError, SendErrorKind,
+};
 use wattle_model::traffic::hash_text;
 use wattle_model::{CallerFacts, Inbound, Reason};
 use wattle_net::Stream;

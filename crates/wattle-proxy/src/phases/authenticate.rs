@@ -92,7 +92,10 @@ impl Tokens {
             return Ok(known);
         }
         let token = Token::parse(text).map_err(|rejection| rejection.id())?;
-        let rules = place.rules.iter().map(|rule| &self.rules.rules[*rule].requirements);
+        let rules = place
+            .rules
+            .iter()
+            .map(|rule| &self.rules.rules[*rule].requirements);
         let (nth, claims) = verify_any(token, rules, now).map_err(|rejection| rejection.id())?;
         let rule = place.rules[nth];
         let verified = Rc::new(Verified::new(rule, &self.rules.rules[rule], &claims, now));

@@ -7,9 +7,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderName;
-use wattle_model::{
-    Attribute, ClaimHeader, Condition, IpBlock, Source, TextMatch, TokenLocation, TokenRule,
-};
+use wattle_model::{Attribute, ClaimHeader, Condition, IpBlock, Source, TextMatch, TokenLocation, TokenRule};
 
 use super::*;
 use crate::worker::TokenRules;
@@ -120,7 +118,11 @@ async fn a_token_that_is_not_valid_is_refused_and_the_application_never_sees_it(
         enforce(&worker, with(vec![issuer.rule()], app.at.port()));
         let good = issuer.token("");
         let (signed, signature) = good.rsplit_once('.').unwrap();
-        let none = format!("{}.{}.", encode(r#"{"alg":"none"}"#), encode(r#"{"sub":"alice"}"#));
+        let none = format!(
+            "{}.{}.",
+            encode(r#"{"alg":"none"}"#),
+            encode(r#"{"sub":"alice"}"#)
+        );
         let past = issuer.of(ISSUER, now() - 3600, "");
         let bad = [
             String::new(),
@@ -146,14 +148,24 @@ async fn a_token_that_is_not_valid_is_refused_and_the_application_never_sees_it(
                 refused.headers["wattle-reason"].to_str().unwrap(),
                 refused.headers["www-authenticate"].to_str().unwrap(),
             );
-            assert_eq!(told, (401, "token_invalid", r#"Bearer error="invalid_token""#), "{token}");
+            assert_eq!(
+                told,
+                (401, "token_invalid", r#"Bearer error="invalid_token""#),
+                "{token}"
+            );
         }
         assert!(app.heads.borrow().is_empty());
         for request in [get("/"), bearing(&good), bearing(&good)] {
             assert_eq!(send(&worker, app.at, None, request).await.head.status, 200);
         }
         let two = format!("Bearer {}", bad[7]);
-        let request = asking("/", &[("authorization", &format!("Bearer {good}")), ("authorization", &two)]);
+        let request = asking(
+            "/",
+            &[
+                ("authorization", &format!("Bearer {good}")),
+                ("authorization", &two),
+            ],
+        );
         assert_eq!(send(&worker, app.at, None, request).await.head.status, 401);
     };
     LocalSet::new().run_until(run).await;
@@ -164,7 +176,10 @@ async fn a_grpc_client_is_told_that_it_is_not_authenticated() {
     let run = async {
         let (worker, app, issuer) = (worker(), Seen::new().await, Issuer::new());
         enforce(&worker, with(vec![issuer.rule()], app.at.port()));
-        let headers = [("authorization", "Bearer x"), ("content-type", "application/grpc")];
+        let headers = [
+            ("authorization", "Bearer x"),
+            ("content-type", "application/grpc"),
+        ];
         let refused = send(&worker, app.at, None, asking("/", &headers)).await;
         assert_eq!(
             (refused.head.status, &refused.head.headers["grpc-status"]),
@@ -190,10 +205,20 @@ async fn a_token_is_looked_for_where_its_rule_says_and_taken_out_there() {
         let all = |token: &str, cookie: &str| {
             asking(
                 &format!("/p?a=b&t={token}"),
-                &[("x-jwt", token), ("cookie", cookie), ("authorization", "Bearer x")],
+                &[
+                    ("x-jwt", token),
+                    ("cookie", cookie),
+                    ("authorization", "Bearer x"),
+                ],
             )
         };
-        assert_eq!(send(&worker, app.at, None, all(&token, &cookie)).await.head.status, 200);
+        assert_eq!(
+            send(&worker, app.at, None, all(&token, &cookie))
+                .await
+                .head
+                .status,
+            200
+        );
         let seen = app.last();
         assert_eq!(seen.path_and_query, "/p?a=b");
         assert_eq!(seen.headers["cookie"], "a=b");
@@ -201,7 +226,13 @@ async fn a_token_is_looked_for_where_its_rule_says_and_taken_out_there() {
         assert!(!seen.headers.contains_key("x-jwt"));
         rule.forward = true;
         enforce(&worker, with(vec![rule], app.at.port()));
-        assert_eq!(send(&worker, app.at, None, all(&token, &cookie)).await.head.status, 200);
+        assert_eq!(
+            send(&worker, app.at, None, all(&token, &cookie))
+                .await
+                .head
+                .status,
+            200
+        );
         let seen = app.last();
         assert_eq!(seen.path_and_query.as_str(), format!("/p?a=b&t={token}"));
         assert_eq!(seen.headers["x-jwt"], token);
@@ -246,8 +277,18 @@ async fn claims_are_told_in_headers_that_no_client_can_fill() {
             ("x-payload", "admin"),
             ("connection", "x-sub, x-payload"),
         ];
-        let with_token: Vec<_> = spoofed.iter().copied().chain([("authorization", &*bearer)]).collect();
-        assert_eq!(send(&worker, app.at, None, asking("/", &with_token)).await.head.status, 200);
+        let with_token: Vec<_> = spoofed
+            .iter()
+            .copied()
+            .chain([("authorization", &*bearer)])
+            .collect();
+        assert_eq!(
+            send(&worker, app.at, None, asking("/", &with_token))
+                .await
+                .head
+                .status,
+            200
+        );
         let seen = app.last();
         let payload = token.split('.').nth(1).unwrap();
         assert_eq!(seen.headers["x-sub"], "alice");
@@ -257,7 +298,13 @@ async fn claims_are_told_in_headers_that_no_client_can_fill() {
         for name in ["x_sub", "x-none", "authorization"] {
             assert!(!seen.headers.contains_key(name), "{name}");
         }
-        assert_eq!(send(&worker, app.at, None, asking("/", &spoofed)).await.head.status, 200);
+        assert_eq!(
+            send(&worker, app.at, None, asking("/", &spoofed))
+                .await
+                .head
+                .status,
+            200
+        );
         let seen = app.last();
         for name in ["x-sub", "x_sub", "x-none", "x-payload"] {
             assert!(!seen.headers.contains_key(name), "{name}");
@@ -313,7 +360,11 @@ async fn policies_judge_by_what_the_token_proves() {
             (vec![], vec![when("request.auth.claims[group]", "staff")], 403),
             (vec![], vec![when("request.auth.claims[scope]", "write")], 403),
             (vec![], vec![when("request.auth.claims[roles]", "b")], 403),
-            (vec![], vec![when("request.auth.claims[realm][roles]", "admin")], 403),
+            (
+                vec![],
+                vec![when("request.auth.claims[realm][roles]", "admin")],
+                403,
+            ),
             (vec![], vec![when("request.headers[x-group]", "staff")], 403),
         ];
         for (from, conditions, of_plain) in table {
@@ -321,8 +372,16 @@ async fn policies_judge_by_what_the_token_proves() {
             enforce(&worker, allowing(base.clone(), from, conditions));
             let none = asking("/", &[("x-group", "staff")]);
             let statuses = [
-                send(&worker, app.at, None, bearing(&allowed)).await.head.status.as_u16(),
-                send(&worker, app.at, None, bearing(&plain)).await.head.status.as_u16(),
+                send(&worker, app.at, None, bearing(&allowed))
+                    .await
+                    .head
+                    .status
+                    .as_u16(),
+                send(&worker, app.at, None, bearing(&plain))
+                    .await
+                    .head
+                    .status
+                    .as_u16(),
                 send(&worker, app.at, None, none).await.head.status.as_u16(),
             ];
             assert_eq!(statuses, [200, of_plain, 403], "{asked}");
@@ -348,8 +407,12 @@ async fn new_keys_take_effect_at_once_also_for_tokens_that_were_verified_before(
         assert_eq!(statuses().await, [200, 401]);
         let both = format!(
             r#"{{"keys":[{},{}]}}"#,
-            old.keys().trim_start_matches(r#"{"keys":["#).trim_end_matches("]}"),
-            new.keys().trim_start_matches(r#"{"keys":["#).trim_end_matches("]}")
+            old.keys()
+                .trim_start_matches(r#"{"keys":["#)
+                .trim_end_matches("]}"),
+            new.keys()
+                .trim_start_matches(r#"{"keys":["#)
+                .trim_end_matches("]}")
         );
         rule.keys = Some(both.as_str().into());
         enforce(&worker, with(vec![rule.clone()], app.at.port()));

@@ -31,7 +31,9 @@ pub(super) fn each<E>(
                 for pair in cookies(value).filter(|pair| is_cookie(pair, name)) {
                     let value = pair.splitn(2, |byte| *byte == b'=').nth(1);
                     let value = value.unwrap_or_default().trim_ascii();
-                    let bare = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+                    let bare = value
+                        .strip_prefix(b"\"")
+                        .and_then(|value| value.strip_suffix(b"\""));
                     visit(std::str::from_utf8(bare.unwrap_or(value)).ok())?;
                 }
             }

@@ -15,14 +15,17 @@ const MAX_BYTES: usize = 4096;
 /// Verified tokens of one worker by the place where they were found. Only what was proven is kept, so that nobody without
 /// a valid token can fill it. Goes with its rules, so that no token outlives a key.
 #[derive(Default)]
-pub(super) struct Known(RefCell<HashMap<(usize, Box<str>), Rc<Verified>>>);
+pub(super) struct Known(RefCell<HashMap<Key, Rc<Verified>>>);
+
+/// The place, and the token.
+type Key = (usize, Box<str>);
 
 /// A key as it is looked up: without a copy of the token.
 #[derive(Hash)]
 struct Asked<'a>(usize, &'a str);
 
-impl hashbrown::Equivalent<(usize, Box<str>)> for Asked<'_> {
-    fn equivalent(&self, (place, text): &(usize, Box<str>)) -> bool {
+impl hashbrown::Equivalent<Key> for Asked<'_> {
+    fn equivalent(&self, (place, text): &Key) -> bool {
         self.0 == *place && *self.1 == **text
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use wattle_jwt::{Claim, Claims, SPACE_DELIMITED};
-use wattle_model::TokenFacts;
+use wattle_model::{TokenFacts, TokenPrincipal};
 
 use crate::worker::PreparedRule;
 
@@ -61,11 +61,19 @@ fn facts(claims: &Claims, space_delimited: &[Arc<str>]) -> TokenFacts {
     };
     let compared = |(name, claim): (&str, Claim<'_>)| Some((name.into(), of(claim, splits(name))?));
     TokenFacts {
-        principal: claims.principal().map(Into::into),
+        principal: principal(claims),
         audiences: claims.audiences().map(Into::into).collect(),
         presenter: claims.presenter().map(Into::into),
         claims: claims.iter().filter_map(compared).collect(),
     }
+}
+
+fn principal(claims: &Claims) -> Option<TokenPrincipal> {
+    let named = |text: &&str| !text.is_empty();
+    Some(TokenPrincipal {
+        issuer: claims.issuer().filter(named)?.into(),
+        subject: claims.subject().filter(named)?.into(),
+    })
 }
 
 /// A claim as policies compare it; `None` for one that they cannot.

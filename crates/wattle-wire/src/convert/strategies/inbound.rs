@@ -36,11 +36,11 @@ fn attribute() -> impl Strategy<Value = Attribute> {
     proptest::sample::select(keys.to_vec()).prop_map(Attribute::parse)
 }
 
-pub(super) fn policy() -> impl Strategy<Value = Policy> {
+fn source() -> impl Strategy<Value = Source> {
     let pair = || [texts(), texts()];
     let names = [pair(), pair(), pair(), pair(), pair()];
     let ranges = [blocks(), blocks(), blocks(), blocks()];
-    let source = (names, ranges).prop_map(|(names, ranges)| {
+    (names, ranges).prop_map(|(names, ranges)| {
         let [principals, namespaces, accounts, domains, tokens] = names;
         let [ip_blocks, not_ip_blocks, remote_ip_blocks, not_remote_ip_blocks] = ranges;
         let ([principals, not_principals], [namespaces, not_namespaces]) = (principals, namespaces);
@@ -63,7 +63,10 @@ pub(super) fn policy() -> impl Strategy<Value = Policy> {
             remote_ip_blocks,
             not_remote_ip_blocks,
         }
-    });
+    })
+}
+
+pub(super) fn policy() -> impl Strategy<Value = Policy> {
     let operation = (
         [texts(), texts(), texts(), texts(), texts(), texts()],
         vec(any::<u16>(), 0..2),
@@ -98,7 +101,7 @@ pub(super) fn policy() -> impl Strategy<Value = Policy> {
         }),
     ];
     let rule = (
-        vec(source, 0..2),
+        vec(source(), 0..2),
         vec(operation, 0..2),
         vec(condition, 0..2),
         option::of(boxed()),

@@ -61,8 +61,14 @@ fn every_one_of_several_tokens_is_found() {
     );
     let header = |prefix: &str| TokenLocation::Header(HeaderName::from_static("x-t"), prefix.into());
     assert_eq!(found(&twice, &bearer()), ["a", "b"]);
-    assert_eq!(found(&twice, &TokenLocation::Query("t".into())), ["a", "b", "c", "d."]);
-    assert_eq!(found(&twice, &TokenLocation::Cookie("t".into())), ["a", "b", "c=d"]);
+    assert_eq!(
+        found(&twice, &TokenLocation::Query("t".into())),
+        ["a", "b", "c", "d."]
+    );
+    assert_eq!(
+        found(&twice, &TokenLocation::Cookie("t".into())),
+        ["a", "b", "c=d"]
+    );
     assert_eq!(found(&twice, &header("")), ["a", "pre-b"]);
     assert_eq!(found(&twice, &header("pre-")), ["b"]);
 }
@@ -97,7 +103,10 @@ fn what_is_taken_out_leaves_everything_else_as_it_was() {
         let left: Vec<_> = head.headers.get_all("cookie").iter().collect();
         assert_eq!(left, after);
     }
-    let mut both = head("/", &[("authorization", "Bearer a"), ("authorization", "Basic b")]);
+    let mut both = head(
+        "/",
+        &[("authorization", "Bearer a"), ("authorization", "Basic b")],
+    );
     remove(&mut both, &bearer());
     let left: Vec<_> = both.headers.get_all("authorization").iter().collect();
     assert_eq!(left, ["Basic b"]);
