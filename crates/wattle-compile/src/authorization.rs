@@ -14,7 +14,7 @@ use wattle_model::{
 use crate::linkerd::server;
 use crate::route::{object_ref, unread};
 use crate::view::{View, selects};
-use crate::{Instance, Settings};
+use crate::{Instance, Settings, external};
 
 /// Istio's annotation of a policy that is tried only.
 const DRY_RUN: &str = "istio.io/dry-run";
@@ -37,12 +37,19 @@ pub(crate) fn of(instance: &Instance, view: &View<'_>) -> Authorization {
     for policy in policies.filter(|policy| selected(policy, instance, view)) {
         let compiled = compile(policy, view.settings);
         let tried = is_dry_run(&policy.meta.annotations);
+        if policy.spec.action == Action::Custom {
+            // Nobody is asked for a trial.
+            if !tried {
+                let provider = policy.spec.provider.as_ref();
+                let named = provider.map_or("", |provider| provider.name.as_str());
+                external::add(&mut authorization, named, compiled, view);
+            }
+            continue;
+        }
         let into = if tried { &mut dry_run } else { &mut authorization };
         match policy.spec.action {
             Action::Allow => into.allow.push(compiled),
-            Action::Deny => into.deny.push(compiled),
-            // Without a provider to ask, what would be asked about is refused.
-            Action::Custom => into.deny.push(compiled),
+            Action::Deny | Action::Custom => into.deny.push(compiled),
             Action::Audit => into.audit.push(compiled),
         }
     }
@@ -276,7 +283,7 @@ pub(crate) fn principal(written: &Text, settings: &Settings) -> TextMatch {
     }
 }
 
-fn texts(written: &[Text]) -> Vec<TextMatch> {
+pub(crate) fn texts(written: &[Text]) -> Vec<TextMatch> {
     written.iter().map(text).collect()
 }
 

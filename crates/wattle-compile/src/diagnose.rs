@@ -8,6 +8,7 @@ use crate::store::Store;
 use crate::view::View;
 
 mod attached;
+mod external;
 mod istio;
 mod limit;
 mod linkerd;
@@ -116,6 +117,7 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
         Object::Server(server) => limit::check_server(server, &view, &mut findings),
         Object::ServiceProfile(profile) => limit::check_profile(profile, &view, &mut findings),
         Object::EgressPolicy(policy) => limit::check_egress(policy, &view, &mut findings),
+        Object::MeshConfig(config) => external::check_config(config, &view, &mut findings),
         Object::EgressNetwork(_) => {}
         other => {
             let what = format!("the kind {} is read but not applied yet", other.kind());

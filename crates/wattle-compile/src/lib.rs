@@ -20,6 +20,7 @@ mod destination;
 mod diagnose;
 mod egress;
 mod endpoints;
+mod external;
 mod filter;
 mod host;
 mod inbound;

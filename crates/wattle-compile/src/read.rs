@@ -32,6 +32,8 @@ pub enum Read {
     AuthorizationPolicies(Arc<str>),
     /// RequestAuthentications of a namespace.
     RequestAuthentications(Arc<str>),
+    /// Istio's MeshConfigs.
+    MeshConfigs,
     /// The key set that was fetched from this address.
     KeySet(Arc<str>),
     /// ReferenceGrants of a namespace.

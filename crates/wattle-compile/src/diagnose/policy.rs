@@ -8,7 +8,7 @@ use wattle_api::{
 };
 use wattle_jwt::KeySet;
 
-use super::Findings;
+use super::{Findings, external};
 use crate::authorization;
 use crate::peer_authentication::oldest;
 use crate::view::View;
@@ -116,12 +116,13 @@ pub(super) fn check_authorization(
 ) {
     selection(&policy.meta, policy.spec.selector.as_ref(), view, findings);
     targets(&policy.meta, &policy.spec.target_refs, view, findings);
-    action(policy, findings);
+    external::check_policy(policy, view, findings);
     for (index, rule) in policy.spec.rules.iter().enumerate() {
         let compiled = authorization::rule(rule, &policy.meta.namespace, view.settings);
         if let Some(field) = compiled.unsupported {
             let effect = match policy.spec.action {
                 Action::Allow => "the rule allows nothing",
+                Action::Custom => "the service is asked about whatever the rest of it matches",
                 _ => "the rule refuses whatever the rest of it matches",
             };
             let reason = format!("{field} cannot be evaluated yet; {effect}");
@@ -159,18 +160,6 @@ fn admits_anonymous(policy: &Resource<AuthorizationPolicy>, index: usize, findin
                 "a caller without identity is allowed, since it is none of those excluded".to_owned();
             findings.warn("allows-anonymous", &field, reason, "add principals: [\"*\"]");
         }
-    }
-}
-
-fn action(policy: &Resource<AuthorizationPolicy>, findings: &mut Findings<'_>) {
-    match policy.spec.action {
-        Action::Custom => {
-            let reason =
-                "external providers are not supported yet; what the rules match is refused".to_owned();
-            findings.error("action-not-supported", "spec.action", reason, "use ALLOW or DENY");
-            findings.ignored("spec.provider", "no provider is asked");
-        }
-        Action::Allow | Action::Deny | Action::Audit => {}
     }
 }
 

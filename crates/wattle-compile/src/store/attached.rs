@@ -59,6 +59,7 @@ fn finding(object: &Object) -> BTreeSet<Read> {
             one(Read::RateLimits(namespace()))
         }
         Object::RequestAuthentication(_) => one(Read::RequestAuthentications(namespace())),
+        Object::MeshConfig(_) => one(Read::MeshConfigs),
         Object::EgressPolicy(_) | Object::EgressNetwork(_) => one(Read::EgressPolicies(namespace())),
         _ => BTreeSet::new(),
     }

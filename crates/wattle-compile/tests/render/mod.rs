@@ -5,7 +5,7 @@ use std::fmt::Write;
 use wattle_compile::RouteStatus;
 use wattle_model::{
     Action, Backend, BackendPolicy, Destination, EndpointHealth, Endpoints, Filters, HeaderModifier, Hop,
-    Inbound, IpBlock, MtlsMode, NameTarget, Names, ObjectRef, Operation, PathRewrite, PolicyRule,
+    Inbound, IpBlock, MtlsMode, NameTarget, Names, ObjectRef, Operation, PathRewrite, Policy, PolicyRule,
     ServicePort, Source, TextMatch, Workload,
 };
 
@@ -310,19 +310,31 @@ pub(crate) fn inbound(found: &Inbound) -> String {
         let clients = [texts("of", &limit.clients), texts("but", &limit.except)].concat();
         line!(out, 2, "{clients}{:?}", limit.allowance);
     }
-    for (verb, policies) in [
+    for external in &found.authorization.external {
+        let asked = &external.authorizer;
+        line!(out, 1, "ask {} at {} within {:?}", asked.name, asked.service, asked.timeout);
+        let failing = if asked.fail_open { "let in" } else { "refuse" };
+        line!(out, 2, "{failing} with {} where it fails, body {:?}", asked.status_on_error, asked.body);
+        line!(out, 2, "{:?}", asked.protocol);
+        policies(&mut out, "CUSTOM", &external.policies);
+    }
+    for (verb, found) in [
         ("DENY", &found.authorization.deny),
         ("ALLOW", &found.authorization.allow),
         ("AUDIT", &found.authorization.audit),
     ] {
-        for policy in policies {
-            line!(out, 1, "{verb} {}", policy.origin);
-            for rule in &policy.rules {
-                policy_rule(&mut out, rule);
-            }
-        }
+        policies(&mut out, verb, found);
     }
     out
+}
+
+fn policies(out: &mut String, verb: &str, policies: &[Policy]) {
+    for policy in policies {
+        line!(out, 1, "{verb} {}", policy.origin);
+        for rule in &policy.rules {
+            policy_rule(out, rule);
+        }
+    }
 }
 
 fn mode(mode: MtlsMode, origin: Option<&ObjectRef>) -> String {
