@@ -88,7 +88,8 @@ pub use linkerd_annotations::{FailureAccrual, GrpcCode, LinkerdAnnotations, Link
 pub use matcher::{PathPattern, TextMatch, Values};
 pub use matching::{HeaderMatch, PathMatch, QueryMatch, ValueMatch};
 pub use mesh_config::{
-    AuthorizationCheck, Authorizer, BodyInCheck, ExtensionProvider, HttpAuthorizer, MeshConfig, ProviderService,
+    AuthorizationCheck, Authorizer, BodyInCheck, ExtensionProvider, HttpAuthorizer, MeshConfig,
+    ProviderService,
 };
 pub use meta::{Labels, Meta, Origin};
 pub use object::{Object, Resource};

@@ -175,7 +175,14 @@ pub(crate) fn top_fields(kind: Kind) -> &'static [&'static str] {
             "endpoints",
             "ports",
         ],
-        Kind::MeshConfig => &["apiVersion", "kind", "metadata", "data", "binaryData", "immutable"],
+        Kind::MeshConfig => &[
+            "apiVersion",
+            "kind",
+            "metadata",
+            "data",
+            "binaryData",
+            "immutable",
+        ],
         _ => &["apiVersion", "kind", "metadata", "spec", "status"],
     }
 }

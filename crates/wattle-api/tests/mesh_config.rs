@@ -24,7 +24,8 @@ fn over_http(check: &str) -> String {
 
 #[test]
 fn a_config_map_of_somebody_else_is_not_read() {
-    let istio = |data: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio}}\ndata: {data}\n");
+    let istio =
+        |data: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio}}\ndata: {data}\n");
     for text in [
         common::object("v1", "ConfigMap", "data: {mesh: '{'}"),
         istio("{values: 'not YAML: {'}"),
@@ -80,8 +81,14 @@ fn providers_that_make_no_sense_are_refused_at_their_field() {
         over_grpc,
         "data.mesh.extensionProviders[0].envoyExtAuthzGrpc",
         &[
-            ("port: 80", ".service: the field is required and not there (add service)"),
-            ("service: a.b", ".port: the field is required and not there (add port)"),
+            (
+                "port: 80",
+                ".service: the field is required and not there (add service)",
+            ),
+            (
+                "service: a.b",
+                ".port: the field is required and not there (add port)",
+            ),
             (
                 "service: 'a/b/c', port: 80",
                 ".service: found \"a/b/c\", expected NAMESPACE/HOST or HOST",
@@ -136,7 +143,10 @@ fn a_config_that_cannot_be_read_is_refused_as_a_whole() {
         config,
         "data.mesh",
         &[
-            ("{a: 1}", ": found a mapping, expected YAML in a text (write mesh: |)"),
+            (
+                "{a: 1}",
+                ": found a mapping, expected YAML in a text (write mesh: |)",
+            ),
             (
                 &format!("'extensionProviders: [{one}, {one}]'"),
                 ".extensionProviders: two providers have the same name",

@@ -72,7 +72,11 @@ pub(crate) fn authorizer(name: &str, view: &View<'_>) -> Option<ExternalAuthoriz
     compile(provider, &config.meta.namespace, view)
 }
 
-fn compile(provider: &ExtensionProvider, namespace: &Arc<str>, view: &View<'_>) -> Option<ExternalAuthorizer> {
+fn compile(
+    provider: &ExtensionProvider,
+    namespace: &Arc<str>,
+    view: &View<'_>,
+) -> Option<ExternalAuthorizer> {
     let common = common(&provider.check);
     let host = qualified(&common.service, namespace, view)?;
     Some(ExternalAuthorizer {

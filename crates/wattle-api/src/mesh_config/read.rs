@@ -170,7 +170,11 @@ fn http(cursor: &Cursor<'_>) -> Decoded<HttpAuthorizer> {
     if let Some(body) = fields.at("includeRequestBodyInCheck")
         && body.node.child("packAsBytes").is_some()
     {
-        body.warn("no-effect", "packAsBytes has no effect: over HTTP a body is bytes", "");
+        body.warn(
+            "no-effect",
+            "packAsBytes has no effect: over HTTP a body is bytes",
+            "",
+        );
     }
     let mut include_request_headers_in_check = old?;
     include_request_headers_in_check.extend(shown?);

@@ -44,8 +44,9 @@ pub(super) fn check_policy(
         }
         None => "there is no MeshConfig".to_owned(),
     };
-    let reason =
-        format!("no service can be asked by the name {named}: {found}; all requests to the workloads are refused");
+    let reason = format!(
+        "no service can be asked by the name {named}: {found}; all requests to the workloads are refused"
+    );
     let hint = "name an entry of extensionProviders in the ConfigMap istio";
     findings.error("provider-not-found", "spec.provider.name", reason, hint);
 }
@@ -71,8 +72,8 @@ pub(super) fn check_config(config: &Resource<MeshConfig>, view: &View<'_>, findi
         let short = host
             .as_deref()
             .and_then(|host| crate::host::service(host, &config.meta.namespace, view.settings));
-        let found = host.as_deref().is_some_and(is_known)
-            || short.is_some_and(|name| view.service(&name).is_some());
+        let found =
+            host.as_deref().is_some_and(is_known) || short.is_some_and(|name| view.service(&name).is_some());
         if !found {
             let field = format!("data.mesh.extensionProviders[{index}].{check}.service");
             let reason = format!("there is no Service or ServiceEntry {service}; its requests fail");

@@ -312,9 +312,22 @@ pub(crate) fn inbound(found: &Inbound) -> String {
     }
     for external in &found.authorization.external {
         let asked = &external.authorizer;
-        line!(out, 1, "ask {} at {} within {:?}", asked.name, asked.service, asked.timeout);
+        line!(
+            out,
+            1,
+            "ask {} at {} within {:?}",
+            asked.name,
+            asked.service,
+            asked.timeout
+        );
         let failing = if asked.fail_open { "let in" } else { "refuse" };
-        line!(out, 2, "{failing} with {} where it fails, body {:?}", asked.status_on_error, asked.body);
+        line!(
+            out,
+            2,
+            "{failing} with {} where it fails, body {:?}",
+            asked.status_on_error,
+            asked.body
+        );
         line!(out, 2, "{:?}", asked.protocol);
         policies(&mut out, "CUSTOM", &external.policies);
     }

@@ -4,9 +4,9 @@
 //! worker ever routes to a backend of which it knows nothing.
 
 mod destinations;
-mod limits;
 mod named;
 mod names;
+mod services;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -171,7 +171,8 @@ impl Held {
     }
 
     fn replace_inbound(&mut self, inbound: Arc<Inbound>) -> Vec<DeltaDiscoveryRequest> {
-        let requests = self.replace_rate_limits(&inbound);
+        self.replace_rate_limits(&inbound);
+        let requests = self.replace_services(&inbound);
         let old = self.inbound.as_ref().map_or(&[][..], |old| &old.tokens);
         if *old != inbound.tokens {
             self.feed.tell_all(&News::Tokens(TokenRules::of(&inbound.tokens)));

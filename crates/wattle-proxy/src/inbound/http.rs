@@ -1,4 +1,4 @@
-//! Requests to the workload: authenticate → authorize → limit → transform → connect → exchange → record.
+//! Requests to the workload: authenticate → external → authorize → limit → transform → connect → exchange → record.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use wattle_http::{
     Handler, ParseError, Request, RequestHead, Response, ResponseHead, SendError, SendErrorKind,
 };
 use wattle_model::traffic::hash_text;
-use wattle_model::{CallerFacts, Inbound, Reason};
+use wattle_model::{CallerFacts, Inbound, Reason, RequestFacts, TokenFacts};
 use wattle_net::Stream;
 use wattle_telemetry::EdgeMetrics;
 
@@ -17,7 +17,7 @@ use super::{Arrived, Who, metrics};
 use crate::phases::connect::{self, Wanted};
 use crate::phases::limit::{self, Refused};
 use crate::phases::record::Record;
-use crate::phases::{authenticate, authorize, exchange, reply, route, transform};
+use crate::phases::{authenticate, authorize, exchange, external, reply, route, transform};
 use crate::worker::{Worker, is_http2};
 
 /// Times a request is sent again because a kept connection turned out to be closed.
@@ -37,6 +37,13 @@ pub(super) struct Requests {
     grpc_metrics: RefCell<Option<Rc<EdgeMetrics>>>,
     /// The series name the peer's workload, as far as it ever will be known.
     named: Cell<bool>,
+}
+
+/// A request that may in: where it goes, and what the response is changed by.
+struct Admitted {
+    app: Rc<App>,
+    wanted: Wanted,
+    to_client: Vec<external::Change>,
 }
 
 impl Requests {
@@ -81,18 +88,23 @@ impl Requests {
 
     /// May the request in, and where does it go? By the policy as it is now, so that a change applies to kept connections.
     /// The head becomes the one that the application gets, so that policies judge what it will see.
-    async fn admit(&self, head: &mut RequestHead) -> Result<(Rc<App>, Wanted), Refused> {
+    async fn admit(&self, request: &mut Request) -> Result<Admitted, Refused> {
         let inbound = self.worker.inbound().ok_or(Reason::ConfigUnavailable)?;
         let token = match self.worker.tokens() {
-            Some(tokens) => tokens.authenticate(&self.worker.clock, head)?,
+            Some(tokens) => tokens.authenticate(&self.worker.clock, &mut request.head)?,
             None => None,
         };
+        let token = token.as_deref().map(|verified| &verified.facts);
         let connection = authorize::facts(&self.who);
-        let mut facts = route::facts(head, CallerFacts::default());
-        facts.token = token.as_deref().map(|verified| &verified.facts);
-        if self.worker.asks_remote_ip() {
-            facts.remote_ip = authenticate::remote_ip(&self.who, &head.headers);
+        let mut to_client = Vec::new();
+        if !inbound.authorization.external.is_empty() {
+            let asks = external::asks(&inbound, &connection, Some(&self.facts(&request.head, token)))?;
+            // A future of its own size only where it is needed.
+            let asked = Box::pin(external::request(&self.worker, &self.who, &asks, request));
+            to_client = asked.await?;
         }
+        let head = &request.head;
+        let facts = self.facts(head, token);
         authorize::authorize(&inbound, &connection, Some(&facts))?;
         if let Some(limits) = self.worker.rate_limits() {
             let caller = limit::Caller {
@@ -105,7 +117,23 @@ impl Requests {
             Wanted::Http1 if is_http2(inbound.port(connection.port).protocol) => Wanted::Http2,
             wanted => wanted,
         };
-        Ok((self.app(&inbound), wanted))
+        Ok(Admitted {
+            app: self.app(&inbound),
+            wanted,
+            to_client,
+        })
+    }
+
+    /// What policies judge of a request.
+    fn facts<'a>(&self, head: &'a RequestHead, token: Option<&'a TokenFacts>) -> RequestFacts<'a> {
+        let asked = self.worker.asks_remote_ip();
+        RequestFacts {
+            token,
+            remote_ip: asked
+                .then(|| authenticate::remote_ip(&self.who, &head.headers))
+                .flatten(),
+            ..route::facts(head, CallerFacts::default())
+        }
     }
 
     /// The application's port, where it listens now.
@@ -150,8 +178,8 @@ impl Requests {
         let refused = refused.into();
         record.local(refused.reason);
         record.detail(refused.detail);
-        let mut response = reply::local(refused.reason, record.is_grpc());
-        refused.tell(&mut response.head.headers, record.is_grpc());
+        let mut response = refused.reply(record.is_grpc());
+        record.local_head(&response.head);
         response.body = record.watch(response.body);
         response
     }
@@ -173,7 +201,11 @@ impl Handler for Requests {
         record.name(|names| names.source = self.who.peer.as_ref().map(|id| id.as_str().into()));
         // First, so that `connection` takes away nothing that is set here.
         transform::leave_downstream(&mut request.head);
-        let (app, wanted) = match self.admit(&mut request.head).await {
+        let Admitted {
+            app,
+            wanted,
+            to_client,
+        } = match self.admit(&mut request).await {
             Ok(admitted) => admitted,
             Err(refused) => return self.refused(record, refused),
         };
@@ -192,6 +224,9 @@ impl Handler for Requests {
         record.answered(app.address, &response.head);
         transform::leave_upstream(&mut response.head);
         transform::leave_application(&mut response.head);
+        to_client
+            .iter()
+            .for_each(|change| change.apply(&mut response.head.headers));
         if self.marked {
             transform::mark_response(&mut response.head);
         }

@@ -1,6 +1,7 @@
 //! What the inbound side takes, and where it goes: whole requests over loopback.
 #![allow(clippy::unwrap_used)]
 
+mod asked;
 mod counted;
 mod limited;
 mod tokens;

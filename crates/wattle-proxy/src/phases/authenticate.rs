@@ -17,6 +17,7 @@ use wattle_jwt::{Token, verify_any};
 use super::limit::Refused;
 use crate::inbound::Who;
 use crate::worker::{Clock, Place, TokenRules};
+pub(crate) use found::remove_reserved;
 use known::Known;
 pub(crate) use verified::Verified;
 

@@ -4,6 +4,7 @@
 //! `outbound` and `inbound` call them in that order; nothing here calls back.
 
 pub(crate) mod accept;
+pub(crate) mod ask;
 pub(crate) mod authenticate;
 pub(crate) mod authorize;
 pub(crate) mod connect;
@@ -11,10 +12,12 @@ pub(crate) mod deadline;
 pub(crate) mod delay;
 pub(crate) mod detect;
 pub(crate) mod exchange;
+pub(crate) mod external;
 pub(crate) mod identify;
 pub(crate) mod limit;
 pub(crate) mod pick;
 pub(crate) mod probe;
+pub(crate) mod query;
 pub(crate) mod record;
 pub(crate) mod relay;
 pub(crate) mod reply;

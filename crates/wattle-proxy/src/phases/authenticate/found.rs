@@ -1,10 +1,10 @@
 //! Where tokens are in a head: looked for, and taken out.
 
-use std::borrow::Cow;
-
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use wattle_http::RequestHead;
 use wattle_model::TokenLocation;
+
+use crate::phases::query;
 
 /// Calls `visit` with every token at this place, or with `None` for one that is no text.
 pub(super) fn each<E>(
@@ -21,9 +21,9 @@ pub(super) fn each<E>(
             }
         }
         TokenLocation::Query(name) => {
-            for pair in pairs(head).filter(|pair| is_parameter(pair, name)) {
+            for pair in query::pairs(head).filter(|pair| query::is_parameter(pair, name)) {
                 let value = pair.split_once('=').map_or("", |(_, value)| value);
-                visit(decoded(value).as_deref())?;
+                visit(query::decoded(value).as_deref())?;
             }
         }
         TokenLocation::Cookie(name) => {
@@ -52,16 +52,7 @@ pub(super) fn remove(head: &mut RequestHead, location: &TokenLocation) {
             });
         }
         TokenLocation::Query(name) => {
-            let Some((path, _)) = head.path_and_query.as_str().split_once('?') else {
-                return;
-            };
-            let others: Vec<_> = pairs(head).filter(|pair| !is_parameter(pair, name)).collect();
-            let mut target = path.to_owned();
-            if !others.is_empty() {
-                target.push('?');
-                target.push_str(&others.join("&"));
-            }
-            head.path_and_query = target.into();
+            query::remove(head, name);
         }
         TokenLocation::Cookie(name) => keep(&mut head.headers, &header::COOKIE, |value| {
             let others: Vec<_> = cookies(value).filter(|pair| !is_cookie(pair, name)).collect();
@@ -72,7 +63,7 @@ pub(super) fn remove(head: &mut RequestHead, location: &TokenLocation) {
 }
 
 /// Removes headers of these names, also those that an application cannot tell from them: many read `_` as `-`.
-pub(super) fn remove_reserved(headers: &mut HeaderMap, reserved: &[HeaderName]) {
+pub(crate) fn remove_reserved(headers: &mut HeaderMap, reserved: &[HeaderName]) {
     for name in reserved {
         if headers.contains_key(name) {
             headers.remove(name);
@@ -115,17 +106,6 @@ fn keep(headers: &mut HeaderMap, name: &HeaderName, kept: impl Fn(&HeaderValue) 
     }
 }
 
-/// The parameters of the query as they were written.
-fn pairs(head: &RequestHead) -> impl Iterator<Item = &str> {
-    let query = head.path_and_query.as_str().split_once('?');
-    query.map_or("", |(_, query)| query).split('&')
-}
-
-fn is_parameter(pair: &str, name: &str) -> bool {
-    let key = pair.split_once('=').map_or(pair, |(key, _)| key);
-    decoded(key).as_deref() == Some(name)
-}
-
 fn cookies(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     let pairs = value.as_bytes().split(|byte| *byte == b';');
     pairs.map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty())
@@ -134,34 +114,6 @@ fn cookies(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
 fn is_cookie(pair: &[u8], name: &str) -> bool {
     let key = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
     key.len() < pair.len() && key.trim_ascii() == name.as_bytes()
-}
-
-/// A part of a query as the application reads it; `None` when it is no text.
-fn decoded(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains(['%', '+']) {
-        return Some(Cow::Borrowed(text));
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        let escaped = behind.first_chunk::<2>().filter(|_| *first == b'%').and_then(hex);
-        match escaped {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &behind[2..];
-            }
-            None => {
-                bytes.push(if *first == b'+' { b' ' } else { *first });
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8(bytes).ok().map(Cow::Owned)
-}
-
-fn hex(digits: &[u8; 2]) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    u8::try_from(digit(digits[0])? * 16 + digit(digits[1])?).ok()
 }
 
 #[cfg(test)]
