@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use wattle_compile::{Instance, Mesh};
 use wattle_model::{
-    AuthorizationDecision, Backend, ConnectionFacts, Endpoint, EndpointHealth, Endpoints, Filters, Hop,
-    Inbound, MtlsMode, PeerFacts, Protocol, Reason, RequestFacts, Share, Step,
+    Ask, AuthorizationDecision, Backend, ConnectionFacts, Endpoint, EndpointHealth, Endpoints, Filters, Hop,
+    Inbound, MtlsMode, PeerFacts, Protocol, Reason, RequestFacts, Share, Step, Verdict,
 };
 
 use super::asked::{Asked, Head, described};
@@ -222,6 +222,9 @@ fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, local: Socke
         token: token.as_ref(),
         ..carried.head.facts()
     });
+    for ask in inbound.asks(&connection, facts.as_ref(), &mut trace) {
+        trace.push(asked_outside(&ask));
+    }
     match inbound.authorize(&connection, facts.as_ref(), &mut trace) {
         AuthorizationDecision::Allowed { policy } => step.policy = policy.map(ToString::to_string),
         AuthorizationDecision::Refused { reason, policy, rule } => {
@@ -235,6 +238,16 @@ fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, local: Socke
     if let Some(allowed_by) = step.policy.as_ref().filter(|_| step.allowed) {
         step.policy = Some(with_rule(allowed_by, &step.trace));
     }
+}
+
+/// What follows holds if the authorizer lets it in, which only asking it can tell.
+fn asked_outside(ask: &Ask<'_>) -> Step {
+    let (name, service) = (&ask.authorizer.name, &ask.authorizer.service);
+    Step::new(
+        format!("{} rule {}", ask.policy, ask.rule),
+        Verdict::Skipped,
+        format!("asks {name} at {service}, whose answer is not known here"),
+    )
 }
 
 /// The rule that allowed, from the trace.

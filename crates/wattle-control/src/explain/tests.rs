@@ -351,3 +351,35 @@ fn a_policy_on_claims_is_asked_with_the_claims_of_a_token() {
     assert_eq!(answer(None), refused("policy_not_allowed"));
     assert!(matches!(answer(Some("[]")), Err(ExplainError::Claims(_))));
 }
+
+const ASKING: &str = "
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data: {mesh: '{extensionProviders: [{name: opa, envoyExtAuthzGrpc: {service: default/reviews-v2, port: 9080}}]}'}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: asking}
+spec:
+  selector: {matchLabels: {app: reviews}}
+  action: CUSTOM
+  provider: {name: opa}
+  rules: [{to: [{operation: {paths: [/reviews/*]}}]}]
+";
+
+#[test]
+fn whom_a_request_is_asked_of_is_told_without_asking() {
+    let (_directory, mut mesh) = load(&format!("{MESH}---\n{ASKING}"));
+    let question = Question {
+        from: "page".to_owned(),
+        method: "GET".to_owned(),
+        url: "http://reviews:9080/reviews/1".to_owned(),
+        ..Question::default()
+    };
+    let found = explain(&mut mesh, &question).unwrap();
+    let workload = &found.backends[0].workloads[0];
+    let told: Vec<_> = workload.trace.iter().map(|line| line.detail.as_str()).collect();
+    let asked = "asks opa at reviews-v2.default.svc.cluster.local:9080, whose answer is not known here";
+    assert!(workload.allowed && told.contains(&asked), "{told:?}");
+}

@@ -232,3 +232,34 @@ fn under_policy_the_application_is_not_dialled_before_the_client_has_spoken() {
     let mode = TcpProxy::decode(&*config.value).unwrap().upstream_connect_mode;
     assert_eq!(mode, i32::from(UpstreamConnectMode::OnDownstreamData));
 }
+
+#[test]
+fn what_an_external_authorizer_would_be_asked_about_is_refused() {
+    use wattle_model::{CheckProtocol, External, ExternalAuthorizer};
+    let authorizer = ExternalAuthorizer {
+        name: "opa".into(),
+        service: "opa.infra.svc.cluster.local:9191".into(),
+        protocol: CheckProtocol::Grpc,
+        timeout: std::time::Duration::from_secs(5),
+        fail_open: true,
+        status_on_error: 403,
+        body: None,
+    };
+    let asking = Authorization {
+        external: vec![External {
+            authorizer: authorizer.into(),
+            policies: vec![policy(vec![PolicyRule::default()])],
+        }],
+        ..Authorization::default()
+    };
+    let told = rules(asking.clone());
+    assert_eq!(
+        (told.len(), told[0].action, told[0].policies.len()),
+        (1, rbac::rbac::Action::Deny.into(), 1)
+    );
+    let gaps = resources(asking).gaps;
+    assert!(
+        gaps.iter().any(|gap| gap.reason.contains("opa is not asked")),
+        "{gaps:?}"
+    );
+}

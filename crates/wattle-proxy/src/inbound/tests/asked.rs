@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What a service was asked.
 type Questions = Arc<Mutex<Vec<AttributeContext>>>;
 
-/// Refuses `/bad`, fails for `/broken`, says nothing for `/silent`, lets in what else there is.
+/// Refuses the account `bad` and what goes to `/bad`, fails for `/broken`, says nothing for `/silent`, lets in what else there is.
 struct Service(Questions);
 
 fn header(name: &str, value: &str) -> HeaderValueOption {
@@ -57,7 +57,17 @@ impl Authorizing for Service {
             .as_ref()
             .and_then(|request| request.http.as_ref());
         let path = path.map_or(String::new(), |http| http.path.clone());
+        let is_bad = attributes
+            .source
+            .as_ref()
+            .is_some_and(|source| source.principal.ends_with("/bad"));
         self.0.lock().unwrap().push(attributes);
+        if is_bad {
+            return Ok(Answer::new(CheckResponse {
+                status: Some(check_response::Status { code: 7 }),
+                http_response: None,
+            }));
+        }
         if path.starts_with("/broken") {
             return Err(Status::internal("no rules"));
         }
@@ -438,6 +448,65 @@ async fn a_grpc_caller_hears_of_a_refusal_in_its_own_terms() {
         );
         assert_eq!(headers["grpc-message"], "come in by the door");
         assert_eq!(headers["content-type"], "application/grpc");
+    };
+    LocalSet::new().run_until(run).await;
+}
+
+/// What a client that says `hello` on an opaque connection hears from an application that says `welcome`.
+async fn opaque(worker: &Rc<Worker>, caller: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let app = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let local = app.local_addr().unwrap();
+    tokio::task::spawn_local(async move {
+        let (mut socket, _) = app.accept().await.unwrap();
+        socket.write_all(b"welcome").await.unwrap();
+    });
+    let (mut near, far) = pair().await;
+    let arrived = Arrived {
+        who: Rc::new(Who {
+            downstream: far.peer_addr().unwrap(),
+            local,
+            peer: Some(identity(caller)),
+            sni: Some("db".into()),
+        }),
+        stream: far.into(),
+    };
+    let worker = worker.clone();
+    let carried = tokio::task::spawn_local(async move { crate::inbound::tcp::carry(&worker, arrived).await });
+    near.write_all(b"hello").await.unwrap();
+    near.shutdown().await.unwrap();
+    let mut heard = String::new();
+    // A refused connection is reset.
+    let _ = near.read_to_string(&mut heard).await;
+    carried.abort();
+    heard
+}
+
+#[tokio::test]
+async fn an_opaque_connection_is_asked_about_by_who_and_where_and_never_over_http() {
+    let run = async {
+        let worker = worker();
+        let questions = over_grpc(&worker).await;
+        tell(&worker, asking(1, authorizer(CheckProtocol::Grpc)), &[], None);
+        assert_eq!(opaque(&worker, "x").await, "welcome");
+        assert_eq!(opaque(&worker, "bad").await, "");
+        let asked = questions.lock().unwrap().clone();
+        let (source, tls) = (
+            asked[0].source.clone().unwrap(),
+            asked[0].tls_session.clone().unwrap(),
+        );
+        assert_eq!(
+            (source.principal.as_str(), tls.sni.as_str()),
+            ("spiffe://td/ns/n/sa/x", "db")
+        );
+        assert_eq!((asked.len(), &asked[0].request), (2, &None));
+        let over_http = ExternalAuthorizer {
+            fail_open: true,
+            ..authorizer(CheckProtocol::Http(Box::default()))
+        };
+        tell(&worker, asking(1, over_http), &[], None);
+        assert_eq!(opaque(&worker, "x").await, "");
+        assert_eq!(questions.lock().unwrap().len(), 2);
     };
     LocalSet::new().run_until(run).await;
 }
