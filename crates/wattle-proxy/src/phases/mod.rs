@@ -1,5 +1,6 @@
-//! The life of a request, in order: accept → detect → identify → route → authenticate → external → authorize → limit → transform → pick → connect →
-//! exchange → record. One file each; opaque connections leave the list after authorize and come back at pick.
+//! The life of a request, in order: accept → detect → identify → route → authenticate → external → authorize → limit →
+//! transform → pick → connect → exchange → record. One file each; opaque connections leave the list after authorize and
+//! come back at pick.
 //!
 //! `outbound` and `inbound` call them in that order; nothing here calls back.
 

@@ -422,6 +422,11 @@ async fn over_http_only_what_is_named_passes_in_either_direction() {
         assert_eq!(told["www-authenticate"], "Basic");
         assert!(!told.contains_key("x-secret") && !told.contains_key("set-cookie"));
         assert_eq!(text(refused).await, "who are you?");
+        let tunnel = Request::new(RequestHead::new(Method::CONNECT, "a:1", ""), Body::Empty);
+        assert_eq!(
+            send(&worker, app, None, with(tunnel, &headers)).await.head.status,
+            403
+        );
         let failed = send(&worker, app, None, with(get("/broken"), &headers)).await;
         assert_eq!(failed.head.headers["wattle-reason"], "external_failure");
     };

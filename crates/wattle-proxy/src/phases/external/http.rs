@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use bytes::Bytes;
 use wattle_http::{Body, Request, RequestHead, Response};
 use wattle_model::{ExternalAuthorizer, HttpCheck, TextMatch};
@@ -29,6 +29,10 @@ pub(super) async fn ask(
     check: &HttpCheck,
     (head, shown): (&RequestHead, Option<Shown>),
 ) -> Result<Answer, Failure> {
+    // A question by CONNECT would open a tunnel to the service.
+    if head.method == Method::CONNECT {
+        return Ok(Answer::Denied(Box::new(Denial::of(403))));
+    }
     let service = Dialled::read(&authorizer.service);
     let question = question(check, head, shown);
     let answered = async {
@@ -95,7 +99,12 @@ fn denial(
 ) -> Result<Denial, Failure> {
     let names = &check.to_downstream_on_deny;
     // What a refusal is about is always told (Envoy).
-    let always = [header::WWW_AUTHENTICATE, header::LOCATION, header::CONTENT_TYPE];
+    let always = [
+        header::WWW_AUTHENTICATE,
+        header::LOCATION,
+        header::CONTENT_TYPE,
+        header::CONTENT_ENCODING,
+    ];
     let told = |name: &HeaderName| names.is_empty() || is_one(names, name) || always.contains(name);
     let mut denied = Denial {
         body,
