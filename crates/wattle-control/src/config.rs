@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use wattle_compile::Settings;
 
+use crate::keys::KeySettings;
+
 /// Port of discovery and certificates.
 pub const DISCOVERY_PORT: u16 = 15012;
 /// Port of metrics and probes.
@@ -26,6 +28,8 @@ pub struct ControlConfig {
     pub state: PathBuf,
     /// Trust domain, DNS domain, root namespace and cluster name.
     pub settings: Settings,
+    /// How keys of token issuers are fetched.
+    pub keys: KeySettings,
     /// Life of a workload's certificate, default and at most 24 h.
     pub certificate_ttl: Duration,
     /// Longest wait for streams to end when stopping, default 2 s.
@@ -43,6 +47,7 @@ impl ControlConfig {
             admin: state.join("admin.sock"),
             state,
             settings: Settings::default(),
+            keys: KeySettings::default(),
             certificate_ttl: Duration::from_secs(24 * 3600),
             drain: Duration::from_secs(2),
         }

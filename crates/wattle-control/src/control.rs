@@ -20,6 +20,7 @@ use crate::admin;
 use crate::config::ControlConfig;
 use crate::hub::{self, Disk, Hub, HubHandle};
 use crate::issuer::{Issuer, IssuerError};
+use crate::keys;
 use crate::metrics::Metrics;
 use crate::serve::{self, Services};
 use crate::store::{Store, StoreError};
@@ -134,11 +135,16 @@ impl Control {
         store: &Arc<Store>,
         metrics: &Arc<Metrics>,
     ) -> Result<HubHandle, StartError> {
-        let hub = Hub::new(
+        let mut hub = Hub::new(
             config.settings.clone(),
             VirtualIps::restored(store.virtual_ips()?),
             metrics.clone(),
         );
+        let kept = keys::restored(store);
+        for (address, (set, _)) in &kept {
+            hub.restore_keys(address, set);
+        }
+        let wanted = hub.key_addresses();
         let disk = Disk {
             store: store.clone(),
             services: config.state.join("services.json"),
@@ -146,6 +152,16 @@ impl Control {
         let batches = watch(&config.directories, &self.tasks, &self.stop);
         let (hub, thread) = hub::spawn(hub, batches, disk, self.stop.clone(), self.asked_to_stop.clone())
             .map_err(|error| StartError::Thread("wattle-hub", error))?;
+        self.threads.push(thread);
+        let parts = keys::Parts {
+            settings: config.keys.clone(),
+            hub: hub.clone(),
+            store: store.clone(),
+            wanted,
+            kept,
+        };
+        let thread = keys::spawn(parts, self.stop.clone())
+            .map_err(|error| StartError::Thread("wattle-keys", error))?;
         self.threads.push(thread);
         Ok(hub)
     }

@@ -13,6 +13,8 @@
 //! (what a workload's own proxy enforces), then [`route`](crate::Destination::route) and
 //! [`authorize`](crate::Inbound::authorize).
 
+mod attribute;
+mod authentication;
 mod authorization;
 mod authorize;
 mod caller;
@@ -24,11 +26,13 @@ mod cors;
 mod decide;
 mod destination;
 mod endpoint;
+mod external;
 mod facts;
 mod fault;
 mod filter;
 mod host;
 mod inbound;
+mod ip_block;
 mod matching;
 mod mirror;
 mod names;
@@ -45,8 +49,14 @@ mod route;
 mod trace;
 pub mod traffic;
 
-pub use authorization::{Authorization, Condition, IpBlock, Operation, Policy, PolicyRule, Source};
-pub use authorize::AuthorizationDecision;
+pub use attribute::Attribute;
+pub use authentication::{
+    Claim, ClaimHeader, PrincipalPart, TokenFacts, TokenLocation, TokenPrincipal, TokenRule,
+};
+pub use authorization::{
+    Authorization, Condition, External, Gate, GateRoute, Operation, Policy, PolicyRule, Source,
+};
+pub use authorize::{Ask, AuthorizationDecision};
 pub use caller::{Access, CallerFacts, CallerScope};
 pub use chance::Chance;
 pub use compare::Mismatch;
@@ -55,11 +65,13 @@ pub use cors::{Cors, CorsList, CorsReply, CorsVerdict};
 pub use decide::{Outcome, RouteDecision, Share};
 pub use destination::{Backend, BackendId, Destination, ServicePort};
 pub use endpoint::{Endpoint, EndpointHealth, Endpoints, Hop, Locality, NamedEndpoint};
+pub use external::{CheckProtocol, CheckedBody, ExternalAuthorizer, HttpCheck};
 pub use facts::{ConnectionFacts, PeerFacts, RequestFacts};
 pub use fault::{Abort, Fault};
 pub use filter::{DirectResponse, Filters, HeaderModifier, PathRewrite, Redirect, RedirectPort, UrlRewrite};
 pub use host::{HostMatch, host_of};
 pub use inbound::{EffectivePort, Inbound, InboundPort, MtlsMode, Refusal, Workload};
+pub use ip_block::IpBlock;
 pub use matching::{CallerLabel, HeaderMatch, PathMatch, QueryMatch, RequestMatch, TextMatch};
 pub use mirror::Mirror;
 pub use names::{NameTarget, NamedHost, Names};

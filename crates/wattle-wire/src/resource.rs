@@ -102,6 +102,8 @@ pub struct Peer {
 }
 
 /// A decoded resource.
+// Few at a time, and boxed by whoever keeps one.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resource {
     /// What an outbound proxy dials.

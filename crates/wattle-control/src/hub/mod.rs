@@ -9,6 +9,7 @@ mod config;
 mod disk;
 mod envoy;
 mod guest;
+mod keys;
 mod ledger;
 mod report;
 mod stream;
@@ -68,6 +69,7 @@ pub(crate) struct Hub {
     remarks: BTreeMap<Arc<str>, Vec<Diagnostic>>,
     /// What is to be said about the config, until it changes.
     diagnosed: Option<Arc<[Diagnostic]>>,
+    keys: keys::Keys,
     streams: BTreeMap<StreamId, Stream>,
     wanted: HashMap<Compiled, Wanted>,
     /// Clients of standard xDS.
@@ -95,6 +97,7 @@ impl Hub {
             virtual_ips,
             remarks: BTreeMap::new(),
             diagnosed: None,
+            keys: keys::Keys::default(),
             streams: BTreeMap::new(),
             wanted: HashMap::new(),
             envoys: envoy::Clients::default(),

@@ -1,6 +1,7 @@
-//! What must survive a restart, in one file: the authority's keys, hashes of join tokens, virtual addresses.
+//! What must survive a restart, in one file: the authority's keys, hashes of join tokens, virtual addresses, fetched keys.
 
 mod authority;
+mod key_sets;
 mod tokens;
 mod virtual_ips;
 

@@ -112,6 +112,7 @@ pub(super) fn chains(port: &Port<'_>, secrets: &Secrets, notes: &mut Notes) -> V
         }
     }
     limit::note(port.inbound, port.number, notes);
+    super::tokens::note(port.inbound, notes);
     chains
 }
 
@@ -182,7 +183,9 @@ fn requests(port: &Port<'_>, gate: &Gate<'_>, codec: CodecType) -> Vec<Filter> {
         idle_timeout: unlimited(),
         ..Default::default()
     };
-    let mut filters = gate.requests();
+    // Policies compare what the tokens prove.
+    let mut filters = super::tokens::filters(&port.inbound.tokens);
+    filters.extend(gate.requests());
     filters.extend(limit::filters(port.inbound, port.number));
     filters.push(super::router());
     let routes = everything(route::route::Action::Route(to));

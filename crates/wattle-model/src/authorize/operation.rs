@@ -1,6 +1,6 @@
 //! What is asked for.
 
-use super::Subject;
+use super::subject::Subject;
 use super::unmet::{Unmet, Wanted, any_of, texts, without_http};
 use crate::host::host_of;
 use crate::{Operation, RequestFacts, TextMatch};

@@ -4,9 +4,9 @@
 //! worker ever routes to a backend of which it knows nothing.
 
 mod destinations;
-mod limits;
 mod named;
 mod names;
+mod services;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -22,7 +22,7 @@ use names::Resolvable;
 
 use super::interest::Interest;
 use super::{Ask, Dialled, Feed, News};
-use crate::worker::RateLimits;
+use crate::worker::{RateLimits, TokenRules};
 
 /// Most peers subscribed to at once; a further one stays unknown.
 const MAX_PEERS: usize = 20_000;
@@ -171,7 +171,12 @@ impl Held {
     }
 
     fn replace_inbound(&mut self, inbound: Arc<Inbound>) -> Vec<DeltaDiscoveryRequest> {
-        let requests = self.replace_rate_limits(&inbound);
+        self.replace_rate_limits(&inbound);
+        let requests = self.replace_services(&inbound);
+        let old = self.inbound.as_ref().map_or(&[][..], |old| &old.tokens);
+        if *old != inbound.tokens {
+            self.feed.tell_all(&News::Tokens(TokenRules::of(&inbound.tokens)));
+        }
         self.feed.tell_all(&News::Inbound(inbound.clone()));
         self.inbound = Some(inbound);
         requests

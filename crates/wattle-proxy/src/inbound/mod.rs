@@ -43,6 +43,8 @@ pub(crate) struct Who {
     pub(crate) local: SocketAddr,
     /// Who it is; `None` for plaintext.
     pub(crate) peer: Option<SpiffeId>,
+    /// Name that the client asked for in TLS, its own or the mesh's.
+    pub(crate) sni: Option<Box<str>>,
 }
 
 /// Serves one connection to the workload.
@@ -71,13 +73,15 @@ async fn arrive(worker: &Rc<Worker>, mut accepted: Accepted, inbound: &Inbound) 
         detect::client_hello(&mut accepted.stream, strict).await
     };
     match first? {
-        Some(Spoken::Tls(hello)) if identify::is_for_mesh(&hello, &port) => secured(worker, accepted).await,
+        Some(Spoken::Tls(hello)) if identify::is_for_mesh(&hello, &port) => {
+            secured(worker, accepted, hello.sni).await
+        }
         spoken => plaintext::serve(worker, accepted, spoken, port.protocol).await,
     }
 }
 
 /// Serves a connection that begins with the mesh's TLS.
-pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted) -> io::Result<()> {
+pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted, sni: Option<String>) -> io::Result<()> {
     let Accepted {
         stream,
         peer,
@@ -109,6 +113,7 @@ pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted) -> io::Resu
             downstream: peer,
             local: destination,
             peer: Some(id),
+            sni: sni.map(Into::into),
         }),
     };
     match alpn {

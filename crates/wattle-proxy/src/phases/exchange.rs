@@ -72,6 +72,10 @@ pub(crate) fn turned_back(response: &Response, method: &Method) -> Option<Reason
         return None;
     }
     let reason = Reason::from_id(response.head.headers.get(reply::REASON)?.to_str().ok()?)?;
+    // A status that somebody chose is for the client.
+    if response.head.status.as_u16() != reason.status() {
+        return None;
+    }
     match reason.retry() {
         Retry::Safe => Some(reason),
         Retry::Idempotent if method.is_idempotent() => Some(reason),

@@ -13,6 +13,7 @@ mod listeners;
 mod policy;
 mod rate_limits;
 mod thread;
+mod token_rules;
 mod upstream;
 
 pub(crate) use bounds::{Bounds, Connecting, Repetition, Security, Uses, is_http2};
@@ -24,6 +25,7 @@ pub(crate) use http_pool::HttpPool;
 pub(crate) use labels::{peer_of, principal_of};
 pub(crate) use rate_limits::{Question, RateLimits};
 pub(crate) use thread::{WorkerParts, start};
+pub(crate) use token_rules::{Place, PreparedRule, TokenRules};
 pub(crate) use upstream::Upstream;
 
 #[cfg(test)]

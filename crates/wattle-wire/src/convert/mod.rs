@@ -8,6 +8,8 @@ mod destination_to_model;
 mod endpoint_to_mesh;
 mod endpoint_to_model;
 mod error;
+mod external_to_mesh;
+mod external_to_model;
 mod filter_to_mesh;
 mod filter_to_model;
 mod inbound_to_mesh;

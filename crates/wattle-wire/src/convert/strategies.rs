@@ -1,5 +1,6 @@
 //! Random model values.
 
+mod external;
 mod filters;
 mod inbound;
 mod matches;
