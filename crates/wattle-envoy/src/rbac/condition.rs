@@ -45,21 +45,29 @@ pub(super) fn held(when: &Condition, subject: Subject) -> Side {
         }
         Attribute::ConnectionSni => {
             Side::Operation(lists(&when.values, &when.not_values, |text, unwanted| {
-                let asked = compared(text).map(|name| permission(Rule::RequestedServerName(name)));
-                subject.known(asked, unwanted)
+                subject.known(server_name(text).map(permission), unwanted)
             }))
         }
         Attribute::RequestHeader(name) => Side::Operation(of_header(name, when, subject)),
         Attribute::RequestPrincipal
         | Attribute::RequestAudiences
         | Attribute::RequestPresenter
-        | Attribute::RequestClaim(_)
-        | Attribute::Unknown(_) => Side::Operation(subject.doubt()),
+        | Attribute::RequestClaim(_) => Side::Operation(subject.token(!when.values.is_empty())),
+        Attribute::Unknown(_) => Side::Operation(subject.doubt()),
     }
 }
 
 fn within<T: Clause>(when: &Condition, said: impl Fn(&IpBlock) -> T) -> Held<T> {
     lists(&when.blocks, &when.not_blocks, |block, _| Held::If(said(block)))
+}
+
+/// Where no name was asked for, Envoy compares an empty one.
+fn server_name(text: &TextMatch) -> Option<Rule> {
+    let name = match text {
+        TextMatch::Present => Some(matching("(?s).+")),
+        other => compared(other),
+    };
+    name.map(Rule::RequestedServerName)
 }
 
 fn numbered(text: &TextMatch, subject: Subject, unwanted: bool) -> Held<xds::Permission> {
@@ -86,7 +94,8 @@ fn of_header(name: &HeaderName, when: &Condition, subject: Subject) -> Held<xds:
     })
 }
 
-/// A server may read any one of several values, so that a DENY rule looks at each. Envoy sees them joined.
+/// A server may read any one of several values, so that a DENY rule looks at each, and at each part of one that is joined.
+/// Envoy compares each by itself, or all of them joined, as its runtime says.
 fn singly(name: &HeaderName, text: &TextMatch) -> Option<HeaderMatcher> {
     let (before, behind) = ("(?:.*,)?", "(?:,.*)?");
     let expression = match text {
@@ -103,8 +112,8 @@ fn singly(name: &HeaderName, text: &TextMatch) -> Option<HeaderMatcher> {
     })
 }
 
-/// Does it name what cannot be said?
-pub(super) fn is_doubtful(when: &Condition) -> bool {
+/// Does it name what cannot be said? Tokens are that where any are taken.
+pub(super) fn is_doubtful(when: &Condition, tokens_taken: bool) -> bool {
     let mut texts = when.values.iter().chain(&when.not_values);
     match &when.attribute {
         Attribute::SourceServiceAccount => texts.any(|text| by_account(text).is_none()),
@@ -114,8 +123,8 @@ pub(super) fn is_doubtful(when: &Condition) -> bool {
         Attribute::RequestPrincipal
         | Attribute::RequestAudiences
         | Attribute::RequestPresenter
-        | Attribute::RequestClaim(_)
-        | Attribute::Unknown(_) => true,
+        | Attribute::RequestClaim(_) => tokens_taken,
+        Attribute::Unknown(_) => true,
         _ => texts.any(|text| compared(text).is_none()),
     }
 }

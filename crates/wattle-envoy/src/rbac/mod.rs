@@ -14,7 +14,7 @@ use envoy_types::pb::envoy::config::rbac::v3 as xds;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
 use envoy_types::pb::google::protobuf::Any;
 use prost::Message as _;
-use wattle_model::{Authorization, Policy, PolicyRule};
+use wattle_model::{Authorization, Inbound, Policy, PolicyRule};
 
 use clause::{Held, all, any};
 
@@ -25,6 +25,8 @@ use crate::notes::Notes;
 struct Subject {
     denies: bool,
     http: bool,
+    /// Somebody's tokens are taken, so that a request may have one.
+    tokens: bool,
 }
 
 impl Subject {
@@ -36,6 +38,16 @@ impl Subject {
     /// What cannot be said, where it must not hold.
     fn doubted<T>(self) -> Held<T> {
         if self.denies { Held::Never } else { Held::Always }
+    }
+
+    /// What a token has to be (`asked`), or must not be. It cannot be said; but where nobody's tokens are taken no
+    /// request has one.
+    fn token<T>(self, asked: bool) -> Held<T> {
+        match (self.http && !self.tokens, asked) {
+            (true, true) => Held::Never,
+            (true, false) => Held::Always,
+            (false, _) => self.doubt(),
+        }
     }
 
     /// A comparison that cannot be said is a doubt.
@@ -51,6 +63,7 @@ impl Subject {
 /// The policies of a workload.
 pub(crate) struct Gate<'a> {
     authorization: &'a Authorization,
+    tokens: bool,
 }
 
 /// Message `RBAC` of `envoy.config.rbac.v3`, with its policies in order.
@@ -83,9 +96,11 @@ const NETWORK_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.network
 
 impl<'a> Gate<'a> {
     /// The gate that these policies make; what of them cannot be said is written down.
-    pub(crate) fn new(authorization: &'a Authorization, notes: &mut Notes) -> Self {
+    pub(crate) fn new(inbound: &'a Inbound, notes: &mut Notes) -> Self {
+        let authorization = &inbound.authorization;
+        let tokens = !inbound.tokens.is_empty();
         for policy in authorization.deny.iter().chain(&authorization.allow) {
-            for rule in policy.rules.iter().filter(|rule| is_doubtful(rule)) {
+            for rule in policy.rules.iter().filter(|rule| is_doubtful(rule, tokens)) {
                 let field = rule.unsupported.as_deref().unwrap_or("an expression or a value");
                 notes.at(Some(&policy.origin), &"inbound".into());
                 notes.gap(format!(
@@ -93,7 +108,7 @@ impl<'a> Gate<'a> {
                 ));
             }
         }
-        Self { authorization }
+        Self { authorization, tokens }
     }
 
     /// Filters of requests.
@@ -149,8 +164,10 @@ impl<'a> Gate<'a> {
     }
 
     fn rules(&self, http: bool) -> Vec<(&'static str, Rules)> {
+        let tokens = self.tokens;
+        let subject = |denies| Subject { denies, http, tokens };
         let mut rules = Vec::new();
-        let deny = written(&self.authorization.deny, Subject { denies: true, http });
+        let deny = written(&self.authorization.deny, subject(true));
         if !deny.is_empty() {
             let action = xds::rbac::Action::Deny.into();
             rules.push((
@@ -164,18 +181,18 @@ impl<'a> Gate<'a> {
         // ALLOW policies that match nothing still refuse everything else.
         if !self.authorization.allow.is_empty() {
             let action = xds::rbac::Action::Allow.into();
-            let policies = written(&self.authorization.allow, Subject { denies: false, http });
+            let policies = written(&self.authorization.allow, subject(false));
             rules.push(("allow", Rules { action, policies }));
         }
         rules
     }
 }
 
-fn is_doubtful(rule: &PolicyRule) -> bool {
+fn is_doubtful(rule: &PolicyRule, tokens: bool) -> bool {
     rule.unsupported.is_some()
-        || rule.from.iter().any(source::is_doubtful)
+        || rule.from.iter().any(|from| source::is_doubtful(from, tokens))
         || rule.to.iter().any(operation::is_doubtful)
-        || rule.when.iter().any(condition::is_doubtful)
+        || rule.when.iter().any(|when| condition::is_doubtful(when, tokens))
 }
 
 /// Every rule that can match, by the place where it was written.

@@ -51,7 +51,7 @@ fn by_token(source: &Source, subject: Subject) -> Held<xds::Principal> {
     if wanted.is_empty() && unwanted.is_empty() {
         return Held::Always;
     }
-    subject.doubt()
+    subject.token(!wanted.is_empty())
 }
 
 /// A peer whose name is as said; one without a name is not.
@@ -68,9 +68,10 @@ pub(super) fn address(block: &IpBlock) -> xds::Principal {
     principal(Identifier::DirectRemoteIp(cidr(block)))
 }
 
-/// The original client's address.
+/// The original client's address. Nobody in between is trusted to tell it, so that it is the peer's: what Envoy would
+/// compare is the last word of `x-forwarded-for`, which anybody can write.
 pub(super) fn remote(block: &IpBlock) -> xds::Principal {
-    principal(Identifier::RemoteIp(cidr(block)))
+    address(block)
 }
 
 /// `TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT`.
@@ -126,8 +127,8 @@ fn part(text: &TextMatch) -> Option<String> {
     })
 }
 
-/// Does it name what cannot be said?
-pub(super) fn is_doubtful(from: &Source) -> bool {
+/// Does it name what cannot be said? Tokens are that where any are taken.
+pub(super) fn is_doubtful(from: &Source, tokens_taken: bool) -> bool {
     let names = [
         &from.principals,
         &from.not_principals,
@@ -146,5 +147,5 @@ pub(super) fn is_doubtful(from: &Source) -> bool {
             .into_iter()
             .flatten()
             .any(|text| by_account(text).is_none())
-        || tokens.into_iter().any(|texts| !texts.is_empty())
+        || (tokens_taken && tokens.into_iter().any(|texts| !texts.is_empty()))
 }
