@@ -149,3 +149,35 @@ fn is_template(text: &str) -> bool {
         literal => !literal.contains(['*', '{', '}']),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_has_whole_elements_and_no_operator_behind_the_one_for_many() {
+        let good = [
+            "/{*}",
+            "/{**}",
+            "/a/{*}/b/{**}",
+            "/a/{**}/",
+            "/a/{**}/b/c",
+            "/{*}/{*}",
+        ];
+        assert!(good.into_iter().all(is_template));
+        let bad = [
+            "{*}",
+            "/*/b/{*}",
+            "/**/b/{*}",
+            "/{**}/a/{*}",
+            "/{**}/{**}",
+            "/a/{*}.txt",
+            "/a{**}",
+            "/{*",
+            "/a/{b}/{*}",
+        ];
+        for text in bad {
+            assert!(!is_template(text), "{text}");
+        }
+    }
+}

@@ -108,7 +108,10 @@ impl<'a> Gate<'a> {
                 ));
             }
         }
-        Self { authorization, tokens }
+        Self {
+            authorization,
+            tokens,
+        }
     }
 
     /// Filters of requests.

@@ -84,7 +84,8 @@ pub(crate) type Addresses = BTreeMap<&'static str, IpAddr>;
 /// All sets of all files.
 pub(crate) fn all() -> Vec<Set> {
     let read = |(file, text): (&str, &str)| {
-        let sets: Vec<Written> = serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let sets: Vec<Written> =
+            serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{file}: {error}"));
         sets.into_iter()
             .map(move |written| Set::read(file, written))
             .collect::<Vec<_>>()
@@ -106,9 +107,9 @@ impl Set {
         let policies = self.policies.iter().enumerate();
         let objects = policies.map(|(index, policy)| policy.object(index, generation).to_string());
         let text = objects.collect::<Vec<_>>().join("\n---\n");
-        addresses
-            .iter()
-            .fold(text, |text, (name, address)| text.replace(&format!("${name}"), &address.to_string()))
+        addresses.iter().fold(text, |text, (name, address)| {
+            text.replace(&format!("${name}"), &address.to_string())
+        })
     }
 }
 
@@ -132,7 +133,9 @@ impl Policy {
 
 impl Case {
     fn read(line: &str) -> Self {
-        let (asked, verdicts) = line.split_once(" => ").unwrap_or_else(|| panic!("no verdict: {line}"));
+        let (asked, verdicts) = line
+            .split_once(" => ")
+            .unwrap_or_else(|| panic!("no verdict: {line}"));
         let (istio, differing) = match verdicts.split_once("; ") {
             Some((istio, differing)) => (Verdict::read(istio), Some(differing)),
             None => (Verdict::read(verdicts), None),
@@ -144,7 +147,9 @@ impl Case {
             ..Self::asking(asked)
         };
         if let Some(differing) = differing {
-            let (said, _place) = differing.split_once(" because docs/").unwrap_or_else(|| panic!("no reason: {line}"));
+            let (said, _place) = differing
+                .split_once(" because docs/")
+                .unwrap_or_else(|| panic!("no reason: {line}"));
             let (which, verdict) = said.split_once(' ').unwrap();
             case.envoy = Verdict::read(verdict);
             assert_ne!(case.envoy, istio, "no difference: {line}");
@@ -164,12 +169,22 @@ impl Case {
         if method != "TCP" {
             let target = words.next().unwrap();
             let pairs = words.map(|word| {
-                let (name, value) = word.split_once('=').unwrap_or_else(|| panic!("no header: {text}"));
+                let (name, value) = word
+                    .split_once('=')
+                    .unwrap_or_else(|| panic!("no header: {text}"));
                 (name.to_owned(), value.to_owned())
             });
             let (hosts, headers): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| name == "host");
-            let host = hosts.into_iter().next().map_or("shop".to_owned(), |(_, host)| host);
-            asked = Some(Asked { method, target, host, headers });
+            let host = hosts
+                .into_iter()
+                .next()
+                .map_or("shop".to_owned(), |(_, host)| host);
+            asked = Some(Asked {
+                method,
+                target,
+                host,
+                headers,
+            });
         }
         Self {
             line: String::new(),

@@ -45,7 +45,10 @@ pub(crate) fn decide(inbound: &Inbound, case: &Case, addresses: &Addresses, serv
     let request = case.asked.as_ref().map(|asked| facts(asked, &headers));
     match inbound.authorize(&connection, request.as_ref(), &mut NoTrace) {
         AuthorizationDecision::Allowed { .. } => Verdict::Allowed,
-        AuthorizationDecision::Refused { reason: Reason::PolicyDenied, .. } => Verdict::Denied,
+        AuthorizationDecision::Refused {
+            reason: Reason::PolicyDenied,
+            ..
+        } => Verdict::Denied,
         AuthorizationDecision::Refused { .. } => Verdict::NotAllowed,
     }
 }

@@ -105,20 +105,29 @@ impl World {
         self.generation += 1;
         let policies = set.manifest(&self.addresses, self.generation);
         let marker = marker(self.generation);
-        self.manifests.write("policies.yaml", &format!("{policies}\n---\n{marker}"));
+        self.manifests
+            .write("policies.yaml", &format!("{policies}\n---\n{marker}"));
         self.wait_read(policies.matches("\"AuthorizationPolicy\"").count() + 1);
         self.mesh.wait_synced(MESHED);
         let asked = Asked {
             method: "GET".to_owned(),
             target: "/".to_owned(),
             host: "shop".to_owned(),
-            headers: vec![("x-generation".to_owned(), format!("generation-{}-", self.generation))],
+            headers: vec![(
+                "x-generation".to_owned(),
+                format!("generation-{}-", self.generation),
+            )],
         };
         for (name, client) in &mut self.clients {
             for server in SERVERS {
-                eventually(&format!("{server} refuses {name} by the new policies"), PATIENCE, || {
-                    client.ask(server, &asked).ok().filter(|answer| answer.status == 403)
-                });
+                eventually(
+                    &format!("{server} refuses {name} by the new policies"),
+                    PATIENCE,
+                    || {
+                        let answer = client.ask(server, &asked).ok()?;
+                        ["denied", "refused"].contains(&&*said(&answer)).then_some(())
+                    },
+                );
             }
         }
         policies
@@ -130,7 +139,8 @@ impl World {
         eventually("the policies are read", PATIENCE, || {
             let objects = self.mesh.control("/objects/AuthorizationPolicy")?;
             let objects = objects.as_array()?;
-            let is_new = |object: &Value| object["manifest"]["metadata"]["annotations"]["generation"] == *generation;
+            let is_new =
+                |object: &Value| object["manifest"]["metadata"]["annotations"]["generation"] == *generation;
             (objects.len() == count && objects.iter().all(is_new)).then_some(())
         });
     }
@@ -142,7 +152,9 @@ impl World {
         let begun = Instant::now();
         loop {
             let seen = match &case.asked {
-                Some(asked) => client.ask(server, asked).map_or_else(|error| error, |answer| said(&answer)),
+                Some(asked) => client
+                    .ask(server, asked)
+                    .map_or_else(|error| error, |answer| said(&answer)),
                 None => client.connect(server),
             };
             if is_as(&seen, expected) {
@@ -232,7 +244,12 @@ impl Client {
             .enter(move || Conversation::tcp(place)?.send(&Request::get("raw", "/")));
         match answer {
             Ok(answer) => said(&answer),
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock
+                ) =>
+            {
                 error.to_string()
             }
             Err(_) => "refused".to_owned(),
