@@ -1,8 +1,8 @@
 //! The cases as they are written in `tests/authorization/*.yaml`.
 //!
 //! A set has policies, of which a `spec` is written without more (besides `name`, `namespace` and `annotations`), and
-//! requests, one a line: `WHO METHOD TARGET [NAME=VALUE ...] => VERDICT` or `WHO TCP => VERDICT`. The verdict is what
-//! Istio's documentation says. Where this mesh differs on purpose there follows `; WHICH VERDICT because PLACE`: which of
+//! requests, one a line: `WHO METHOD TARGET [NAME=VALUE ...] => VERDICT`, `WHO TCP => VERDICT` or, for TLS that is carried
+//! as it is, `WHO TLS SERVER-NAME => VERDICT`. The verdict is what Istio's documentation says. Where this mesh differs on purpose there follows `; WHICH VERDICT because PLACE`: which of
 //! the two proxies (`envoy`, or `both`), and the document that says so.
 
 use std::collections::BTreeMap;
@@ -62,12 +62,20 @@ pub(crate) struct Case {
     /// As it is written.
     pub(crate) line: String,
     pub(crate) who: String,
-    /// `None` is an opaque connection.
-    pub(crate) asked: Option<Asked>,
+    pub(crate) does: Deed,
     /// What our proxy has to decide.
     pub(crate) ours: Verdict,
     /// What Envoy has to decide.
     pub(crate) envoy: Verdict,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Deed {
+    Request(Asked),
+    /// An opaque connection.
+    Tcp,
+    /// A ClientHello with this server name.
+    Tls(String),
 }
 
 #[derive(Clone, Debug)]
@@ -165,33 +173,40 @@ impl Case {
     fn asking(text: &str) -> Self {
         let mut words = text.split(' ').map(str::to_owned);
         let (who, method) = (words.next().unwrap(), words.next().unwrap());
-        let mut asked = None;
-        if method != "TCP" {
-            let target = words.next().unwrap();
-            let pairs = words.map(|word| {
-                let (name, value) = word
-                    .split_once('=')
-                    .unwrap_or_else(|| panic!("no header: {text}"));
-                (name.to_owned(), value.to_owned())
-            });
-            let (hosts, headers): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| name == "host");
-            let host = hosts
-                .into_iter()
-                .next()
-                .map_or("shop".to_owned(), |(_, host)| host);
-            asked = Some(Asked {
-                method,
-                target,
-                host,
-                headers,
-            });
-        }
+        let does = match &*method {
+            "TCP" => Deed::Tcp,
+            "TLS" => Deed::Tls(words.next().unwrap()),
+            _ => Deed::Request(Asked::read(method, words, text)),
+        };
         Self {
             line: String::new(),
             who,
-            asked,
+            does,
             ours: Verdict::Allowed,
             envoy: Verdict::Allowed,
+        }
+    }
+}
+
+impl Asked {
+    fn read(method: String, mut words: impl Iterator<Item = String>, text: &str) -> Self {
+        let target = words.next().unwrap();
+        let pairs = words.map(|word| {
+            let (name, value) = word
+                .split_once('=')
+                .unwrap_or_else(|| panic!("no header: {text}"));
+            (name.to_owned(), value.to_owned())
+        });
+        let (hosts, headers): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| name == "host");
+        let host = hosts
+            .into_iter()
+            .next()
+            .map_or("shop".to_owned(), |(_, host)| host);
+        Self {
+            method,
+            target,
+            host,
+            headers,
         }
     }
 }

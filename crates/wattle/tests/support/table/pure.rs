@@ -9,7 +9,7 @@ use wattle_model::{
     AuthorizationDecision, CallerFacts, ConnectionFacts, Inbound, NoTrace, PeerFacts, Reason, RequestFacts,
 };
 
-use crate::cases::{Addresses, Asked, Case, Verdict};
+use crate::cases::{Addresses, Asked, Case, Deed, Verdict};
 
 /// What a server enforces under these manifests, all of which must be good.
 pub(crate) fn compiled(server: &str, manifests: &[&str]) -> Arc<Inbound> {
@@ -34,15 +34,20 @@ pub(crate) fn decide(inbound: &Inbound, case: &Case, addresses: &Addresses, serv
         service_account: &case.who,
     });
     let address = |name: &str| -> IpAddr { addresses[name] };
+    let (port, asked, sni) = match &case.does {
+        Deed::Request(asked) => (8080, Some(asked), None),
+        Deed::Tcp => (9090, None, None),
+        Deed::Tls(name) => (7443, None, Some(name.as_str())),
+    };
     let connection = ConnectionFacts {
         peer,
         peer_ip: address(&case.who),
         local_ip: address(server),
-        port: if case.asked.is_some() { 8080 } else { 9090 },
-        sni: None,
+        port,
+        sni,
     };
-    let headers = case.asked.as_ref().map(headers).unwrap_or_default();
-    let request = case.asked.as_ref().map(|asked| facts(asked, &headers));
+    let headers = asked.map(headers).unwrap_or_default();
+    let request = asked.map(|asked| facts(asked, &headers));
     match inbound.authorize(&connection, request.as_ref(), &mut NoTrace) {
         AuthorizationDecision::Allowed { .. } => Verdict::Allowed,
         AuthorizationDecision::Refused {

@@ -1,20 +1,25 @@
 //! A mesh with one server behind our proxy and one behind Envoy, and those who call them.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use serde_json::Value;
 use wattle_testkit::{Answer, Conversation, Echo, Mesh, Request, Spot, eventually};
 
 use super::support::Manifests;
-use crate::cases::{Addresses, Asked, Case, Set, Verdict};
+use crate::cases::{Addresses, Asked, Case, Deed, Set, Verdict};
 
 pub(crate) const SERVERS: [&str; 2] = ["ours", "theirs"];
 const CLIENTS: [&str; 4] = ["alice", "bob", "carol", "plain"];
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Longest time in which a case is tried again.
 const SETTLED: Duration = Duration::from_secs(1);
+/// What an application answers to TLS.
+const HEARD: &[u8] = b"heard";
 /// Workloads with a proxy.
 const MESHED: usize = 5;
 
@@ -25,7 +30,8 @@ pub(crate) fn manifest() -> String {
             "apiVersion: wattle.io/v1alpha1\nkind: Process\n\
              metadata: {{name: {name}, labels: {{app: shop, tier: front, name: {name}}}}}\n\
              spec:\n  command: [sleep, '86400']\n  serviceAccountName: shop\n  proxy: {{kind: {kind}}}\n  \
-             ports: [{{name: http, port: 8080, appProtocol: http}}, {{name: raw, port: 9090, appProtocol: tcp}}]\n"
+             ports: [{{name: http, port: 8080, appProtocol: http}}, {{name: raw, port: 9090, appProtocol: tcp}}, \
+             {{name: tls, port: 7443, appProtocol: tls}}]\n"
         )
     };
     let client = |name: &str, namespace: &str, proxy: bool| {
@@ -55,6 +61,32 @@ pub(crate) fn manifest() -> String {
         service("elsewhere", "app: elsewhere"),
     ]
     .join("---\n")
+}
+
+/// Answers whoever says anything, whatever it is.
+fn hear(spot: &Spot, port: u16) {
+    let listener = spot
+        .enter(|| TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)))
+        .unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let heard = stream.read(&mut [0; 4096])?;
+                stream.write_all(if heard > 0 { HEARD } else { &[] })
+            });
+        }
+    });
+}
+
+/// The first bytes of a client of TLS that asks for this server.
+fn client_hello(name: &str) -> Vec<u8> {
+    let config = ClientConfig::builder()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let mut client = ClientConnection::new(Arc::new(config), name.to_owned().try_into().unwrap()).unwrap();
+    let mut bytes = Vec::new();
+    client.write_tls(&mut bytes).unwrap();
+    bytes
 }
 
 /// Refuses a header that only this generation of the policies refuses, so that it can be seen to be in force.
@@ -88,6 +120,7 @@ impl World {
             let spot = mesh.spot(server);
             Echo::start(&spot, 8080, server).unwrap();
             Echo::start(&spot, 9090, server).unwrap();
+            hear(&spot, 7443);
         }
         let client = |name| (name, Client::of(&mesh, name, &addresses));
         let clients = CLIENTS.into_iter().map(client).collect();
@@ -151,11 +184,12 @@ impl World {
         let client = self.clients.get_mut(&*case.who).unwrap();
         let begun = Instant::now();
         loop {
-            let seen = match &case.asked {
-                Some(asked) => client
+            let seen = match &case.does {
+                Deed::Request(asked) => client
                     .ask(server, asked)
                     .map_or_else(|error| error, |answer| said(&answer)),
-                None => client.connect(server),
+                Deed::Tcp => client.connect(server),
+                Deed::Tls(name) => client.greet(self.addresses[server], name),
             };
             if is_as(&seen, expected) {
                 return Ok(());
@@ -244,15 +278,30 @@ impl Client {
             .enter(move || Conversation::tcp(place)?.send(&Request::get("raw", "/")));
         match answer {
             Ok(answer) => said(&answer),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock
-                ) =>
-            {
-                error.to_string()
-            }
-            Err(_) => "refused".to_owned(),
+            Err(error) => cut(&error),
         }
+    }
+    /// Begins TLS with a server that does not speak it.
+    fn greet(&self, server: IpAddr, name: &str) -> String {
+        let hello = client_hello(name);
+        let mut answer = [0; HEARD.len()];
+        let heard = self.spot.enter(|| {
+            let mut stream = TcpStream::connect((server, 7443))?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.write_all(&hello)?;
+            stream.read_exact(&mut answer)
+        });
+        match heard {
+            Ok(()) => Verdict::Allowed.to_string(),
+            Err(error) => cut(&error),
+        }
+    }
+}
+
+/// A connection that ends was refused; one that is silent was not.
+fn cut(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => error.to_string(),
+        _ => "refused".to_owned(),
     }
 }
