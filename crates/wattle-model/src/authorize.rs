@@ -57,8 +57,8 @@ impl Inbound {
     /// Decides about a request, or about a TCP connection when `request` is `None`; after everybody in
     /// [`asks`](Self::asks) has agreed.
     ///
-    /// Paths are compared in normal form (see [`normal_path`](crate::normal_path)); DENY policies also with everything
-    /// decoded and slashes merged, so that an odd spelling is no way around them.
+    /// Paths are compared in normal form (see [`normal_path`](crate::normal_path)); DENY policies, and what other policies
+    /// exclude, also with everything decoded and slashes merged, so that an odd spelling is no way around them.
     pub fn authorize(
         &self,
         connection: &ConnectionFacts<'_>,
@@ -159,13 +159,15 @@ fn matched<'a>(
     }
     let raw = request.map_or("", |request| request.path);
     let normal = normal_path(raw);
-    let lenient = effect.doubts().then(|| lenient_path(raw));
-    let lenient = lenient.as_deref().filter(|lenient| *lenient != normal);
-    for path in [Some(&*normal), lenient].into_iter().flatten() {
+    let lenient = lenient_path(raw);
+    let lenient = Some(&*lenient).filter(|lenient| *lenient != normal);
+    let also = lenient.filter(|_| effect.doubts());
+    for path in [Some(&*normal), also].into_iter().flatten() {
         let subject = Subject {
             connection,
             request,
             path,
+            lenient: lenient.filter(|_| !effect.doubts()),
             effect,
         };
         for policy in policies {

@@ -62,6 +62,14 @@ pub struct RequestFacts<'a> {
     pub token: Option<&'a TokenFacts>,
 }
 
+/// Address of the original client: the last one of `x-forwarded-for`, which is heard from a peer of the mesh alone. `None`
+/// is the peer's own.
+pub fn original_client(peer_of_mesh: bool, headers: &HeaderMap) -> Option<IpAddr> {
+    let mut said = headers.get_all("x-forwarded-for").iter();
+    let last = said.next_back().filter(|_| peer_of_mesh)?;
+    last.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+}
+
 #[cfg(test)]
 impl<'a> RequestFacts<'a> {
     /// `GET http://a/` with these headers.

@@ -66,7 +66,7 @@ pub use decide::{Outcome, RouteDecision, Share};
 pub use destination::{Backend, BackendId, Destination, ServicePort};
 pub use endpoint::{Endpoint, EndpointHealth, Endpoints, Hop, Locality, NamedEndpoint};
 pub use external::{CheckProtocol, CheckedBody, ExternalAuthorizer, HttpCheck};
-pub use facts::{ConnectionFacts, PeerFacts, RequestFacts};
+pub use facts::{ConnectionFacts, PeerFacts, RequestFacts, original_client};
 pub use fault::{Abort, Fault};
 pub use filter::{DirectResponse, Filters, HeaderModifier, PathRewrite, Redirect, RedirectPort, UrlRewrite};
 pub use host::{HostMatch, host_of};

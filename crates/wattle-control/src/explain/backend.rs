@@ -220,6 +220,7 @@ fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, local: Socke
     };
     let facts = looked_into.then(|| RequestFacts {
         token: token.as_ref(),
+        remote_ip: wattle_model::original_client(peer.is_some(), &carried.head.headers),
         ..carried.head.facts()
     });
     for ask in inbound.asks(&connection, facts.as_ref(), &mut trace) {

@@ -26,7 +26,7 @@ pub(super) fn held(when: &Condition, subject: Subject) -> Side {
     };
     match &when.attribute {
         Attribute::SourceIp => Side::Source(within(when, address)),
-        Attribute::RemoteIp => Side::Source(within(when, remote)),
+        Attribute::RemoteIp => Side::Source(within(when, |block| remote(block, subject))),
         Attribute::DestinationIp => {
             Side::Operation(within(when, |block| permission(Rule::DestinationIp(cidr(block)))))
         }
@@ -45,8 +45,7 @@ pub(super) fn held(when: &Condition, subject: Subject) -> Side {
         }
         Attribute::ConnectionSni => {
             Side::Operation(lists(&when.values, &when.not_values, |text, unwanted| {
-                let asked = compared(text).map(|name| permission(Rule::RequestedServerName(name)));
-                subject.known(asked, unwanted)
+                subject.known(server_name(text).map(permission), unwanted)
             }))
         }
         Attribute::RequestHeader(name) => Side::Operation(of_header(name, when, subject)),
@@ -69,6 +68,15 @@ fn within<T: Clause>(when: &Condition, said: impl Fn(&IpBlock) -> T) -> Held<T> 
     lists(&when.blocks, &when.not_blocks, |block, _| Held::If(said(block)))
 }
 
+/// Where no name was asked for, Envoy compares an empty one.
+fn server_name(text: &TextMatch) -> Option<Rule> {
+    let name = match text {
+        TextMatch::Present => Some(matching("(?s).+")),
+        other => compared(other),
+    };
+    name.map(Rule::RequestedServerName)
+}
+
 fn numbered(text: &TextMatch, subject: Subject, unwanted: bool) -> Held<xds::Permission> {
     match text {
         TextMatch::Present => Held::Always,
@@ -81,7 +89,7 @@ fn numbered(text: &TextMatch, subject: Subject, unwanted: bool) -> Held<xds::Per
 }
 
 fn of_header(name: &HeaderName, when: &Condition, subject: Subject) -> Held<xds::Permission> {
-    if !subject.http {
+    if !subject.is_request() {
         return subject.doubt();
     }
     lists(&when.values, &when.not_values, |text, unwanted| {
@@ -93,7 +101,8 @@ fn of_header(name: &HeaderName, when: &Condition, subject: Subject) -> Held<xds:
     })
 }
 
-/// A server may read any one of several values, so that a DENY rule looks at each. Envoy sees them joined.
+/// A server may read any one of several values, so that a DENY rule looks at each, and at each part of one that is joined.
+/// Envoy compares each by itself, or all of them joined, as its runtime says.
 fn singly(name: &HeaderName, text: &TextMatch) -> Option<HeaderMatcher> {
     let (before, behind) = ("(?:.*,)?", "(?:,.*)?");
     let expression = match text {

@@ -21,14 +21,29 @@ use clause::{Held, all, any};
 
 use crate::notes::Notes;
 
+/// What is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    /// A request of a peer of the mesh.
+    Mesh,
+    /// A request of anybody else.
+    Anybody,
+    /// An opaque connection.
+    Connection,
+}
+
 /// In which direction a doubt is resolved, and what there is to compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Subject {
     denies: bool,
-    http: bool,
+    of: Of,
 }
 
 impl Subject {
+    fn is_request(self) -> bool {
+        self.of != Of::Connection
+    }
+
     /// What cannot be said, where it would have to hold.
     fn doubt<T>(self) -> Held<T> {
         if self.denies { Held::Always } else { Held::Never }
@@ -106,8 +121,8 @@ impl<'a> Gate<'a> {
         Self { authorization }
     }
 
-    /// Filters of requests.
-    pub(crate) fn requests(&self) -> Vec<HttpFilter> {
+    /// Filters of requests; with whether their peer is of the mesh.
+    pub(crate) fn requests(&self, meshed: bool) -> Vec<HttpFilter> {
         let filter = |name: &str, rules| {
             HttpFilter {
             name: format!("wattle.authorization.{name}"),
@@ -122,7 +137,7 @@ impl<'a> Gate<'a> {
             ..Default::default()
         }
         };
-        self.rules(true)
+        self.rules(if meshed { Of::Mesh } else { Of::Anybody })
             .into_iter()
             .map(|(name, rules)| filter(name, rules))
             .collect()
@@ -145,7 +160,7 @@ impl<'a> Gate<'a> {
                 ),
             }
         };
-        self.rules(false)
+        self.rules(Of::Connection)
             .into_iter()
             .map(|(name, rules)| filter(name, rules))
             .collect()
@@ -158,9 +173,9 @@ impl<'a> Gate<'a> {
         operations.any(|operation| !operation.paths.is_empty() || !operation.not_paths.is_empty())
     }
 
-    fn rules(&self, http: bool) -> Vec<(&'static str, Rules)> {
+    fn rules(&self, of: Of) -> Vec<(&'static str, Rules)> {
         let mut rules = Vec::new();
-        let deny = written(denying(self.authorization), Subject { denies: true, http });
+        let deny = written(denying(self.authorization), Subject { denies: true, of });
         if !deny.is_empty() {
             let action = xds::rbac::Action::Deny.into();
             rules.push((
@@ -174,7 +189,7 @@ impl<'a> Gate<'a> {
         // ALLOW policies that match nothing still refuse everything else.
         if !self.authorization.allow.is_empty() {
             let action = xds::rbac::Action::Allow.into();
-            let policies = written(self.authorization.allow.iter(), Subject { denies: false, http });
+            let policies = written(self.authorization.allow.iter(), Subject { denies: false, of });
             rules.push(("allow", Rules { action, policies }));
         }
         rules

@@ -6,7 +6,7 @@ use wattle_model::{IpBlock, Source, TextMatch};
 use xds::principal::{Authenticated, Identifier};
 
 use super::clause::{Held, all, lists, principal};
-use super::{Subject, token};
+use super::{Of, Subject, token};
 use crate::proto::cidr;
 use crate::text::{escaped, exact, matching, source, string};
 
@@ -44,7 +44,7 @@ pub(super) fn held(source: &Source, subject: Subject) -> Held<xds::Principal> {
         lists(
             &source.remote_ip_blocks,
             &source.not_remote_ip_blocks,
-            |block, _| Held::If(remote(block)),
+            |block, _| Held::If(remote(block, subject)),
         ),
     ])
 }
@@ -63,9 +63,13 @@ pub(super) fn address(block: &IpBlock) -> xds::Principal {
     principal(Identifier::DirectRemoteIp(cidr(block)))
 }
 
-/// The original client's address.
-pub(super) fn remote(block: &IpBlock) -> xds::Principal {
-    principal(Identifier::RemoteIp(cidr(block)))
+/// The original client's address. Envoy takes it from the last word of `x-forwarded-for`, which anybody can write: it is
+/// heard from peers of the mesh alone, and of others it is the peer's own.
+pub(super) fn remote(block: &IpBlock, subject: Subject) -> xds::Principal {
+    match subject.of {
+        Of::Mesh => principal(Identifier::RemoteIp(cidr(block))),
+        Of::Anybody | Of::Connection => address(block),
+    }
 }
 
 /// `TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT`.

@@ -16,7 +16,7 @@ use crate::text::{compared, exact, matching, string};
 
 /// `ISSUER/SUBJECT`; an expression over both has no counterpart.
 pub(super) fn by_principal(text: &TextMatch, subject: Subject, unwanted: bool) -> Held<xds::Principal> {
-    if !subject.http {
+    if !subject.is_request() {
         return without_request(subject, unwanted);
     }
     let said = TokenPrincipal::parts(text).map(|(issuer, subject)| {
@@ -33,7 +33,7 @@ pub(super) fn by_claim(
     subject: Subject,
     unwanted: bool,
 ) -> Held<xds::Principal> {
-    if !subject.http {
+    if !subject.is_request() {
         return without_request(subject, unwanted);
     }
     let said = compared(text).map(|text| {

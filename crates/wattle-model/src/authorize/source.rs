@@ -69,13 +69,52 @@ pub(super) fn has_account(list: &[TextMatch], peer: Option<&PeerFacts<'_>>) -> b
     let Some(peer) = peer.filter(|_| !list.is_empty()) else {
         return false;
     };
-    let exact = |text: &str| {
-        let parts = text.split_once('/');
-        parts == Some((peer.namespace, peer.service_account))
+    // Byte by byte, so that nothing is allocated for a peer.
+    let whole = || {
+        let (namespace, account) = (peer.namespace.bytes(), peer.service_account.bytes());
+        namespace.chain(*b"/").chain(account)
     };
     list.iter().any(|text| match text {
-        TextMatch::Exact(text) => exact(text),
+        TextMatch::Exact(text) => whole().eq(text.bytes()),
+        TextMatch::Prefix(start) => whole().take(start.len()).eq(start.bytes()),
+        TextMatch::Suffix(end) => whole().rev().take(end.len()).eq(end.bytes().rev()),
         TextMatch::Present => true,
         other => other.matches(&format!("{}/{}", peer.namespace, peer.service_account)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_compared_as_namespace_and_name() {
+        let peer = PeerFacts {
+            principal: "cluster.local/ns/shop/sa/web",
+            namespace: "shop",
+            service_account: "web",
+        };
+        let table = [
+            (TextMatch::Exact("shop/web".into()), true),
+            (TextMatch::Exact("shop/we".into()), false),
+            (TextMatch::Exact("shop/web2".into()), false),
+            (TextMatch::Exact("web".into()), false),
+            (TextMatch::Prefix("shop/".into()), true),
+            (TextMatch::Prefix("shop/web".into()), true),
+            (TextMatch::Prefix("shop/web2".into()), false),
+            (TextMatch::Prefix("hop".into()), false),
+            (TextMatch::Suffix("/web".into()), true),
+            (TextMatch::Suffix("p/web".into()), true),
+            (TextMatch::Suffix("a shop/web".into()), false),
+            (TextMatch::Suffix("shop".into()), false),
+            (TextMatch::Present, true),
+            (TextMatch::Regex(crate::Pattern::new("s.*b").unwrap()), true),
+        ];
+        for (text, expected) in table {
+            let list = [text];
+            assert_eq!(has_account(&list, Some(&peer)), expected, "{list:?}");
+            assert!(!has_account(&list, None), "{list:?}");
+        }
+        assert!(!has_account(&[], Some(&peer)));
+    }
 }

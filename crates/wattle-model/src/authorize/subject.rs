@@ -19,6 +19,8 @@ pub(super) struct Subject<'a> {
     pub(super) connection: &'a ConnectionFacts<'a>,
     pub(super) request: Option<&'a RequestFacts<'a>>,
     pub(super) path: &'a str,
+    /// The path as a lenient server may read it, where that is another and must not be excluded either.
+    pub(super) lenient: Option<&'a str>,
     pub(super) effect: Effect,
 }
 

@@ -262,6 +262,26 @@ fn odd_spelling_of_a_path_is_no_way_around_a_deny_and_no_way_into_an_allow() {
 }
 
 #[test]
+fn odd_spelling_is_no_way_around_what_an_allow_rule_excludes() {
+    let others = to(Operation {
+        not_paths: texts(&["/admin*"]),
+        ..Default::default()
+    });
+    let table = [
+        ("/public", (true, true)),
+        ("/admin", (false, false)),
+        ("/%61dmin", (false, false)),
+        ("//admin", (true, false)),
+        ("/%2Fadmin", (true, false)),
+        ("/x/..%2fadmin", (true, false)),
+        ("//public", (true, true)),
+    ];
+    for (path, expected) in table {
+        assert_eq!(matches(&others, true, true, path), expected, "{path}");
+    }
+}
+
+#[test]
 fn what_cannot_be_evaluated_fails_closed() {
     let mut rule = from(Source {
         namespaces: texts(&["shop"]),

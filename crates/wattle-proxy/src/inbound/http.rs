@@ -17,7 +17,7 @@ use super::{Arrived, Who, metrics};
 use crate::phases::connect::{self, Wanted};
 use crate::phases::limit::{self, Refused};
 use crate::phases::record::Record;
-use crate::phases::{authenticate, authorize, exchange, external, reply, route, transform};
+use crate::phases::{authorize, exchange, external, reply, route, transform};
 use crate::worker::{Worker, is_http2};
 
 /// Times a request is sent again because a kept connection turned out to be closed.
@@ -130,7 +130,7 @@ impl Requests {
         RequestFacts {
             token,
             remote_ip: asked
-                .then(|| authenticate::remote_ip(&self.who, &head.headers))
+                .then(|| wattle_model::original_client(self.who.peer.is_some(), &head.headers))
                 .flatten(),
             ..route::facts(head, CallerFacts::default())
         }

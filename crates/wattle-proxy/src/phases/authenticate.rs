@@ -5,17 +5,14 @@ mod found;
 mod known;
 mod verified;
 
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use http::HeaderMap;
 use wattle_http::RequestHead;
 use wattle_jwt::{Token, verify_any};
 
 use super::limit::Refused;
-use crate::inbound::Who;
 use crate::worker::{Clock, Place, TokenRules};
 pub(crate) use found::remove_reserved;
 use known::Known;
@@ -103,11 +100,4 @@ impl Tokens {
         self.known.keep(number, text, &verified);
         Ok(verified)
     }
-}
-
-/// Address of the original client, as the peer's proxy says; a peer outside the mesh is not believed.
-pub(crate) fn remote_ip(who: &Who, headers: &HeaderMap) -> Option<IpAddr> {
-    who.peer.as_ref()?;
-    let last = headers.get_all("x-forwarded-for").iter().next_back()?;
-    last.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
 }
