@@ -71,6 +71,8 @@ parse_errors! {
     Trailers = BAD_REQUEST, "trailers", "malformed trailers";
     /// The head did not come in time.
     HeadTimeout = REQUEST_TIMEOUT, "head-timeout", "message head did not arrive in time";
+    /// The body stopped for too long.
+    BodyTimeout = REQUEST_TIMEOUT, "body-timeout", "message body stopped for too long";
     /// More interim responses than any server sends.
     TooManyInformational = BAD_GATEWAY, "too-many-informational", "too many interim responses";
 }
