@@ -53,7 +53,7 @@ parse_errors! {
     HostInvalid = BAD_REQUEST, "host-invalid", "malformed host";
     /// `content-length` is not a number.
     LengthInvalid = BAD_REQUEST, "length-invalid", "malformed content-length";
-    /// Several `content-length` that differ.
+    /// Several `content-length`; of a response, several that differ.
     LengthConflict = BAD_REQUEST, "length-conflict", "conflicting content-length";
     /// `content-length` beside `transfer-encoding` (RFC 9112 §6.3).
     LengthAndEncoding = BAD_REQUEST, "length-and-encoding", "content-length beside transfer-encoding";

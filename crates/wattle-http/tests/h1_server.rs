@@ -431,6 +431,25 @@ fn a_body_that_stops_is_refused_and_one_that_goes_on_slowly_is_not() {
 }
 
 #[test]
+fn an_upgrade_to_http2_in_the_clear_is_an_ordinary_request() {
+    let request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket, h2c\r\n\r\n";
+    let answer = run(async {
+        let (mut stream, _serving) = serve(echo(), Limits::default(), Drain::never());
+        stream.write_all(request.as_bytes()).await.unwrap();
+        read_until(&mut stream, "GET x / ").await
+    });
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[test]
+fn what_is_refused_does_not_depend_on_how_it_is_cut() {
+    let target = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(70_000));
+    assert!(run(talk(echo(), &[target.as_bytes()])).starts_with("HTTP/1.1 414 "));
+    let (start, rest) = target.as_bytes().split_at(30_000);
+    assert!(run(talk(echo(), &[start, rest])).starts_with("HTTP/1.1 414 "));
+}
+
+#[test]
 fn empty_lines_are_borne_only_so_long() {
     run(async {
         let (mut stream, serving) = serve(echo(), Limits::default(), Drain::never());

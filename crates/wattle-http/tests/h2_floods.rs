@@ -59,11 +59,7 @@ fn silent(limits: Limits) -> (DuplexStream, Serving, Rc<Cell<usize>>) {
 }
 
 /// Writes pieces, one turn of the server after each, until it has gone; how many it took.
-async fn flood(
-    stream: DuplexStream,
-    mut piece: impl FnMut(u32) -> Vec<u8>,
-    most: u32,
-) -> (u32, Option<u32>) {
+async fn flood(stream: DuplexStream, mut piece: impl FnMut(u32) -> Vec<u8>, most: u32) -> (u32, Option<u32>) {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let reading = spawn_local(async move {
         let mut all = Vec::new();

@@ -37,6 +37,11 @@ pub(crate) fn parse_request(input: &mut Bytes, limits: &Limits) -> Result<Option
         Ok(Status::Partial) => return partial(input, limits).map(|()| None),
         Err(error) => return Err(refused(error)),
     };
+    let path = request.path.unwrap_or_default().as_bytes();
+    // First, as where the head is not all there yet: the answer must not depend on how the bytes were cut.
+    if path.len() > limits.max_target_bytes {
+        return Err(ParseError::TargetTooLong);
+    }
     if end > limits.max_head_bytes {
         return Err(ParseError::HeadTooLarge);
     }
@@ -44,9 +49,8 @@ pub(crate) fn parse_request(input: &mut Bytes, limits: &Limits) -> Result<Option
     let version = version(request.version)?;
     let method = Method::from_bytes(request.method.unwrap_or_default().as_bytes())
         .map_err(|_| ParseError::StartLine)?;
-    let path = request.path.unwrap_or_default().as_bytes();
-    if path.len() > limits.max_target_bytes {
-        return Err(ParseError::TargetTooLong);
+    if !target::is_plain(&method) {
+        return Err(ParseError::StartLine);
     }
     let target = target::parse(&method, head.slice_ref(path))?;
     let mut fields = collect(&head, request.headers, limits)?;
@@ -123,10 +127,7 @@ pub(crate) fn parse_response(
 
 /// Empty lines before a request line are ignored (RFC 9112 §2.2); their bytes, so that the caller can bound them.
 pub(crate) fn skip_empty_lines(input: &mut Bytes) -> usize {
-    let lines = input
-        .chunks_exact(2)
-        .take_while(|pair| *pair == b"\r\n")
-        .count();
+    let lines = input.chunks_exact(2).take_while(|pair| *pair == b"\r\n").count();
     input.advance(lines * 2);
     lines * 2
 }

@@ -163,6 +163,9 @@ impl Handler for Requests {
         );
         record.on(self.metrics(record.is_grpc()));
         record.name(|names| names.source = self.who.peer.as_ref().map(|id| id.as_str().into()));
+        if !transform::has_host(&request.head) {
+            return self.refused(record, Reason::BadRequest);
+        }
         let (app, wanted) = match self.admit(&request).await {
             Ok(admitted) => admitted,
             Err(refused) => return self.refused(record, refused),

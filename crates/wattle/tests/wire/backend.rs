@@ -77,7 +77,10 @@ impl Backend {
                 "HEAD" => (200, ""),
                 _ => (200, "ok"),
             };
-            write!(writer, "HTTP/1.1 {status} Noted\r\nContent-Length: 2\r\n\r\n{body}")?;
+            write!(
+                writer,
+                "HTTP/1.1 {status} Noted\r\nContent-Length: 2\r\n\r\n{body}"
+            )?;
         }
         Ok(())
     }
@@ -101,7 +104,11 @@ impl Backend {
         })
     }
 
-    async fn answer(self, request: http::Request<h2::RecvStream>, mut respond: h2::server::SendResponse<Bytes>) {
+    async fn answer(
+        self,
+        request: http::Request<h2::RecvStream>,
+        mut respond: h2::server::SendResponse<Bytes>,
+    ) {
         let (parts, mut body) = request.into_parts();
         let mut length = 0;
         while let Some(data) = body.data().await {
@@ -110,14 +117,24 @@ impl Backend {
             length += data.len();
             let _ = body.flow_control().release_capacity(data.len());
         }
-        let Ok(trailers) = body.trailers().await else { return };
+        let Ok(trailers) = body.trailers().await else {
+            return;
+        };
         let text = |value: &http::HeaderValue| value.as_bytes().to_vec();
         let fields = parts.headers.iter().chain(trailers.iter().flatten());
         let message = Message {
             method: parts.method.to_string(),
-            target: parts.uri.path_and_query().map_or_else(String::new, ToString::to_string),
-            host: parts.uri.authority().map_or_else(String::new, ToString::to_string),
-            fields: fields.map(|(name, value)| (name.to_string(), text(value))).collect(),
+            target: parts
+                .uri
+                .path_and_query()
+                .map_or_else(String::new, ToString::to_string),
+            host: parts
+                .uri
+                .authority()
+                .map_or_else(String::new, ToString::to_string),
+            fields: fields
+                .map(|(name, value)| (name.to_string(), text(value)))
+                .collect(),
             length,
         };
         self.note(message.told());
@@ -173,7 +190,9 @@ fn hear(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Message>> {
         }
         head.push(byte[0]);
     }
-    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut lines = head
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let first = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
     let mut words = first.split(' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
@@ -197,7 +216,10 @@ fn hear(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Message>> {
         length: 0,
         fields: fields.clone(),
     };
-    match (values("content-length").as_slice(), values("transfer-encoding").as_slice()) {
+    match (
+        values("content-length").as_slice(),
+        values("transfer-encoding").as_slice(),
+    ) {
         ([], []) => {}
         ([length], []) => {
             message.length = length.parse().unwrap_or(0);

@@ -12,6 +12,9 @@
 use crate::frames;
 use crate::text::bytes_of;
 
+/// Where the inputs are.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wire");
+
 /// One input.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -27,8 +30,9 @@ pub struct Case {
 
 /// All inputs, HTTP/1 first.
 pub fn all() -> Vec<Case> {
-    let mut cases = read(include_str!("http1.txt"), false);
-    cases.extend(read(include_str!("http2.txt"), true));
+    let file = |name| std::fs::read_to_string(format!("{FOLDER}/{name}")).unwrap();
+    let mut cases = read(&file("http1.txt"), false);
+    cases.extend(read(&file("http2.txt"), true));
     cases
 }
 

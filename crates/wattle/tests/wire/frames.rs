@@ -66,7 +66,10 @@ fn encoded(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 /// Fields as literals without indexing (RFC 7541 §6.2.2); `hpack:BYTES` stands for itself.
 fn block(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    for field in text.split(';').map(|field| field.strip_prefix(' ').unwrap_or(field)) {
+    for field in text
+        .split(';')
+        .map(|field| field.strip_prefix(' ').unwrap_or(field))
+    {
         if let Some(raw) = field.strip_prefix("hpack:") {
             out.extend(bytes_of(raw));
         } else if let Some(path) = field.strip_prefix("get:") {
@@ -162,9 +165,7 @@ pub fn status(block: &[u8]) -> Option<u16> {
 
 /// Digits of the code of RFC 7541 appendix B: 0 to 2 have five bits, the others six.
 fn huffman_digits(text: &[u8]) -> Option<u16> {
-    let bits = text
-        .iter()
-        .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
+    let bits = text.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
     let mut left = text.len() * 8;
     let peek = |left: usize, count: usize| {
         let shift = left.checked_sub(count)?;
@@ -174,10 +175,7 @@ fn huffman_digits(text: &[u8]) -> Option<u16> {
     for _ in 0..3 {
         let (digit, used) = match peek(left, 5)? {
             short @ 0..=2 => (short, 5),
-            _ => (
-                peek(left, 6)?.checked_sub(0x16).filter(|digit| *digit < 10)?,
-                6,
-            ),
+            _ => (peek(left, 6)?.checked_sub(0x16).filter(|digit| *digit < 10)?, 6),
         };
         left -= used;
         number = number * 10 + digit as u16;

@@ -9,7 +9,7 @@ use crate::backend::Backend;
 use crate::frames;
 
 /// A proxy that has said nothing for so long waits for more.
-const SILENCE: Duration = Duration::from_millis(1500);
+const SILENCE: Duration = Duration::from_millis(2500);
 /// After an answer: whether another follows.
 const MORE: Duration = Duration::from_millis(200);
 /// Longest look at one input.
@@ -64,9 +64,16 @@ struct Heard {
 
 impl Heard {
     fn new(http2: bool, sent: &[u8]) -> Self {
-        let mut frames = sent.strip_prefix(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap_or_default().to_vec();
+        let mut frames = sent
+            .strip_prefix(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            .unwrap_or_default()
+            .to_vec();
         let opened = frames::take(&mut frames);
-        let mut streams: Vec<_> = opened.iter().filter(|frame| frame.kind == 1).map(|frame| frame.stream).collect();
+        let mut streams: Vec<_> = opened
+            .iter()
+            .filter(|frame| frame.kind == 1)
+            .map(|frame| frame.stream)
+            .collect();
         streams.dedup();
         Self {
             http2,
@@ -91,7 +98,9 @@ impl Heard {
         // A proxy that takes it for HTTP/1 answers so.
         let is_text = self.bytes.starts_with(b"HTTP/");
         if self.http2 && !is_text {
-            frames::take(&mut self.bytes).into_iter().for_each(|frame| self.frame(frame));
+            frames::take(&mut self.bytes)
+                .into_iter()
+                .for_each(|frame| self.frame(frame));
         } else {
             while self.response() {}
         }
@@ -132,10 +141,14 @@ impl Heard {
         let head = String::from_utf8_lossy(&self.bytes[..end]).to_ascii_lowercase();
         let field = |name: &str| {
             let mut lines = head.lines().filter_map(|line| line.split_once(':'));
-            lines.find(|(found, _)| *found == name).map(|(_, value)| value.trim().to_owned())
+            lines
+                .find(|(found, _)| *found == name)
+                .map(|(_, value)| value.trim().to_owned())
         };
         let status = head.split(' ').nth(1).unwrap_or_default().to_owned();
-        let length = field("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let length = field("content-length")
+            .and_then(|length| length.parse().ok())
+            .unwrap_or(0);
         // The answer to HEAD has a length and no body; nothing follows it here.
         let whole = (end + 4 + length).min(self.bytes.len());
         match (status.as_str(), field("wattle-reason")) {

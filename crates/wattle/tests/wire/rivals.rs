@@ -45,7 +45,13 @@ impl Rival {
         fs::write(directory.path().join("envoy.json"), config.to_string()).unwrap();
         let mut command = Command::new(find_envoy().unwrap());
         command.arg("-c").arg(directory.path().join("envoy.json"));
-        command.args(["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"]);
+        command.args([
+            "--concurrency",
+            "1",
+            "--use-dynamic-base-id",
+            "--log-level",
+            "warning",
+        ]);
         Self::start(command, ways, directory)
     }
 

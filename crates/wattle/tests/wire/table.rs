@@ -9,7 +9,7 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/wire.md");
 const HEAD: &str = "# On the wire
 
 What a Wattle proxy makes of input that is malformed, or that two programs could read in two ways, beside what Envoy and nginx
-make of it with the settings they come with. This page is written by a test,
+make of it with the settings they come with (Envoy 1.40.0, nginx 1.22.1). This page is written by a test,
 [`crates/wattle/tests/wire`](../crates/wattle/tests/wire/main.rs), which sends every input to running proxies in front of a
 server that writes down each message it gets; `WATTLE_BLESS=1` writes it anew.
 
@@ -38,7 +38,11 @@ pub fn check(rows: &[Row]) {
         return;
     }
     let known = fs::read_to_string(PAGE).unwrap_or_default();
-    let differing: Vec<_> = page.lines().zip(known.lines()).filter(|(new, old)| new != old).collect();
+    let differing: Vec<_> = page
+        .lines()
+        .zip(known.lines())
+        .filter(|(new, old)| new != old)
+        .collect();
     assert!(
         page == known,
         "docs/wire.md is not what was seen; with WATTLE_BLESS=1 it is written anew: {differing:#?}"
@@ -72,19 +76,37 @@ fn line(row: &Row) -> String {
     let case = &row.case;
     let ours = match case.inbound == case.outbound {
         true => cell(&case.inbound),
-        false => format!("inbound {}; outbound {}", cell(&case.inbound), cell(&case.outbound)),
+        false => format!(
+            "inbound {}; outbound {}",
+            cell(&case.inbound),
+            cell(&case.outbound)
+        ),
     };
-    let note = case.because.as_deref().map(|because| format!("; {because}")).unwrap_or_default();
-    format!("| {} | {ours}{note} | {} | {} |\n", case.name, cell(&row.envoy), cell(&row.nginx))
+    let note = case
+        .because
+        .as_deref()
+        .map(|because| format!("; {because}"))
+        .unwrap_or_default();
+    format!(
+        "| {} | {ours}{note} | {} | {} |\n",
+        case.name,
+        cell(&row.envoy),
+        cell(&row.nginx)
+    )
 }
 
 /// A verdict, short enough for a table.
 fn cell(verdict: &str) -> String {
-    let escaped = verdict.replace('|', "\\|").replace('*', "\\*").replace('<', "&lt;");
+    let escaped = verdict
+        .replace('|', "\\|")
+        .replace('*', "\\*")
+        .replace('<', "&lt;");
     let Some(rest) = escaped.strip_prefix("forwarded ") else {
         return escaped;
     };
-    let (messages, then) = rest.split_once(", then ").map_or((rest, String::new()), |(m, t)| (m, format!(", then {t}")));
+    let (messages, then) = rest
+        .split_once(", then ")
+        .map_or((rest, String::new()), |(m, t)| (m, format!(", then {t}")));
     let told: Vec<_> = messages.split(" \\| ").map(message).collect();
     format!("→ {}{then}", told.join(" → "))
 }
@@ -114,13 +136,23 @@ fn summary(rows: &[Row]) -> String {
         writeln!(text, "| {name} | {} | {no} | {} |", rows.len(), rows.len() - no).unwrap();
     }
     let alone = count(&|row| is_more_lenient(row));
-    write!(text, "\nForwarded by Wattle and by neither of the others: {alone}").unwrap();
-    text.push_str(if alone == 0 { ".\n" } else { "; the reason is beside each.\n" });
+    write!(
+        text,
+        "\nForwarded by Wattle and by neither of the others: {alone}"
+    )
+    .unwrap();
+    text.push_str(if alone == 0 {
+        ".\n"
+    } else {
+        "; the reason is beside each.\n"
+    });
     text
 }
 
 /// Whether we forward what both others refuse.
 pub fn is_more_lenient(row: &Row) -> bool {
     let refused = |verdict: &str| !verdict.starts_with("forwarded");
-    refused(&row.envoy) && refused(&row.nginx) && (!refused(&row.case.inbound) || !refused(&row.case.outbound))
+    refused(&row.envoy)
+        && refused(&row.nginx)
+        && (!refused(&row.case.inbound) || !refused(&row.case.outbound))
 }
