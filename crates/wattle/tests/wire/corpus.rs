@@ -7,6 +7,7 @@
 //!   ours VERDICT              what a Wattle proxy does
 //!   outbound VERDICT          the same on the outbound side, where it differs
 //!   because REASON            why it may be more lenient than both Envoy and nginx
+//!   chance                    Envoy forwards a request that comes with its own error, or does not, as it happens
 //! ```
 
 use crate::frames;
@@ -26,6 +27,7 @@ pub struct Case {
     pub inbound: String,
     pub outbound: String,
     pub because: Option<String>,
+    pub chance: bool,
 }
 
 /// All inputs, HTTP/1 first.
@@ -65,6 +67,7 @@ fn begun(name: &str, class: &str, source: &str, http2: bool) -> Case {
         inbound: String::new(),
         outbound: String::new(),
         because: None,
+        chance: false,
     }
 }
 
@@ -74,6 +77,7 @@ fn said_of(case: &mut Case, said: &str) {
         "ours" => (case.inbound, case.outbound) = (rest.to_owned(), rest.to_owned()),
         "outbound" => rest.clone_into(&mut case.outbound),
         "because" => case.because = Some(rest.to_owned()),
+        "chance" => case.chance = true,
         "send" => case.bytes.extend(bytes_of(rest)),
         // Instead of the customary opening.
         "open" => case.bytes = bytes_of(rest),

@@ -38,7 +38,12 @@ pub fn probe(bytes: &[u8], http2: bool, mut stream: TcpStream, backend: &Backend
         }
     }
     let _ = stream.shutdown(Shutdown::Both);
-    verdict(&heard.told(), &backend.take())
+    let mut messages = backend.take();
+    if http2 {
+        // Streams have no order.
+        messages.sort();
+    }
+    verdict(&heard.told(), &messages)
 }
 
 fn verdict(answered: &str, messages: &[String]) -> String {
@@ -122,11 +127,9 @@ impl Heard {
             0 | 1 if frame.flags & 1 != 0 => {
                 self.streams.insert(frame.stream, true);
             }
-            3 => {
-                // After an answer it says that no more of the request is wanted.
-                if self.streams.insert(frame.stream, true).is_none() {
-                    self.said.push(format!("reset {}", code(0)));
-                }
+            // After an answer it says that no more of the request is wanted.
+            3 if self.streams.insert(frame.stream, true).is_none() => {
+                self.said.push(format!("reset {}", code(0)));
             }
             7 if code(4) != "NO_ERROR" => self.said.push(format!("goaway {}", code(4))),
             _ => {}
