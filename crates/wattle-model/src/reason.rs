@@ -144,6 +144,8 @@ reasons! {
     ExternalDenied = "external_denied", 403, "UAEX", Never, "refused by external authorization";
     /// The service that policies ask did not answer, and requests without its word are refused.
     ExternalFailure = "external_failure", 403, "UAEX", Safe, "external authorization did not answer";
+    /// The client stopped in the middle of its request's body.
+    RequestBodyTimeout = "request_body_timeout", 408, "DPE", Never, "the request's body took too long to arrive";
 }
 
 impl Reason {
@@ -179,7 +181,8 @@ mod tests {
         request_head_timeout request_target_too_long request_header_too_large unsupported_transfer_encoding \
         unsupported_http_version request_body_broken overload draining loop_detected internal fault_injected \
         upstream_overflow rate_limited rate_limit_service_failure egress_not_allowed upstream_name_failure \
-        upstream_tunnel_failure idle_timeout token_invalid external_denied external_failure";
+        upstream_tunnel_failure idle_timeout token_invalid external_denied external_failure \
+        request_body_timeout";
 
     #[test]
     fn ids_are_stable() {

@@ -199,6 +199,9 @@ impl Handler for Requests {
         );
         record.on(self.metrics(record.is_grpc()));
         record.name(|names| names.source = self.who.peer.as_ref().map(|id| id.as_str().into()));
+        if !transform::has_host(&request.head) {
+            return self.refused(record, Reason::BadRequest);
+        }
         // First, so that `connection` takes away nothing that is set here.
         transform::leave_downstream(&mut request.head);
         let Admitted {

@@ -37,6 +37,9 @@ impl Handler for Outbound {
             self.downstream,
             self.local,
         );
+        if !transform::has_host(&request.head) {
+            return self.refuse_with(record, &self.service, Reason::BadRequest);
+        }
         // As the control plane has it now: a kept connection follows changes of its routes.
         let service = match self.worker.destinations.find(&self.worker, self.local).await {
             Ok(service) => service,

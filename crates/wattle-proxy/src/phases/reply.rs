@@ -209,6 +209,7 @@ fn parse_reason(error: &ParseError) -> Reason {
         ParseError::EncodingUnsupported => Reason::UnsupportedTransferEncoding,
         ParseError::Version => Reason::UnsupportedHttpVersion,
         ParseError::HeadTimeout => Reason::RequestHeadTimeout,
+        ParseError::BodyTimeout => Reason::RequestBodyTimeout,
         _ => Reason::BadRequest,
     }
 }
