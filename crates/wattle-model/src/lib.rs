@@ -44,6 +44,7 @@ mod retry;
 mod route;
 mod trace;
 pub mod traffic;
+mod trust;
 
 pub use authorization::{Authorization, Condition, IpBlock, Operation, Policy, PolicyRule, Source};
 pub use authorize::AuthorizationDecision;
@@ -74,3 +75,4 @@ pub use retry::{RetryConditions, RetryOn, RetryPolicy, TryResult};
 pub use route::{Action, RouteRule, RouteTable, Timeouts, WeightedBackend};
 pub use trace::{NoTrace, Step, Trace, Verdict};
 pub use traffic::{BackendPolicy, Limits};
+pub use trust::{Trust, TrustedDomain};
