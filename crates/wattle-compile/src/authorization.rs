@@ -210,12 +210,15 @@ fn condition(written: &When, namespace: &str, settings: &Settings, lost: &mut Lo
     })
 }
 
-/// `cluster.local` in a policy is the mesh's own trust domain, whatever that is called (Istio).
+/// `cluster.local` in a policy is the mesh's own trust domain, whatever that is called, and so are its aliases (Istio).
 pub(crate) fn principal(written: &Text, settings: &Settings) -> TextMatch {
     let own = |text: &str| {
         let text = text.strip_prefix("spiffe://").unwrap_or(text);
-        match text.strip_prefix("cluster.local/") {
-            Some(rest) => format!("{}/{rest}", settings.trust_domain),
+        let aliases = &settings.trust_domain_aliases;
+        let is_own =
+            |domain: &str| domain == "cluster.local" || aliases.iter().any(|alias| **alias == *domain);
+        match text.split_once('/').filter(|(domain, _)| is_own(domain)) {
+            Some((_, rest)) => format!("{}/{rest}", settings.trust_domain),
             None => text.to_owned(),
         }
     };

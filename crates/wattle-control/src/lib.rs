@@ -23,7 +23,7 @@ mod store;
 pub mod view;
 mod virtual_ips;
 
-pub use config::{ControlConfig, DISCOVERY_PORT, METRICS_PORT};
+pub use config::{ControlConfig, DISCOVERY_PORT, METRICS_PORT, TrustSettings};
 pub use control::{Control, StartError};
 pub use issuer::IssuerError;
 pub use store::StoreError;

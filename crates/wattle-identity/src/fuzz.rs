@@ -27,12 +27,12 @@ pub const ENTRIES: [(&str, Entry); 11] = [
     ("bundle_pem", bundle_pem),
     ("svid_pem", svid_pem),
     ("authority_pem", authority_pem),
-    ("plugged_pem", plugged_pem),
-    ("succession", succession),
-    ("revocation_pem", revocation_pem),
     ("csr_pem", csr_pem),
     ("peer_certificate", peer_certificate),
     ("join_token", join_token),
+    ("plugged_pem", plugged_pem),
+    ("succession", succession),
+    ("revocation_pem", revocation_pem),
 ];
 
 /// [`SpiffeId`] from text; what is accepted must print as it came.

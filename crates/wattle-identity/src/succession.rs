@@ -94,6 +94,10 @@ pub struct Seen {
     pub unaware_connected: usize,
     /// Who signed the newest certificate of each holder, as [`Authority::issuer_id`].
     pub live_issuers: BTreeSet<String>,
+    /// The same of those who are connected.
+    pub connected_issuers: BTreeSet<String>,
+    /// There may be holders who are not known.
+    pub incomplete: bool,
 }
 
 /// Where a succession stands.
@@ -247,14 +251,19 @@ impl Succession {
                 true => seen.unaware_connected,
                 false => seen.unaware,
             };
-            if unaware > 0 && now <= next.until() {
+            let waits = unaware > 0 || (seen.incomplete && !next.skips_absent);
+            if waits && now <= next.until() {
                 return Ok(None);
             }
             let (authority, skips_absent) = (next.authority.clone(), next.skips_absent);
             return self.replaced(authority, skips_absent, now).map(Some);
         }
         let in_use = |phase: &&Phase| {
-            let is_seen = seen.live_issuers.contains(&phase.authority.issuer_id());
+            let issuer = phase.authority.issuer_id();
+            let is_seen = match phase.skips_absent {
+                true => seen.connected_issuers.contains(&issuer),
+                false => seen.incomplete || seen.live_issuers.contains(&issuer),
+            };
             is_seen && now <= phase.until() && phase.authority.not_after() >= now
         };
         let retiring: Vec<Phase> = self.retiring.iter().filter(in_use).cloned().collect();

@@ -155,6 +155,28 @@ fn who_is_not_connected_is_not_waited_for_where_that_is_asked() {
     let (one, none) = (seen(1), seen(0));
     assert!(!bench.advance(&one));
     assert!(bench.advance(&none));
+    let connected = Seen {
+        connected_issuers: none.live_issuers.clone(),
+        ..none.clone()
+    };
+    assert!(
+        !bench.advance(&connected),
+        "one who is connected holds an old certificate"
+    );
+    assert!(bench.advance(&none));
+}
+
+#[test]
+fn holders_who_are_not_known_are_waited_for() {
+    let mut bench = Bench::new();
+    bench.begin(Replaced::Issuer);
+    let incomplete = Seen {
+        incomplete: true,
+        ..Seen::default()
+    };
+    assert!(!bench.advance(&incomplete));
+    bench.mesh.clock.advance(DAY + HOUR);
+    assert!(bench.advance(&incomplete));
 }
 
 #[test]

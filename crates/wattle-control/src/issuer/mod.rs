@@ -1,181 +1,375 @@
-//! The authority in use, and the control plane's own certificate that it signs.
+//! The authority in use, its rotation, and the control plane's own certificate that it signs.
+
+mod driver;
+mod error;
+mod files;
+mod inventory;
+mod own;
+mod report;
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::ServerConfig;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Notify;
 use wattle_identity::{
-    Authority, AuthorityError, BundleError, BundleSet, ClientCertificates, Issued, KeyError, SignError,
-    SpiffeError, SpiffeId, Svid, SvidError, SvidRequest, TlsError, TlsSettings, TrustDomain,
+    BundleSet, Issued, JoinToken, Replaced, RevocationLists, RotationError, SignError, SpiffeId, Stage,
+    Succession, TrustBundle, TrustDomain,
 };
+use wattle_model::{Trust, TrustedDomain};
 
-use crate::store::{Store, StoreError};
+use crate::config::TrustSettings;
+use crate::store::{RedeemError, Store, StoreError};
+pub use error::IssuerError;
+use files::{Files, News};
+pub(crate) use inventory::Connected;
+use inventory::Inventory;
+use own::{Own, own};
 
 /// Namespace and service account of the control plane's own name.
 const OWN: (&str, &str) = ("wattle-system", "wattle-control");
-/// Longest sleep between two looks at the clock, so that a clock that was set forward is noticed.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// Wait after a failed renewal.
-const TRY_AGAIN: Duration = Duration::from_secs(10);
-
-/// Why there is no authority or no certificate of our own.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum IssuerError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The authority failed.
-    #[error("authority failed")]
-    Authority(#[from] AuthorityError),
-    /// The control plane's own name is not one.
-    #[error("own name is not valid")]
-    Name(#[from] SpiffeError),
-    /// No key could be made.
-    #[error("no key of our own")]
-    Key(#[from] KeyError),
-    /// The authority would not sign.
-    #[error("own certificate was not signed")]
-    Sign(#[from] SignError),
-    /// What it signed cannot be used.
-    #[error("own certificate cannot be used")]
-    Svid(#[from] SvidError),
-    /// The roots make no bundle.
-    #[error("trust bundle cannot be made")]
-    Bundle(#[from] BundleError),
-    /// TLS refused.
-    #[error("TLS settings cannot be made")]
-    Tls(#[from] TlsError),
-    /// The runtime shut down meanwhile.
-    #[error("renewal was interrupted")]
-    Interrupted(#[source] tokio::task::JoinError),
-    /// The roots cannot be written.
-    #[error("trust bundle cannot be written to {}", .0.display())]
-    Write(PathBuf, #[source] std::io::Error),
-}
 
 /// Signs, and proves who the control plane is.
 pub(crate) struct Issuer {
     store: Arc<Store>,
-    authority: ArcSwap<Authority>,
-    own: ArcSwap<Own>,
-    ttl: Duration,
+    inventory: Inventory,
+    id: SpiffeId,
+    /// Read while a certificate is signed and written down, so that no step of a rotation falls in between.
+    current: RwLock<Current>,
+    files: Mutex<Files>,
+    /// None while the authority has ended.
+    own: ArcSwapOption<Own>,
+    trust: ArcSwap<Trust>,
+    aliases: Vec<Arc<str>>,
     roots: PathBuf,
+    changed: Notify,
 }
 
-struct Own {
-    svid: Svid,
-    server: Arc<ServerConfig>,
+/// Whom to believe now, and who signs.
+struct Current {
+    succession: Succession,
+    /// Roots that the issuer's files name besides.
+    beside: Option<TrustBundle>,
+    federated: Vec<TrustBundle>,
+    revoked: RevocationLists,
+    bundle: TrustBundle,
+    bundle_id: String,
+    /// What depends on all that is to be made again.
+    stale: bool,
+}
+
+/// How a caller is known.
+pub(crate) enum Proof {
+    /// By the certificate of its connection: whose, and its serial number.
+    Certificate(SpiffeId, String),
+    Token(JoinToken),
+}
+
+/// Why a certificate was not given.
+#[derive(Debug)]
+pub(crate) enum NotIssued {
+    Token(wattle_identity::TokenError),
+    Sign(SignError),
+    Store(StoreError),
 }
 
 impl Issuer {
-    /// Takes the authority from the store, making it when there is none, and writes its roots to `roots`.
+    /// Takes the authority from the store, making it when there is none, and writes its roots to `roots`. One that has ended
+    /// does not sign until it is repaired.
     pub(crate) fn open(
         store: Arc<Store>,
         trust_domain: &TrustDomain,
-        ttl: Duration,
+        settings: &TrustSettings,
         roots: PathBuf,
     ) -> Result<Self, IssuerError> {
         let now = SystemTime::now();
-        let mut authority = store.authority(trust_domain, now)?.with_max_ttl(ttl);
-        if authority.needs_new_issuer(now) {
-            authority = renewed(&authority, &store, now)?;
-        }
-        write_roots(&roots, &authority.bundle()?.to_pem())?;
-        let own = own(&authority, now)?;
-        Ok(Self {
+        let is_new = !store.has_authority(trust_domain)?;
+        let succession = store.succession(trust_domain, settings.lifetimes, now)?;
+        // Before there was a book, certificates of at most this life were given.
+        let missing = if is_new {
+            Duration::ZERO
+        } else {
+            settings.lifetimes.workload
+        };
+        let inventory = Inventory::open(store.clone(), unix_secs(now + missing))?;
+        let bundle = succession.bundle()?;
+        let issuer = Self {
             store,
-            authority: ArcSwap::from_pointee(authority),
-            own: ArcSwap::from_pointee(own),
-            ttl,
+            inventory,
+            id: SpiffeId::new(trust_domain, OWN.0, OWN.1)?,
+            files: Mutex::new(Files::new(trust_domain, settings)?),
+            own: ArcSwapOption::empty(),
+            trust: ArcSwap::from_pointee(Trust::default()),
+            aliases: settings.aliases.clone(),
+            current: RwLock::new(Current {
+                bundle_id: bundle.id(),
+                succession,
+                beside: None,
+                federated: Vec::new(),
+                revoked: RevocationLists::default(),
+                bundle,
+                stale: true,
+            }),
             roots,
-        })
+            changed: Notify::new(),
+        };
+        issuer.start(is_new, now)?;
+        Ok(issuer)
     }
 
-    /// Certifies the key of a request for a proven name.
-    pub(crate) fn sign(&self, csr: &str, caller: &SpiffeId, ttl: Duration) -> Result<Issued, SignError> {
-        self.authority.load().sign(csr, caller, SystemTime::now(), ttl)
+    /// Reads the files for the first time: an issuer in them that cannot be used is an error, unless another is in force.
+    fn start(&self, is_new: bool, now: SystemTime) -> Result<(), IssuerError> {
+        let mut current = self.write();
+        let news = self.files().news(now);
+        if is_new && let Some(plugged) = &news.issuer {
+            // Nobody knows the one that was just made: it need not be rotated away.
+            let domain = self.id.trust_domain();
+            tracing::info!(
+                domain,
+                issuer = plugged.authority.issuer_id(),
+                "the issuer of the files signs"
+            );
+        }
+        match (is_new, news) {
+            (
+                true,
+                News {
+                    issuer: Some(plugged),
+                    federated,
+                    revoked,
+                },
+            ) => {
+                let lifetimes = current.succession.signing().lifetimes();
+                let fresh = Succession::new(plugged.authority.with_lifetimes(lifetimes));
+                self.store.keep_succession(&fresh)?;
+                current.succession = fresh;
+                current.beside = Some(plugged.roots);
+                let rest = News {
+                    issuer: None,
+                    federated,
+                    revoked,
+                };
+                self.take(&mut current, rest, now)?;
+            }
+            (_, news) => {
+                self.take(&mut current, news, now)?;
+            }
+        }
+        if let Some(what) = current.succession.due(now) {
+            let next = current.succession.begin(what, false, now)?;
+            self.go_on(&mut current, next)?;
+        }
+        self.refresh(&mut current, now)
+    }
+
+    /// Certifies the key of a request for whom the proof names, and writes it down.
+    pub(crate) fn issue(&self, proof: &Proof, csr: &str, ttl: Duration) -> Result<Issued, NotIssued> {
+        let current = self.read();
+        let (now, signing) = (SystemTime::now(), current.succession.signing());
+        let (issued, id, shown) = match proof {
+            Proof::Certificate(id, serial) => {
+                let issued = signing.sign(csr, id, now, ttl).map_err(NotIssued::Sign)?;
+                (issued, id.clone(), Some(serial.as_str()))
+            }
+            Proof::Token(token) => {
+                let sign = |id: &SpiffeId| signing.sign(csr, id, now, ttl).map(|issued| (issued, id.clone()));
+                let (issued, id) = self.store.redeem(token, now, sign).map_err(|error| match error {
+                    RedeemError::Token(error) => NotIssued::Token(error),
+                    RedeemError::Use(error) => NotIssued::Sign(error),
+                    RedeemError::Store(error) => NotIssued::Store(error),
+                })?;
+                (issued, id, None)
+            }
+        };
+        self.inventory
+            .record((&issued, &id), shown, &current.bundle_id, unix_secs(now))
+            .map_err(NotIssued::Store)?;
+        Ok(issued.with_roots(&current.bundle))
     }
 
     /// Is this the control plane's own name, which nobody else may have?
     pub(crate) fn is_own(&self, id: &SpiffeId) -> bool {
-        *id == *self.own.load().svid.id()
+        *id == self.id
     }
 
-    /// For accepting proxies.
-    pub(crate) fn server(&self) -> Arc<ServerConfig> {
-        self.own.load().server.clone()
+    /// For accepting proxies; none while the authority has ended.
+    pub(crate) fn server(&self) -> Option<Arc<ServerConfig>> {
+        self.own.load().as_ref().map(|own| own.server.clone())
     }
 
-    /// End of the control plane's own certificate.
+    /// End of the control plane's own certificate; 1970 without one.
     pub(crate) fn own_not_after(&self) -> SystemTime {
-        self.own.load().svid.not_after()
+        self.own
+            .load()
+            .as_ref()
+            .map_or(UNIX_EPOCH, |own| own.svid.not_after())
     }
 
     /// End of the authority's own chain.
     pub(crate) fn authority_not_after(&self) -> SystemTime {
-        self.authority.load().not_after()
+        self.read().succession.signing().not_after()
     }
 
-    /// Renews the issuer and the own certificate when they are due, until stopped.
-    pub(crate) async fn keep(self: Arc<Self>, stop: CancellationToken) {
-        loop {
-            let due = self.own.load().svid.renew_at(rand::random());
-            while let Ok(left) = due.duration_since(SystemTime::now()) {
-                tokio::select! {
-                    () = tokio::time::sleep(left.min(LOOK_AGAIN)) => {}
-                    () = stop.cancelled() => return,
-                }
-            }
-            let issuer = self.clone();
-            match tokio::task::spawn_blocking(move || issuer.renew()).await {
-                Ok(Ok(())) => tracing::info!("own certificate renewed"),
-                Ok(Err(error)) => {
-                    tracing::error!(%error, cause = ?std::error::Error::source(&error), "own certificate not renewed");
-                    tokio::select! {
-                        () = tokio::time::sleep(TRY_AGAIN) => {}
-                        () = stop.cancelled() => return,
-                    }
-                }
-                Err(_) => return,
-            }
-        }
+    /// Whom proxies are to believe.
+    pub(crate) fn trust(&self) -> Arc<Trust> {
+        self.trust.load_full()
     }
 
-    /// A new certificate of our own, and a new issuer before it when half the old one's life is over.
+    /// Begins to replace issuer or root.
+    pub(crate) fn rotate(&self, what: Replaced, skips_absent: bool) -> Result<(), IssuerError> {
+        self.check_owned()?;
+        let now = SystemTime::now();
+        let mut current = self.write();
+        let next = current.succession.begin(what, skips_absent, now)?;
+        tracing::info!(?what, "rotation begins");
+        self.go_on(&mut current, next)?;
+        self.refresh(&mut current, now)
+    }
+
+    /// Starts anew after the authority has ended.
+    pub(crate) fn repair(&self) -> Result<(), IssuerError> {
+        self.check_owned()?;
+        let now = SystemTime::now();
+        let mut current = self.write();
+        let next = current.succession.repaired(now)?;
+        tracing::warn!("the authority had ended and is made anew");
+        self.go_on(&mut current, next)?;
+        self.refresh(&mut current, now)
+    }
+
+    /// A new certificate of our own, and whatever else is due.
     pub(crate) fn renew(&self) -> Result<(), IssuerError> {
         let now = SystemTime::now();
-        let current = self.authority.load();
-        if current.needs_new_issuer(now) {
-            let authority = renewed(&current, &self.store, now)?.with_max_ttl(self.ttl);
-            write_roots(&self.roots, &authority.bundle()?.to_pem())?;
-            self.authority.store(Arc::new(authority));
+        let mut current = self.write();
+        if let Some(what) = current.succession.due(now) {
+            let next = current.succession.begin(what, false, now)?;
+            self.go_on(&mut current, next)?;
         }
-        self.own.store(Arc::new(own(&self.authority.load(), now)?));
+        self.refresh(&mut current, now)
+    }
+
+    /// Takes in what is new in the files; whether anything was.
+    fn take(&self, current: &mut Current, news: News, now: SystemTime) -> Result<bool, IssuerError> {
+        let News {
+            issuer,
+            federated,
+            revoked,
+        } = news;
+        let mut changed = !federated.is_empty() || revoked.is_some();
+        for bundle in federated {
+            current
+                .federated
+                .retain(|known| known.trust_domain() != bundle.trust_domain());
+            current.federated.push(bundle);
+        }
+        if let Some(revoked) = revoked {
+            current.revoked = revoked;
+        }
+        if let Some(plugged) = issuer {
+            changed = true;
+            current.beside = Some(plugged.roots);
+            if let Some(next) = current.succession.adopt(plugged.authority, now)? {
+                tracing::info!("the files hold another issuer");
+                self.go_on(current, next)?;
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Takes a step: kept first, used then.
+    fn go_on(&self, current: &mut Current, next: Succession) -> Result<(), IssuerError> {
+        self.store.keep_succession(&next)?;
+        let (from, to) = (current.succession.stage().as_str(), next.stage().as_str());
+        tracing::info!(
+            from,
+            to,
+            issuer = next.signing().issuer_id(),
+            "the authority goes on"
+        );
+        (current.succession, current.stale) = (next, true);
         Ok(())
+    }
+
+    /// Makes everything that depends on whom to believe and who signs.
+    fn refresh(&self, current: &mut Current, now: SystemTime) -> Result<(), IssuerError> {
+        let mut bundle = current.succession.bundle()?;
+        if let Some(beside) = &current.beside {
+            bundle = bundle.joined(beside)?;
+        }
+        (current.bundle_id, current.bundle) = (bundle.id(), bundle);
+        self.trust.store(Arc::new(self.told(current)));
+        self.changed.notify_one();
+        write_roots(&self.roots, &current.bundle.to_pem())?;
+        let authority = current.succession.known_longest(now);
+        if authority.not_after() <= now {
+            self.own.store(None);
+            current.stale = false;
+            tracing::error!(
+                "the authority has ended: nobody can be given a certificate until `wattle repair`"
+            );
+            return Ok(());
+        }
+        let bundles = BundleSet::only(current.bundle.clone()).with_revoked(current.revoked.clone());
+        self.own
+            .store(Some(Arc::new(own(authority, &self.id, bundles, now)?)));
+        current.stale = false;
+        Ok(())
+    }
+
+    fn told(&self, current: &Current) -> Trust {
+        let domain = |name: &str, bundle: &TrustBundle| TrustedDomain {
+            name: name.into(),
+            roots: bundle.roots().iter().map(|root| root.to_vec()).collect(),
+        };
+        let own = &current.bundle;
+        let aliases = self.aliases.iter().map(|alias| domain(alias, own));
+        let federated = current
+            .federated
+            .iter()
+            .map(|other| domain(other.trust_domain().as_str(), other));
+        Trust {
+            issuer: current.succession.signing().issuer_id().into(),
+            domains: std::iter::once(domain(self.id.trust_domain(), own))
+                .chain(aliases)
+                .chain(federated)
+                .collect(),
+            aliases: self.aliases.clone(),
+            revocation_lists: current.revoked.der().to_vec(),
+        }
+    }
+
+    /// What comes from files is replaced there.
+    fn check_owned(&self) -> Result<(), IssuerError> {
+        match self.files().has_issuer() {
+            true => Err(RotationError::Plugged.into()),
+            false => Ok(()),
+        }
+    }
+
+    fn is_steady(&self) -> bool {
+        self.read().succession.stage() == Stage::Steady
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Current> {
+        self.current.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn files(&self) -> std::sync::MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn renewed(authority: &Authority, store: &Store, now: SystemTime) -> Result<Authority, IssuerError> {
-    let renewed = authority.renewed(now)?;
-    store.keep_authority(&renewed)?;
-    tracing::info!("the authority has a new issuer");
-    Ok(renewed)
-}
-
-fn own(authority: &Authority, now: SystemTime) -> Result<Own, IssuerError> {
-    let id = SpiffeId::new(authority.trust_domain(), OWN.0, OWN.1)?;
-    let request = SvidRequest::new(&id)?;
-    let issued = authority.sign(request.csr_pem(), &id, now, Duration::ZERO)?;
-    let svid = request.into_svid(&issued.chain_pem())?;
-    let bundles = Arc::new(BundleSet::only(authority.bundle()?));
-    let server = TlsSettings::new(bundles, &[b"h2"]).server(&svid, ClientCertificates::Optional)?;
-    Ok(Own { svid, server })
+/// Seconds since 1970.
+pub(crate) fn unix_secs(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Replaces the file as a whole, so that a reader never sees half of it.
