@@ -87,6 +87,7 @@ pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted) -> io::Resu
         stream,
         peer: id,
         alpn,
+        key_exchange,
     } = match identify::identify(worker, stream).await {
         Ok(identified) => identified,
         Err(turned_away) => {
@@ -102,6 +103,7 @@ pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted) -> io::Resu
             return Ok(());
         }
     };
+    metrics::secured(worker, &id, key_exchange);
     let arrived = Arrived {
         stream,
         who: Rc::new(Who {

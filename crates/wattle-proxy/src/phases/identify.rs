@@ -20,6 +20,8 @@ pub(crate) struct Identified {
     pub(crate) peer: SpiffeId,
     /// What is carried; `None` when the peer named no protocol.
     pub(crate) alpn: Option<Alpn>,
+    /// How the keys were agreed on, by its name in TLS; empty where the library has none.
+    pub(crate) key_exchange: &'static str,
 }
 
 /// Why the peer was turned away.
@@ -56,8 +58,13 @@ pub(crate) async fn identify(worker: &Worker, stream: Stream) -> Result<Identifi
     let alpn = accepted.agreed.alpn.as_deref().and_then(Alpn::from_token);
     Ok(Identified {
         stream: accepted.stream,
-        peer,
+        peer: credentials.canonical(peer),
         alpn,
+        key_exchange: accepted
+            .agreed
+            .key_exchange
+            .and_then(|group| group.as_str())
+            .unwrap_or_default(),
     })
 }
 
