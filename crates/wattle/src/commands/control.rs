@@ -1,5 +1,7 @@
 //! `wattle control`: the control plane.
 
+mod trust;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -64,6 +66,8 @@ pub(crate) struct Arguments {
     /// Life of a workload's certificate, at most 24h
     #[arg(long, env = "WATTLE_CONTROL_CERTIFICATE_TTL", value_name = "DURATION", default_value = "24h", value_parser = super::duration)]
     certificate_ttl: Duration,
+    #[command(flatten)]
+    trust: trust::Trust,
 }
 
 fn any(port: u16) -> SocketAddr {
@@ -75,8 +79,9 @@ impl Arguments {
         let mut config = ControlConfig::new(self.state, self.config);
         config.discovery = self.listen;
         config.metrics = self.metrics;
-        config.certificate_ttl = self.certificate_ttl;
+        config.trust = self.trust.settings(self.certificate_ttl);
         config.settings.trust_domain = self.trust_domain.into();
+        config.settings.trust_domain_aliases = config.trust.aliases.clone();
         config.settings.cluster_domain = self.cluster_domain.into();
         config.settings.root_namespace = self.root_namespace.into();
         if let Some(admin) = self.admin {
