@@ -256,3 +256,28 @@ fn path(written: &PathPattern) -> Option<TextMatch> {
         .ok()
         .map(TextMatch::Regex)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_of_the_own_trust_domain_means_the_same_in_a_principal() {
+        let settings = Settings {
+            trust_domain: "new.example".into(),
+            trust_domain_aliases: vec!["old.example".into()],
+            ..Settings::default()
+        };
+        for (written, meant) in [
+            ("cluster.local/ns/a/sa/b", "new.example/ns/a/sa/b"),
+            ("old.example/ns/a/sa/b", "new.example/ns/a/sa/b"),
+            ("spiffe://old.example/ns/a/sa/b", "new.example/ns/a/sa/b"),
+            ("other.example/ns/a/sa/b", "other.example/ns/a/sa/b"),
+        ] {
+            let exact = principal(&Text::Exact(written.to_owned()), &settings);
+            assert_eq!(exact, TextMatch::Exact(meant.into()), "{written}");
+        }
+        let prefix = principal(&Text::Prefix("old.example/ns/a/".to_owned()), &settings);
+        assert_eq!(prefix, TextMatch::Prefix("new.example/ns/a/".into()));
+    }
+}

@@ -10,117 +10,22 @@
 //! Each step gives a new value, to be kept before it is used, so that it may be interrupted anywhere. Neither step waits
 //! longer than the longest life of a workload's certificate: by then every one that was signed before has ended.
 
-use std::{collections::BTreeSet, fmt::Write as _, sync::Arc, time::SystemTime};
+mod at_rest;
+mod parts;
 
-use zeroize::Zeroizing;
+use std::{sync::Arc, time::SystemTime};
+
+pub use parts::{Phase, Replaced, RotationError, Seen, Stage};
 
 use crate::{
     authority::Authority,
-    authority_error::AuthorityError,
     bundle::{BundleError, TrustBundle},
-    instant::{system_time, unix_secs},
+    instant::unix_secs,
     lifetimes::Lifetimes,
-    spiffe::TrustDomain,
 };
 
 /// Most authorities whose certificates may still be in use.
 const MAX_RETIRING: usize = 8;
-const NEXT: &str = "next ";
-const RETIRING: &str = "retiring ";
-
-/// What is to be replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replaced {
-    /// The certificate that signs workloads; the root stays.
-    Issuer,
-    /// The root, and the issuer with it.
-    Root,
-}
-
-/// Why nothing is replaced.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RotationError {
-    /// One at a time.
-    #[error("a rotation is under way already")]
-    UnderWay,
-    /// The issuer comes from files.
-    #[error("the root's key is not here: issuer and root come from files, put new ones in their place")]
-    Plugged,
-    /// Nothing to repair.
-    #[error("the authority is valid until {0}: it needs no repair, replace it with a rotation")]
-    Valid(String),
-    /// The new one could not be made.
-    #[error(transparent)]
-    Authority(#[from] AuthorityError),
-}
-
-/// An authority that is not yet, or not any more, the one that signs.
-#[derive(Clone, Debug)]
-pub struct Phase {
-    authority: Arc<Authority>,
-    since_secs: u64,
-    skips_absent: bool,
-}
-
-impl Phase {
-    /// The authority.
-    pub fn authority(&self) -> &Arc<Authority> {
-        &self.authority
-    }
-
-    /// When it began.
-    pub fn since(&self) -> SystemTime {
-        system_time(self.since_secs)
-    }
-
-    /// Whether workloads that are not connected are not waited for.
-    pub fn skips_absent(&self) -> bool {
-        self.skips_absent
-    }
-
-    /// When it ends at the latest: what was signed before it began has ended by then.
-    pub fn until(&self) -> SystemTime {
-        system_time(self.since_secs) + self.authority.lifetimes().workload
-    }
-}
-
-/// What the world looks like, as far as a succession waits for it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// Holders of live certificates who have not acknowledged the newest bundle.
-    pub unaware: usize,
-    /// Those among them who are connected.
-    pub unaware_connected: usize,
-    /// Who signed the newest certificate of each holder, as [`Authority::issuer_id`].
-    pub live_issuers: BTreeSet<String>,
-    /// The same of those who are connected.
-    pub connected_issuers: BTreeSet<String>,
-    /// There may be holders who are not known.
-    pub incomplete: bool,
-}
-
-/// Where a succession stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// One authority, and nobody has a certificate of another.
-    Steady,
-    /// The next root is being made known.
-    Spreading,
-    /// Certificates of an earlier issuer are in use.
-    Renewing,
-}
-
-impl Stage {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Steady => "steady",
-            Self::Spreading => "spreading",
-            Self::Renewing => "renewing",
-        }
-    }
-}
 
 /// The authority that signs, the one that will, and those whose certificates are still in use.
 #[derive(Clone, Debug)]
@@ -287,55 +192,6 @@ impl Succession {
         Ok(Self::new(authority))
     }
 
-    /// What is under way, as text with keys, for [`Self::from_parts`]; empty when steady.
-    pub fn phases_text(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::new());
-        let phases = self.retiring.iter().map(|phase| (RETIRING, phase));
-        for (word, phase) in self.next.iter().map(|phase| (NEXT, phase)).chain(phases) {
-            let pem = phase.authority.to_pem();
-            // Reserved at once: a growing buffer would leave copies of a key behind.
-            text.reserve(pem.len() + 64);
-            let _ = writeln!(text, "{word}{} {}", phase.since_secs, phase.skips_absent);
-            text.push_str(&pem);
-        }
-        text
-    }
-
-    /// Reads back the signing authority's PEM and what [`Self::phases_text`] gave.
-    pub fn from_parts(
-        trust_domain: &TrustDomain,
-        signing: &[u8],
-        phases: &str,
-    ) -> Result<Self, AuthorityError> {
-        let mut found = Self::new(Authority::from_pem(trust_domain, signing)?);
-        let is_head = |line: &str| line.starts_with(NEXT) || line.starts_with(RETIRING);
-        let heads: Vec<_> = phases
-            .lines()
-            .enumerate()
-            .filter(|(_, line)| is_head(line))
-            .collect();
-        if heads.len() > MAX_RETIRING + 1 || (heads.is_empty() && !phases.trim().is_empty()) {
-            return Err(AuthorityError::Succession(1));
-        }
-        for (position, (at, head)) in heads.iter().enumerate() {
-            let end = heads.get(position + 1).map_or(usize::MAX, |(next, _)| *next);
-            let body: Vec<&str> = phases.lines().skip(at + 1).take(end - at - 1).collect();
-            let body = Zeroizing::new(body.join("\n"));
-            let damaged = || AuthorityError::Succession(at + 1);
-            let (since_secs, skips_absent) = read_head(head).ok_or_else(damaged)?;
-            let phase = Phase {
-                authority: Arc::new(Authority::from_pem(trust_domain, body.as_bytes())?),
-                since_secs,
-                skips_absent,
-            };
-            match head.starts_with(NEXT) {
-                true => found.next = Some(phase),
-                false => found.retiring.push(phase),
-            }
-        }
-        Ok(found)
-    }
-
     fn spreading(&self, authority: Authority, skips_absent: bool, now: SystemTime) -> Self {
         let next = Phase {
             authority: Arc::new(authority),
@@ -371,9 +227,4 @@ impl Succession {
             retiring,
         })
     }
-}
-
-fn read_head(head: &str) -> Option<(u64, bool)> {
-    let mut words = head.split(' ').skip(1);
-    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
 }

@@ -75,7 +75,7 @@ pub(crate) enum Command {
     /// Check this machine and the running mesh
     Check(check::Arguments),
     /// Run a control plane
-    Control(control::Arguments),
+    Control(Box<control::Arguments>),
     /// Run a proxy beside a workload
     Proxy(Box<proxy::Arguments>),
     /// Say which version this is

@@ -1,5 +1,6 @@
 //! The authority in use, its rotation, and the control plane's own certificate that it signs.
 
+mod change;
 mod driver;
 mod error;
 mod files;
@@ -17,10 +18,10 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::ServerConfig;
 use tokio::sync::Notify;
 use wattle_identity::{
-    BundleSet, Issued, JoinToken, Replaced, RevocationLists, RotationError, SignError, SpiffeId, Stage,
-    Succession, TrustBundle, TrustDomain,
+    Issued, JoinToken, Replaced, RevocationLists, RotationError, SignError, SpiffeId, Stage, Succession,
+    TrustBundle, TrustDomain,
 };
-use wattle_model::{Trust, TrustedDomain};
+use wattle_model::Trust;
 
 use crate::config::TrustSettings;
 use crate::store::{RedeemError, Store, StoreError};
@@ -28,7 +29,7 @@ pub use error::IssuerError;
 use files::{Files, News};
 pub(crate) use inventory::Connected;
 use inventory::Inventory;
-use own::{Own, own};
+use own::Own;
 
 /// Namespace and service account of the control plane's own name.
 const OWN: (&str, &str) = ("wattle-system", "wattle-control");
@@ -252,96 +253,6 @@ impl Issuer {
         self.refresh(&mut current, now)
     }
 
-    /// Takes in what is new in the files; whether anything was.
-    fn take(&self, current: &mut Current, news: News, now: SystemTime) -> Result<bool, IssuerError> {
-        let News {
-            issuer,
-            federated,
-            revoked,
-        } = news;
-        let mut changed = !federated.is_empty() || revoked.is_some();
-        for bundle in federated {
-            current
-                .federated
-                .retain(|known| known.trust_domain() != bundle.trust_domain());
-            current.federated.push(bundle);
-        }
-        if let Some(revoked) = revoked {
-            current.revoked = revoked;
-        }
-        if let Some(plugged) = issuer {
-            changed = true;
-            current.beside = Some(plugged.roots);
-            if let Some(next) = current.succession.adopt(plugged.authority, now)? {
-                tracing::info!("the files hold another issuer");
-                self.go_on(current, next)?;
-            }
-        }
-        Ok(changed)
-    }
-
-    /// Takes a step: kept first, used then.
-    fn go_on(&self, current: &mut Current, next: Succession) -> Result<(), IssuerError> {
-        self.store.keep_succession(&next)?;
-        let (from, to) = (current.succession.stage().as_str(), next.stage().as_str());
-        tracing::info!(
-            from,
-            to,
-            issuer = next.signing().issuer_id(),
-            "the authority goes on"
-        );
-        (current.succession, current.stale) = (next, true);
-        Ok(())
-    }
-
-    /// Makes everything that depends on whom to believe and who signs.
-    fn refresh(&self, current: &mut Current, now: SystemTime) -> Result<(), IssuerError> {
-        let mut bundle = current.succession.bundle()?;
-        if let Some(beside) = &current.beside {
-            bundle = bundle.joined(beside)?;
-        }
-        (current.bundle_id, current.bundle) = (bundle.id(), bundle);
-        self.trust.store(Arc::new(self.told(current)));
-        self.changed.notify_one();
-        write_roots(&self.roots, &current.bundle.to_pem())?;
-        let authority = current.succession.known_longest(now);
-        if authority.not_after() <= now {
-            self.own.store(None);
-            current.stale = false;
-            tracing::error!(
-                "the authority has ended: nobody can be given a certificate until `wattle repair`"
-            );
-            return Ok(());
-        }
-        let bundles = BundleSet::only(current.bundle.clone()).with_revoked(current.revoked.clone());
-        self.own
-            .store(Some(Arc::new(own(authority, &self.id, bundles, now)?)));
-        current.stale = false;
-        Ok(())
-    }
-
-    fn told(&self, current: &Current) -> Trust {
-        let domain = |name: &str, bundle: &TrustBundle| TrustedDomain {
-            name: name.into(),
-            roots: bundle.roots().iter().map(|root| root.to_vec()).collect(),
-        };
-        let own = &current.bundle;
-        let aliases = self.aliases.iter().map(|alias| domain(alias, own));
-        let federated = current
-            .federated
-            .iter()
-            .map(|other| domain(other.trust_domain().as_str(), other));
-        Trust {
-            issuer: current.succession.signing().issuer_id().into(),
-            domains: std::iter::once(domain(self.id.trust_domain(), own))
-                .chain(aliases)
-                .chain(federated)
-                .collect(),
-            aliases: self.aliases.clone(),
-            revocation_lists: current.revoked.der().to_vec(),
-        }
-    }
-
     /// What comes from files is replaced there.
     fn check_owned(&self) -> Result<(), IssuerError> {
         match self.files().has_issuer() {
@@ -370,11 +281,6 @@ impl Issuer {
 /// Seconds since 1970.
 pub(crate) fn unix_secs(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// Replaces the file as a whole, so that a reader never sees half of it.
-fn write_roots(path: &Path, pem: &str) -> Result<(), IssuerError> {
-    replace(path, pem.as_bytes()).map_err(|error| IssuerError::Write(path.to_owned(), error))
 }
 
 /// Replaces a file that anyone may read, as a whole.

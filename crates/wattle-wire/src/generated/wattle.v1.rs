@@ -1151,7 +1151,7 @@ pub struct Peer {
     pub workload: ::core::option::Option<Workload>,
 }
 /// Whom to believe: one for the whole mesh, named "mesh".
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Trust {
     /// fingerprint of the certificate that signs workloads
     #[prost(string, tag = "1")]

@@ -48,7 +48,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Rotate(arguments) => rotate::run(&arguments, &shared),
         Command::Repair(arguments) => repair::run(&arguments, &shared),
         Command::Check(arguments) => check::run(&arguments, &shared),
-        Command::Control(arguments) => control::run(arguments),
+        Command::Control(arguments) => control::run(*arguments),
         Command::Proxy(arguments) => proxy::run(*arguments, set_level),
         Command::Version => version::run(&shared),
         Command::Completions(arguments) => completions::run(&arguments),
