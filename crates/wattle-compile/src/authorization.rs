@@ -267,12 +267,15 @@ fn value_of(key: &ConditionKey, value: &str, namespace: &str, settings: &Setting
     }
 }
 
-/// `cluster.local` in a policy is the mesh's own trust domain, whatever that is called (Istio).
+/// `cluster.local` in a policy is the mesh's own trust domain, whatever that is called, and so are its aliases (Istio).
 pub(crate) fn principal(written: &Text, settings: &Settings) -> TextMatch {
     let own = |text: &str| {
         let text = text.strip_prefix("spiffe://").unwrap_or(text);
-        match text.strip_prefix("cluster.local/") {
-            Some(rest) => format!("{}/{rest}", settings.trust_domain),
+        let aliases = &settings.trust_domain_aliases;
+        let is_own =
+            |domain: &str| domain == "cluster.local" || aliases.iter().any(|alias| **alias == *domain);
+        match text.split_once('/').filter(|(domain, _)| is_own(domain)) {
+            Some((_, rest)) => format!("{}/{rest}", settings.trust_domain),
             None => text.to_owned(),
         }
     };
@@ -309,4 +312,29 @@ fn path(written: &PathPattern) -> Option<TextMatch> {
     Pattern::new(&elements.collect::<Vec<_>>().join("/"))
         .ok()
         .map(TextMatch::Regex)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_of_the_own_trust_domain_means_the_same_in_a_principal() {
+        let settings = Settings {
+            trust_domain: "new.example".into(),
+            trust_domain_aliases: vec!["old.example".into()],
+            ..Settings::default()
+        };
+        for (written, meant) in [
+            ("cluster.local/ns/a/sa/b", "new.example/ns/a/sa/b"),
+            ("old.example/ns/a/sa/b", "new.example/ns/a/sa/b"),
+            ("spiffe://old.example/ns/a/sa/b", "new.example/ns/a/sa/b"),
+            ("other.example/ns/a/sa/b", "other.example/ns/a/sa/b"),
+        ] {
+            let exact = principal(&Text::Exact(written.to_owned()), &settings);
+            assert_eq!(exact, TextMatch::Exact(meant.into()), "{written}");
+        }
+        let prefix = principal(&Text::Prefix("old.example/ns/a/".to_owned()), &settings);
+        assert_eq!(prefix, TextMatch::Prefix("new.example/ns/a/".into()));
+    }
 }

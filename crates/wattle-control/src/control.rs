@@ -75,12 +75,7 @@ impl Control {
         let trust_domain = TrustDomain::new(&config.settings.trust_domain)
             .map_err(|error| StartError::TrustDomain(config.settings.trust_domain.to_string(), error))?;
         let store = Arc::new(Store::open(&config.state)?);
-        let issuer = Issuer::open(
-            store.clone(),
-            &trust_domain,
-            config.certificate_ttl,
-            config.roots_path(),
-        )?;
+        let issuer = Issuer::open(store.clone(), &trust_domain, &config.trust, config.roots_path())?;
         let discovery = bind(config.discovery).await?;
         let listeners = admin::Listeners {
             admin: bind_unix(&config.admin)?,
@@ -103,7 +98,7 @@ impl Control {
         let state = admin::State {
             hub: hub.clone(),
             issuer: control.issuer.clone(),
-            store: store.clone(),
+            store,
             metrics: metrics.clone(),
             trust_domain,
             started: Instant::now(),
@@ -113,13 +108,14 @@ impl Control {
             .map_err(|error| StartError::Thread("wattle-admin", error))?;
         control.threads.push(admin_thread);
         let issuer = control.issuer.clone();
-        control.tasks.spawn(issuer.clone().keep(control.stop.clone()));
+        control
+            .tasks
+            .spawn(issuer.clone().keep(hub.clone(), control.stop.clone()));
         control.start_serving(
             discovery,
             Services {
                 hub,
                 issuer,
-                store,
                 metrics,
                 stop: control.stop.clone(),
             },

@@ -24,7 +24,7 @@ mod store;
 pub mod view;
 mod virtual_ips;
 
-pub use config::{ControlConfig, DISCOVERY_PORT, METRICS_PORT};
+pub use config::{ControlConfig, DISCOVERY_PORT, METRICS_PORT, TrustSettings};
 pub use control::{Control, StartError};
 pub use issuer::IssuerError;
 pub use keys::KeySettings;

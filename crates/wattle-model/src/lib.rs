@@ -48,6 +48,7 @@ mod retry;
 mod route;
 mod trace;
 pub mod traffic;
+mod trust;
 
 pub use attribute::Attribute;
 pub use authentication::{
@@ -86,3 +87,4 @@ pub use retry::{RetryConditions, RetryOn, RetryPolicy, TryResult};
 pub use route::{Action, RouteRule, RouteTable, Timeouts, WeightedBackend};
 pub use trace::{NoTrace, Step, Trace, Verdict};
 pub use traffic::{BackendPolicy, Limits};
+pub use trust::{Trust, TrustedDomain};

@@ -1,5 +1,6 @@
 //! Who the workload is: its certificate is fetched, saved, renewed at half life, and swapped without dropping a connection.
 
+mod believed;
 mod credentials;
 mod enrol;
 mod keeper;

@@ -92,6 +92,7 @@ pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted, sni: Option
         peer: id,
         alpn,
         speaks_first,
+        key_exchange,
     } = match identify::identify(worker, stream).await {
         Ok(identified) => identified,
         Err(turned_away) => {
@@ -107,6 +108,7 @@ pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted, sni: Option
             return Ok(());
         }
     };
+    metrics::secured(worker, &id, key_exchange);
     let arrived = Arrived {
         stream,
         who: Rc::new(Who {

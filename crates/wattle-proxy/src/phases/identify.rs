@@ -23,6 +23,8 @@ pub(crate) struct Identified {
     pub(crate) alpn: Option<Alpn>,
     /// The peer said `h2` instead, and so will speak first.
     pub(crate) speaks_first: bool,
+    /// How the keys were agreed on, by its name in TLS; empty where the library has none.
+    pub(crate) key_exchange: &'static str,
 }
 
 /// Why the peer was turned away.
@@ -72,7 +74,12 @@ pub(crate) async fn identify(worker: &Worker, stream: Stream) -> Result<Identifi
         alpn: agreed.and_then(Alpn::from_token),
         speaks_first: agreed == Some(HTTP2),
         stream: accepted.stream,
-        peer,
+        peer: credentials.canonical(peer),
+        key_exchange: accepted
+            .agreed
+            .key_exchange
+            .and_then(|group| group.as_str())
+            .unwrap_or_default(),
     })
 }
 

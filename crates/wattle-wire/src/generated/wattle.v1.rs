@@ -1312,6 +1312,30 @@ pub struct Peer {
     #[prost(message, optional, tag = "2")]
     pub workload: ::core::option::Option<Workload>,
 }
+/// Whom to believe: one for the whole mesh, named "mesh".
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Trust {
+    /// fingerprint of the certificate that signs workloads
+    #[prost(string, tag = "1")]
+    pub issuer: ::prost::alloc::string::String,
+    /// the mesh's own first
+    #[prost(message, repeated, tag = "2")]
+    pub domains: ::prost::alloc::vec::Vec<TrustedDomain>,
+    /// other names of the mesh's own trust domain
+    #[prost(string, repeated, tag = "3")]
+    pub aliases: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// DER
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub revocation_lists: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+/// roots are DER
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrustedDomain {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub roots: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Protocol {

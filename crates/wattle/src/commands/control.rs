@@ -1,5 +1,7 @@
 //! `wattle control`: the control plane.
 
+mod trust;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -74,6 +76,8 @@ pub(crate) struct Arguments {
     /// Life of a workload's certificate, at most 24h
     #[arg(long, env = "WATTLE_CONTROL_CERTIFICATE_TTL", value_name = "DURATION", default_value = "24h", value_parser = super::duration)]
     certificate_ttl: Duration,
+    #[command(flatten)]
+    trust: trust::Trust,
 }
 
 fn block(text: &str) -> Result<IpBlock, String> {
@@ -89,14 +93,15 @@ impl Arguments {
         let mut config = ControlConfig::new(self.state, self.config);
         config.discovery = self.listen;
         config.metrics = self.metrics;
-        config.certificate_ttl = self.certificate_ttl;
         config.keys = KeySettings {
             // Less would be a flood.
             refresh: self.keys_refresh.max(Duration::from_secs(1)),
             allow: self.keys_allow,
             roots: self.keys_roots,
         };
+        config.trust = self.trust.settings(self.certificate_ttl);
         config.settings.trust_domain = self.trust_domain.into();
+        config.settings.trust_domain_aliases = config.trust.aliases.clone();
         config.settings.cluster_domain = self.cluster_domain.into();
         config.settings.root_namespace = self.root_namespace.into();
         if let Some(admin) = self.admin {
