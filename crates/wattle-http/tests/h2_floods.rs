@@ -4,12 +4,13 @@
 mod support;
 
 use bytes::Bytes;
+use http::StatusCode;
 use std::cell::Cell;
 use std::rc::Rc;
 use support::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::spawn_local;
-use wattle_http::{Drain, Limits, Request, Response, ServeError, h2};
+use wattle_http::{Body, Drain, Limits, Request, Response, ServeError, h2};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 const ENHANCE_YOUR_CALM: u32 = 11;
@@ -139,6 +140,26 @@ fn streams_that_are_opened_and_reset_at_once_end_the_connection() {
             serving.await.unwrap(),
             Err(ServeError::H2(ENHANCE_YOUR_CALM))
         ));
+    });
+}
+
+#[test]
+fn what_is_still_sent_for_requests_that_were_answered_early_is_no_offence() {
+    run(async {
+        let early = Rc::new(Call(async |_: Request| {
+            Response::new(StatusCode::OK, Body::Empty)
+        }));
+        let (near, far) = duplex(1 << 20);
+        let limits = Rc::new(Limits::default());
+        spawn_local(h2::serve(far, Bytes::new(), early, limits, Drain::never()));
+        // More than the engine remembers as reset, and than it would bear of a client that offends.
+        let late = |turn: u32| match turn % 2 {
+            0 => request(turn + 1, false),
+            _ => frame(0, 1, turn, b"x"),
+        };
+        let (sent, goaway) = flood(near, late, 6000).await;
+        assert_eq!(sent, 6000);
+        assert_eq!(goaway.unwrap_or_default(), 0);
     });
 }
 

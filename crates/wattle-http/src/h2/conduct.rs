@@ -14,6 +14,9 @@ const HEAD_BYTES: usize = 9;
 /// What a frame of a response earns: readers answer it with a WINDOW_UPDATE or two, some with a PING.
 const EARNED_BY_ANSWER: u32 = 10;
 
+/// What a stream that we have to reset costs, in idle frames.
+const REFUSED: u32 = 2;
+
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
@@ -73,8 +76,8 @@ impl Conduct {
         while let Some(head) = self.sent.next(&mut bytes) {
             match (head.kind, head.length) {
                 (HEADERS | DATA, 1..) => self.earn(EARNED_BY_ANSWER),
-                // It made us refuse something.
-                (RST_STREAM, _) => self.spend(),
+                // It made us refuse something, which costs more than a frame of data earns.
+                (RST_STREAM, _) => (0..REFUSED).for_each(|_| self.spend()),
                 _ => {}
             }
         }
@@ -219,11 +222,23 @@ mod tests {
 
     #[test]
     fn who_makes_us_refuse_pays_for_it() {
-        let mut conduct = with(1);
+        let mut conduct = with(2);
         conduct.sent(RESET);
         assert!(!conduct.is_spent());
         conduct.sent(RESET);
         assert!(conduct.is_spent());
+    }
+
+    #[test]
+    fn data_for_streams_that_are_gone_does_not_pay_for_their_resets() {
+        let mut conduct = with(10);
+        let mut rounds = 0;
+        while !conduct.is_spent() && rounds < 100 {
+            conduct.received(ANSWER);
+            conduct.sent(RESET);
+            rounds += 1;
+        }
+        assert!(rounds < 20, "{rounds}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -123,6 +123,9 @@ async fn handshake(
         .max_pending_accept_reset_streams(limits.max_pending_resets)
         .data_frame_budget(limits.small_frames_bytes)
         .max_concurrent_reset_streams(super::client::REMEMBERED_RESETS)
+        // Counted over the connection's life, and what is still sent for a request that was answered early adds one: a
+        // shared hop would die of old age. Who makes us reset streams for nothing is bounded by its conduct.
+        .max_local_error_reset_streams(None)
         .enable_connect_protocol()
         .handshake(batch.clone());
     let mut handshake = pin!(handshake);
