@@ -39,6 +39,9 @@ pub(crate) fn destination(found: &Destination) -> String {
             backend.protocol.as_str()
         );
         policy(&mut out, &backend.policy);
+        if backend.verifies_host {
+            line!(out, 2, "only at addresses that DNS gives for the host asked for");
+        }
     }
     for scope in &found.scopes {
         line!(

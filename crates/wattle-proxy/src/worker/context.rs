@@ -14,7 +14,7 @@ use wattle_net::{ConnectOptions, Draining, Keepalive};
 use wattle_telemetry::Shard;
 use wattle_telemetry::access::AccessWriter;
 
-use super::{Bounds, Clock, Destinations};
+use super::{Bounds, Clock, Destinations, NamedHosts};
 use crate::config::{Ask, Dialled, Materials, News, Post};
 use crate::identity::{Credentials, Outside};
 use crate::inbound::{App, Apps};
@@ -41,6 +41,8 @@ pub(crate) struct Worker {
     pub(crate) mirrors: Mirrors,
     pub(crate) access: Option<RefCell<AccessWriter>>,
     pub(crate) destinations: Destinations,
+    /// What DNS says of hosts outside.
+    pub(crate) named_hosts: NamedHosts,
     /// The application's ports, as upstreams of inbound requests.
     pub(crate) apps: Apps,
     credentials: RefCell<Option<Arc<Credentials>>>,
@@ -75,6 +77,7 @@ impl Worker {
             shard,
             access: access.map(RefCell::new),
             destinations: Destinations::default(),
+            named_hosts: NamedHosts::default(),
             apps: Apps::default(),
             credentials: RefCell::new(None),
             generation: Cell::new(0),

@@ -26,14 +26,15 @@ use traffic::policy;
 const BACKENDS: u32 = 3;
 
 fn backend() -> impl Strategy<Value = Backend> {
-    (text(), service(), text(), protocol(), policy()).prop_map(|(id, service, subset, protocol, policy)| {
-        Backend {
-            id,
-            service,
-            subset,
-            protocol,
-            policy: Arc::new(policy),
-        }
+    let verifies = proptest::bool::ANY;
+    let parts = (text(), service(), text(), protocol(), policy(), verifies);
+    parts.prop_map(|(id, service, subset, protocol, policy, verifies_host)| Backend {
+        id,
+        service,
+        subset,
+        protocol,
+        policy: Arc::new(policy),
+        verifies_host,
     })
 }
 

@@ -94,6 +94,8 @@ pub struct Backend {
     pub protocol: i32,
     #[prost(message, optional, tag = "5")]
     pub policy: ::core::option::Option<BackendPolicy>,
+    #[prost(bool, tag = "6")]
+    pub verifies_host: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConnectionRoute {
