@@ -87,6 +87,21 @@ impl Forger {
         answered(converse_on(stream, config))
     }
 
+    /// Speaks TLS on a connection to that server's proxy, with this certificate and application protocol.
+    pub(crate) fn secure(
+        &self,
+        stream: TcpStream,
+        svid: &Svid,
+        server: &str,
+        protocol: &str,
+    ) -> StreamOwned<ClientConnection, TcpStream> {
+        let tls = self.tls().with_alpn(&[protocol.as_bytes()]);
+        let expected = Expected::only(id("cluster.local", server));
+        let name = ServerName::from(stream.peer_addr().unwrap().ip());
+        let connection = ClientConnection::new(tls.client(svid, expected).unwrap(), name).unwrap();
+        StreamOwned::new(connection, stream)
+    }
+
     /// The same without any.
     pub(crate) fn call_without(&self, mesh: &Mesh, address: SocketAddr) -> Result<u16, String> {
         converse(mesh, address, self.tls().anonymous_client(server()).unwrap())
