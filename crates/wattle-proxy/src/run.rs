@@ -1,8 +1,9 @@
 //! A proxy process from start to end: main thread with config, certificate and admin; workers with the traffic.
 
 use std::cell::Cell;
+use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -130,11 +131,12 @@ async fn main(settings: Arc<Settings>, hooks: Hooks) -> Result<(), StartError> {
 }
 
 pub(crate) fn prepare_state(settings: &Settings) -> Result<(), StartError> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder
+    let made = std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(&settings.state)
+        .create(&settings.state);
+    // One that was there already may be open to others.
+    made.and_then(|()| std::fs::set_permissions(&settings.state, Permissions::from_mode(0o700)))
         .map_err(|source| StartError::State {
             path: settings.state.display().to_string(),
             source,

@@ -66,6 +66,7 @@ impl Issuer {
             bundle = bundle.joined(beside)?;
         }
         (current.bundle_id, current.bundle) = (bundle.id(), bundle);
+        current.callers = BundleSet::only(current.bundle.clone()).with_revoked(current.revoked.clone());
         self.trust.store(Arc::new(self.told(current)));
         self.changed.notify_one();
         write_roots(&self.roots, &current.bundle.to_pem())?;
@@ -78,9 +79,8 @@ impl Issuer {
             );
             return Ok(());
         }
-        let bundles = BundleSet::only(current.bundle.clone()).with_revoked(current.revoked.clone());
-        self.own
-            .store(Some(Arc::new(own(authority, &self.id, bundles, now)?)));
+        let made = own(authority, &self.id, current.callers.clone(), now)?;
+        self.own.store(Some(Arc::new(made)));
         current.stale = false;
         Ok(())
     }

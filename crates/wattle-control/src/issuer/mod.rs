@@ -16,10 +16,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::sync::Notify;
 use wattle_identity::{
-    Issued, JoinToken, Replaced, RevocationLists, RotationError, SignError, SpiffeId, Stage, Succession,
-    TrustBundle, TrustDomain,
+    BundleSet, Issued, JoinToken, Peer, Purpose, Rejection, Replaced, RevocationLists, RotationError,
+    SignError, SpiffeId, Stage, Succession, TrustBundle, TrustDomain, verify_peer,
 };
 use wattle_model::Trust;
 
@@ -59,14 +60,16 @@ struct Current {
     revoked: RevocationLists,
     bundle: TrustBundle,
     bundle_id: String,
+    /// The same with what is revoked: whom we believe as callers.
+    callers: BundleSet,
     /// What depends on all that is to be made again.
     stale: bool,
 }
 
 /// How a caller is known.
 pub(crate) enum Proof {
-    /// By the certificate of its connection: whose, and its serial number.
-    Certificate(SpiffeId, String),
+    /// By the certificate of its connection with its chain, leaf first.
+    Certificate(Arc<[CertificateDer<'static>]>),
     Token(JoinToken),
 }
 
@@ -74,6 +77,7 @@ pub(crate) enum Proof {
 #[derive(Debug)]
 pub(crate) enum NotIssued {
     Token(wattle_identity::TokenError),
+    Certificate(Rejection),
     Sign(SignError),
     Store(StoreError),
 }
@@ -112,6 +116,7 @@ impl Issuer {
                 beside: None,
                 federated: Vec::new(),
                 revoked: RevocationLists::default(),
+                callers: BundleSet::only(bundle.clone()),
                 bundle,
                 stale: true,
             }),
@@ -172,9 +177,10 @@ impl Issuer {
         let current = self.read();
         let (now, signing) = (SystemTime::now(), current.succession.signing());
         let (issued, id, shown) = match proof {
-            Proof::Certificate(id, serial) => {
-                let issued = signing.sign(csr, id, now, ttl).map_err(NotIssued::Sign)?;
-                (issued, id.clone(), Some(serial.as_str()))
+            Proof::Certificate(chain) => {
+                let peer = current.verified(chain, now).map_err(NotIssued::Certificate)?;
+                let issued = signing.sign(csr, peer.id(), now, ttl).map_err(NotIssued::Sign)?;
+                (issued, peer.id().clone(), Some(peer.serial().to_owned()))
             }
             Proof::Token(token) => {
                 let sign = |id: &SpiffeId| signing.sign(csr, id, now, ttl).map(|issued| (issued, id.clone()));
@@ -187,7 +193,12 @@ impl Issuer {
             }
         };
         self.inventory
-            .record((&issued, &id), shown, &current.bundle_id, unix_secs(now))
+            .record(
+                (&issued, &id),
+                shown.as_deref(),
+                &current.bundle_id,
+                unix_secs(now),
+            )
             .map_err(NotIssued::Store)?;
         Ok(issued.with_roots(&current.bundle))
     }
@@ -275,6 +286,17 @@ impl Issuer {
 
     fn files(&self) -> std::sync::MutexGuard<'_, Files> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Current {
+    /// Who the chain proves its holder to be by what is believed now: its connection may be older than that, and than a
+    /// revocation.
+    fn verified(&self, chain: &[CertificateDer<'_>], now: SystemTime) -> Result<Peer, Rejection> {
+        let (leaf, intermediates) = chain.split_first().ok_or(Rejection::NoCertificate)?;
+        let now = UnixTime::since_unix_epoch(now.duration_since(UNIX_EPOCH).unwrap_or_default());
+        verify_peer(&self.callers, leaf, intermediates, Purpose::Client, now)?;
+        Peer::from_chain(chain)
     }
 }
 

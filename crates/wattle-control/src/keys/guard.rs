@@ -47,8 +47,15 @@ fn is_refused_v4(v4: Ipv4Addr) -> bool {
 fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     let of = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match v6.segments() {
-        // Compatible (RFC 4291 section 2.5.5.1) and NAT64 (RFC 6052 section 2.1).
-        [0, 0, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(of(high, low)),
+        // Compatible (RFC 4291 section 2.5.5.1), translated (RFC 2765 section 2.1) and NAT64 (RFC 6052 section 2.1).
+        [0, 0, 0, 0, 0, 0, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(of(high, low)),
+        // NAT64 of one's own (RFC 8215), whose last bits are the address where its prefix is of 96 bits, and ISATAP
+        // (RFC 5214 section 6.1).
+        [0x64, 0xff9b, 1, .., high, low] | [.., 0 | 0x200, 0x5efe, high, low] => Some(of(high, low)),
+        // Teredo: the client's address is inverted (RFC 4380 section 4).
+        [0x2001, 0, .., high, low] => Some(of(!high, !low)),
         // 6to4 (RFC 3056).
         [0x2002, high, low, ..] => Some(of(high, low)),
         _ => None,
@@ -90,6 +97,11 @@ mod tests {
             "64:ff9b::169.254.169.254",
             "2002:7f00:1::",
             "2002:a9fe:a9fe::1",
+            "::ffff:0:127.0.0.1",
+            "64:ff9b:1::169.254.169.254",
+            "2001:db8::5efe:7f00:1",
+            "2001:db8::200:5efe:a9fe:a9fe",
+            "2001:0:c000:201::5601:5601",
         ] {
             assert!(!asked(refused, &[]), "{refused}");
         }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -39,6 +40,8 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 pub(crate) struct Caller {
     /// What its certificate proved; none when it showed none.
     pub(crate) peer: Option<Peer>,
+    /// The certificate and what came with it, leaf first; empty when it showed none.
+    pub(crate) chain: Arc<[CertificateDer<'static>]>,
     /// Where it comes from.
     pub(crate) address: SocketAddr,
 }
@@ -207,6 +210,7 @@ async fn shake(
     } = arrival;
     let acceptor = TlsAcceptor::from(own.ok_or(HandshakeError::Ended)?);
     let (stream, peer) = handshake(acceptor, socket).await?;
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default().into();
     drop(shaking);
     let stranger = match peer {
         Some(_) => None,
@@ -219,7 +223,7 @@ async fn shake(
     };
     Ok(Connection {
         stream,
-        caller: Caller { peer, address },
+        caller: Caller { peer, chain, address },
         stranger,
         _place: place,
     })

@@ -5,7 +5,7 @@
 //! certificate: a proxy that starts anew is given a new one.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tonic::{Code, Request, Response, Status};
@@ -30,7 +30,7 @@ enum Refusal {
     #[error("join token is not valid")]
     Token(#[source] wattle_identity::TokenError),
     #[error("certificate of the connection is not valid any more")]
-    Expired(#[source] wattle_identity::Rejection),
+    Certificate(#[source] wattle_identity::Rejection),
     #[error("lifetime of {0} s, 0 or more expected")]
     Lifetime(i64),
     #[error(transparent)]
@@ -43,7 +43,7 @@ impl Refusal {
     fn code(&self) -> Code {
         match self {
             Self::Busy => Code::ResourceExhausted,
-            Self::Unknown | Self::Token(_) | Self::Expired(_) => Code::Unauthenticated,
+            Self::Unknown | Self::Token(_) | Self::Certificate(_) => Code::Unauthenticated,
             Self::Lifetime(_) => Code::InvalidArgument,
             Self::Request(SignError::ForeignTrustDomain { .. }) => Code::PermissionDenied,
             Self::Request(SignError::Request(wattle_identity::CsrError::OtherName { .. })) => {
@@ -88,6 +88,7 @@ impl Certificates {
                 .issue(&proof, &message.csr, Duration::from_secs(seconds))
                 .map_err(|error| match error {
                     NotIssued::Token(error) => Refusal::Token(error),
+                    NotIssued::Certificate(error) => Refusal::Certificate(error),
                     NotIssued::Sign(error) => Refusal::Request(error),
                     NotIssued::Store(error) => Refusal::Internal(error.into()),
                 })
@@ -108,11 +109,8 @@ fn proof(request: &Request<IstioCertificateRequest>) -> Result<Proof, Refusal> {
         return token.map(Proof::Token).map_err(Refusal::Token);
     }
     let caller = request.extensions().get::<Caller>();
-    let peer = caller
-        .and_then(|caller| caller.peer.as_ref())
-        .ok_or(Refusal::Unknown)?;
-    peer.check_time(SystemTime::now()).map_err(Refusal::Expired)?;
-    Ok(Proof::Certificate(peer.id().clone(), peer.serial().to_owned()))
+    let caller = caller.filter(|caller| caller.peer.is_some());
+    Ok(Proof::Certificate(caller.ok_or(Refusal::Unknown)?.chain.clone()))
 }
 
 #[tonic::async_trait]

@@ -17,7 +17,7 @@ use wattle_control::{Control, ControlConfig};
 use wattle_identity::{BundleSet, SpiffeId, TrustBundle, TrustDomain};
 
 #[allow(unused_imports)]
-pub use proxy::{Proxy, dial, enrol};
+pub use proxy::{Proxy, dial, enrol, tls};
 
 /// Longest wait for anything.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,7 +1,7 @@
 //! External: services outside the proxy that policies with action CUSTOM ask whether a request or connection may in. The
 //! model says who is asked; one that refuses, or does not answer, has the last word.
 
-mod answer;
+pub(crate) mod answer;
 mod body;
 mod grpc;
 mod http;

@@ -151,6 +151,25 @@ pub(crate) fn name_peer(headers: &mut HeaderMap, client_cert: Option<&HeaderValu
         }
         None => remove(headers, &CLIENT_CERT),
     }
+    // Rare: names are told apart by their lengths.
+    if headers.keys().any(is_client_cert_alike) {
+        let alike: Vec<_> = headers
+            .keys()
+            .filter(|name| is_client_cert_alike(name))
+            .cloned()
+            .collect();
+        for name in alike {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Is it another name that many applications cannot tell from `x-forwarded-client-cert`, since they read `_` as `-`?
+fn is_client_cert_alike(name: &HeaderName) -> bool {
+    let own = CLIENT_CERT;
+    let (name, own) = (name.as_str(), own.as_str());
+    let alike = |(a, b): (u8, u8)| a == b || (a, b) == (b'_', b'-');
+    name.len() == own.len() && name != own && name.bytes().zip(own.bytes()).all(alike)
 }
 
 /// `x-forwarded-client-cert` of a connection: `By=` this workload, `URI=` the peer (Envoy's format).

@@ -94,7 +94,7 @@ impl Change {
 }
 
 /// May a service set or remove it?
-pub(super) fn is_free(name: &HeaderName) -> bool {
+pub(crate) fn is_free(name: &HeaderName) -> bool {
     const KEPT: [HeaderName; 9] = [
         header::CONTENT_LENGTH,
         header::CONNECTION,

@@ -14,7 +14,7 @@ use wattle_wire::proto::rate_limit::{
 use super::Caller;
 use crate::phases::ask::Failure;
 use crate::phases::ask::grpc::{self, Call};
-use crate::phases::reply;
+use crate::phases::external::answer::is_free;
 use crate::worker::{Question, Worker};
 
 const METHOD: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
@@ -106,19 +106,12 @@ fn wait(answer: &RateLimitResponse) -> Option<Duration> {
 
 /// A header for the caller; not one that frames the reply or that only proxies may set.
 fn told(header: &Told) -> Option<(HeaderName, HeaderValue)> {
-    const KEPT_BACK: [HeaderName; 5] = [
-        header::CONTENT_LENGTH,
-        header::CONTENT_TYPE,
-        header::CONNECTION,
-        header::TRANSFER_ENCODING,
-        reply::REASON,
-    ];
     let name = HeaderName::from_bytes(header.key.as_bytes()).ok()?;
     let value = match header.raw_value.is_empty() {
         true => header.value.as_bytes(),
         false => &header.raw_value,
     };
     let value = HeaderValue::from_bytes(value).ok()?;
-    let framing = KEPT_BACK.contains(&name) || name.as_str().starts_with("grpc-");
-    (!framing).then_some((name, value))
+    let framing = name == header::CONTENT_TYPE || name.as_str().starts_with("grpc-");
+    (!framing && is_free(&name)).then_some((name, value))
 }
