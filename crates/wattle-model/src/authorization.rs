@@ -66,11 +66,12 @@ pub struct Gate {
     pub origin: ObjectRef,
     /// Port of the workload; `None` is every port that no other gate names.
     pub port: Option<u16>,
-    /// What is let in on any route.
+    /// What is let in, on whatever route.
     pub allow: Vec<Policy>,
-    /// Routes of the port, in order of precedence; the first that matches may let in more.
+    /// Routes of the port, in order of precedence; the first that matches may let in more. When there is any, a request that
+    /// none matches is refused. Opaque connections know no routes.
     pub routes: Vec<GateRoute>,
-    /// What nothing lets in is let in all the same, and marked (Linkerd policy `audit`).
+    /// What nothing lets in is let in all the same, and marked, if it has a route (Linkerd policy `audit`).
     pub audit: bool,
 }
 
