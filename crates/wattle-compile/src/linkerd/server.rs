@@ -33,7 +33,7 @@ pub(crate) fn selecting<'a>(instance: &Instance, view: &View<'a>) -> Vec<(&'a Re
 }
 
 /// The port of a workload that a Server is; `None` when it does not select the workload, or that has no such port.
-fn port(server: &Resource<Server>, instance: &Instance) -> Option<u16> {
+pub(crate) fn port(server: &Resource<Server>, instance: &Instance) -> Option<u16> {
     if !server.spec.pod_selector.selects(&instance.labels) {
         return None;
     }

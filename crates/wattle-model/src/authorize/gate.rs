@@ -20,19 +20,13 @@ enum Passage<'a> {
 }
 
 impl Authorization {
-    /// The gate of a port: the one that names it, else the one for all others.
-    pub(super) fn gate(&self, port: u16) -> Option<&Gate> {
-        let named = self.gates.iter().find(|gate| gate.port == Some(port));
-        named.or_else(|| self.gates.iter().find(|gate| gate.port.is_none()))
-    }
-
     /// The gate, when it alone lets the request or connection in, for auditing.
     pub(super) fn audited_gate(
         &self,
         connection: &ConnectionFacts<'_>,
         request: Option<&RequestFacts<'_>>,
     ) -> Option<&ObjectRef> {
-        let gate = self.gate(connection.port).filter(|gate| gate.audit)?;
+        let gate = self.gate_of(Some(connection.port)).filter(|gate| gate.audit)?;
         let passage = gate.passage(connection, request, &mut NoTrace);
         matches!(passage, Passage::Unauthorized).then_some(&gate.origin)
     }
