@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use wattle_api::{
-    AccessPolicy, Address, Labels, LinkerdAnnotations, Meta, ObjectKey, PortRanges, Process, Protocol, Resource,
-    WorkloadEntry,
+    AccessPolicy, Address, Labels, LinkerdAnnotations, Meta, ObjectKey, PortRanges, Process, Protocol,
+    Resource, WorkloadEntry,
 };
 use wattle_model::{EndpointHealth, Locality, Workload};
 

@@ -124,18 +124,28 @@ fn defaults(which: u8, variant: u8) -> String {
 }
 
 /// Servers, and what authorizes their clients, by the name `label` of some Server, route or authentication.
-fn linkerd(kind: u8, app: &str, label: &str, variant: u8, head: &dyn Fn(&str, &str, &str) -> String) -> String {
+fn linkerd(
+    kind: u8,
+    app: &str,
+    label: &str,
+    variant: u8,
+    head: &dyn Fn(&str, &str, &str) -> String,
+) -> String {
     let api = "policy.linkerd.io/v1alpha1";
     let server = format!("{{group: policy.linkerd.io, kind: Server, name: {label}}}");
     match kind {
         14 => {
-            let access = ["deny", "audit", "all-authenticated", "cluster-unauthenticated"][usize::from(variant % 4)];
+            let access =
+                ["deny", "audit", "all-authenticated", "cluster-unauthenticated"][usize::from(variant % 4)];
             head("policy.linkerd.io/v1beta3", "Server", app)
-                + &format!("  podSelector: {{matchLabels: {{app: {label}}}}}\n  port: 8080\n  accessPolicy: {access}\n")
+                + &format!(
+                    "  podSelector: {{matchLabels: {{app: {label}}}}}\n  port: 8080\n  accessPolicy: {access}\n"
+                )
         }
         15 => {
             let route = format!("{{group: policy.linkerd.io, kind: HTTPRoute, name: {label}}}");
-            let target = [&*server, &*route, "{kind: Namespace, name: n0}", &*server][usize::from(variant % 4)];
+            let target =
+                [&*server, &*route, "{kind: Namespace, name: n0}", &*server][usize::from(variant % 4)];
             let of = ["MeshTLSAuthentication", "NetworkAuthentication"][usize::from(variant / 4)];
             head(api, "AuthorizationPolicy", app)
                 + &format!(
@@ -145,13 +155,23 @@ fn linkerd(kind: u8, app: &str, label: &str, variant: u8, head: &dyn Fn(&str, &s
         }
         16 => {
             head("policy.linkerd.io/v1beta1", "ServerAuthorization", app)
-                + &format!("  server: {{name: {label}}}\n  client: {{meshTLS: {{serviceAccounts: [{{name: s{variant}}}]}}}}\n")
+                + &format!(
+                    "  server: {{name: {label}}}\n  client: {{meshTLS: {{serviceAccounts: [{{name: s{variant}}}]}}}}\n"
+                )
         }
-        17 => head(api, "MeshTLSAuthentication", app) + &format!("  identities: ['spiffe://td/ns/a/sa/s{variant}']\n"),
-        18 => head(api, "NetworkAuthentication", app) + &format!("  networks: [{{cidr: 10.{variant}.0.0/16}}]\n"),
+        17 => {
+            head(api, "MeshTLSAuthentication", app)
+                + &format!("  identities: ['spiffe://td/ns/a/sa/s{variant}']\n")
+        }
+        18 => {
+            head(api, "NetworkAuthentication", app)
+                + &format!("  networks: [{{cidr: 10.{variant}.0.0/16}}]\n")
+        }
         _ => {
             head("policy.linkerd.io/v1beta3", "HTTPRoute", app)
-                + &format!("  parentRefs: [{server}]\n  rules: [{{matches: [{{path: {{value: /{variant}}}}}]}}]\n")
+                + &format!(
+                    "  parentRefs: [{server}]\n  rules: [{{matches: [{{path: {{value: /{variant}}}}}]}}]\n"
+                )
         }
     }
 }

@@ -96,8 +96,14 @@ fn target(cursor: &Cursor<'_>) -> Decoded<TargetRef> {
 fn authentication(cursor: &Cursor<'_>) -> Decoded<AuthenticationRef> {
     let fields = cursor.fields(&["group", "kind", "namespace", "name"])?;
     let kinds = [
-        ("MeshTLSAuthentication", (AuthenticationKind::MeshTls, POLICY_GROUP)),
-        ("NetworkAuthentication", (AuthenticationKind::Network, POLICY_GROUP)),
+        (
+            "MeshTLSAuthentication",
+            (AuthenticationKind::MeshTls, POLICY_GROUP),
+        ),
+        (
+            "NetworkAuthentication",
+            (AuthenticationKind::Network, POLICY_GROUP),
+        ),
         (
             "ServiceAccount",
             (AuthenticationKind::ServiceAccount, EMPTY_GROUP),

@@ -117,7 +117,10 @@ impl Reader<'_> {
         let named = AccessPolicy::named(text.trim());
         if named.is_none() {
             let words = AccessPolicy::NAMES.map(|(name, _)| name).join(", ");
-            let reason = format!("found {}, expected one of {words}; everything is refused", quote(&text));
+            let reason = format!(
+                "found {}, expected one of {words}; everything is refused",
+                quote(&text)
+            );
             self.note(DEFAULT_POLICY, "invalid-annotation", reason, "");
         }
         named.or(Some(AccessPolicy::Deny))

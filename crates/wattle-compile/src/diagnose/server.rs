@@ -32,10 +32,7 @@ pub(super) fn check(found: &Resource<Server>, view: &View<'_>, findings: &mut Fi
 }
 
 /// The workloads that a Server selects, each with the port.
-fn selected<'a>(
-    found: &Resource<Server>,
-    view: &View<'a>,
-) -> impl Iterator<Item = (&'a Arc<Instance>, u16)> {
+fn selected<'a>(found: &Resource<Server>, view: &View<'a>) -> impl Iterator<Item = (&'a Arc<Instance>, u16)> {
     let workloads = view.workloads_in(&found.meta.namespace);
     workloads.filter_map(move |instance| Some((instance, server::port(found, instance)?)))
 }
@@ -86,11 +83,7 @@ fn is_authorized(found: &Resource<Server>, view: &View<'_>) -> bool {
     })
 }
 
-pub(super) fn check_policy(
-    policy: &Resource<ServerPolicy>,
-    view: &View<'_>,
-    findings: &mut Findings<'_>,
-) {
+pub(super) fn check_policy(policy: &Resource<ServerPolicy>, view: &View<'_>, findings: &mut Findings<'_>) {
     target(policy, view, findings);
     let refs = &policy.spec.required_authentication_refs;
     if refs.is_empty() {
@@ -100,9 +93,17 @@ pub(super) fn check_policy(
     for (index, written) in refs.iter().enumerate() {
         let account = written.kind == wattle_api::AuthenticationKind::ServiceAccount;
         if !account && clients::referred(written, &policy.meta.namespace, view).is_none() {
-            let reason = format!("there is no such authentication {}: the policy lets nobody in", written.name);
+            let reason = format!(
+                "there is no such authentication {}: the policy lets nobody in",
+                written.name
+            );
             let field = format!("spec.requiredAuthenticationRefs[{index}]");
-            findings.error("reference-not-found", &field, reason, "check kind, namespace and name");
+            findings.error(
+                "reference-not-found",
+                &field,
+                reason,
+                "check kind, namespace and name",
+            );
             return;
         }
     }
@@ -128,7 +129,12 @@ fn target(policy: &Resource<ServerPolicy>, view: &View<'_>, findings: &mut Findi
         }
         "Server" if !servers.any(|server| **name == *server.meta.name) => {
             let reason = format!("there is no Server {name}");
-            findings.error("target-not-found", field, reason, "name a Server of its namespace");
+            findings.error(
+                "target-not-found",
+                field,
+                reason,
+                "name a Server of its namespace",
+            );
         }
         "HTTPRoute" | "GRPCRoute" => route_target(policy, view, findings),
         _ => {}
@@ -177,12 +183,7 @@ pub(super) fn check_identities(
 }
 
 /// Identities that no workload can have.
-fn nobody(
-    identities: &[wattle_api::Identity],
-    field: &str,
-    view: &View<'_>,
-    findings: &mut Findings<'_>,
-) {
+fn nobody(identities: &[wattle_api::Identity], field: &str, view: &View<'_>, findings: &mut Findings<'_>) {
     for (index, written) in identities.iter().enumerate() {
         if identity::principals(written, view.settings).is_none() {
             let reason = format!("no workload can have the identity {written}");
@@ -203,7 +204,12 @@ pub(super) fn check_parent(
     let own = &route.meta.namespace;
     if parent.namespace.as_deref().is_some_and(|at| *at != **own) {
         let reason = format!("a route is attached to Servers of its own namespace {own} alone");
-        findings.error("parent-not-found", field, reason, "name a Server of its namespace");
+        findings.error(
+            "parent-not-found",
+            field,
+            reason,
+            "name a Server of its namespace",
+        );
         return;
     }
     let found = servers(own, view).find(|server| *server.meta.name == *parent.name);
@@ -226,7 +232,12 @@ pub(super) fn check_parent(
              ports have none",
             parent.name, route.kind
         );
-        findings.warn("route-sees-nothing", field, reason, "correct the Server's proxyProtocol");
+        findings.warn(
+            "route-sees-nothing",
+            field,
+            reason,
+            "correct the Server's proxyProtocol",
+        );
     }
 }
 

@@ -22,7 +22,9 @@ type Order = (Reverse<(u8, usize)>, Rank, u8);
 /// The gates of a workload: of each Server's port, then of all other ports where a default policy says so.
 pub(crate) fn of(instance: &Instance, view: &View<'_>) -> Vec<Gate> {
     let servers = server::of(instance, view).into_iter();
-    let mut gates: Vec<_> = servers.map(|(server, port)| of_server(server, port, view)).collect();
+    let mut gates: Vec<_> = servers
+        .map(|(server, port)| of_server(server, port, view))
+        .collect();
     gates.extend(of_others(instance, view));
     gates
 }

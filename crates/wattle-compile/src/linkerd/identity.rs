@@ -118,16 +118,32 @@ mod tests {
         let dns = |text: &str| Identity::Name(text.to_owned());
         let infix = "serviceaccount.identity.linkerd";
         let table = [
-            (format!("web.shop.{infix}.mesh.example"), "mesh.example/ns/shop/sa/web"),
-            (format!("web.shop.{infix}.cluster.local"), "mesh.example/ns/shop/sa/web"),
-            (format!("a.b.shop.{infix}.mesh.example"), "mesh.example/ns/shop/sa/a.b"),
-            (format!("web.shop.{infix}.far.example"), "far.example/ns/shop/sa/web"),
+            (
+                format!("web.shop.{infix}.mesh.example"),
+                "mesh.example/ns/shop/sa/web",
+            ),
+            (
+                format!("web.shop.{infix}.cluster.local"),
+                "mesh.example/ns/shop/sa/web",
+            ),
+            (
+                format!("a.b.shop.{infix}.mesh.example"),
+                "mesh.example/ns/shop/sa/a.b",
+            ),
+            (
+                format!("web.shop.{infix}.far.example"),
+                "far.example/ns/shop/sa/web",
+            ),
         ];
         for (written, principal) in table {
             let found = principals(&dns(&written), &mesh).unwrap();
             assert_eq!(found, TextMatch::Exact(principal.into()), "{written}");
         }
-        for nobody in ["web.shop", &format!("web.{infix}.mesh.example"), "serviceaccount.identity.x"] {
+        for nobody in [
+            "web.shop",
+            &format!("web.{infix}.mesh.example"),
+            "serviceaccount.identity.x",
+        ] {
             assert_eq!(principals(&dns(nobody), &mesh), None, "{nobody}");
         }
         let spiffe = Identity::Spiffe("cluster.local/ns/shop/sa/web".to_owned());
@@ -148,7 +164,10 @@ mod tests {
             (format!("web.shop.{infix}.mesh.example"), vec![]),
             (format!("hop.{infix}.mesh.example"), vec![]),
             (format!("{infix}.mesh.example"), vec![web, dotted, other]),
-            ("identity.linkerd.cluster.local".to_owned(), vec![web, dotted, other]),
+            (
+                "identity.linkerd.cluster.local".to_owned(),
+                vec![web, dotted, other],
+            ),
             ("linkerd.mesh.example".to_owned(), vec![web, dotted, other]),
             ("mesh.example".to_owned(), vec![web, dotted, other]),
             ("example".to_owned(), vec![web, dotted, other, far]),

@@ -101,7 +101,10 @@ fn authorizations() -> Vec<(Vec<String>, &'static str)> {
             "--+--",
         ),
         one(older("{meshTLS: {unauthenticatedTLS: true}}"), "++---"),
-        one(older(&format!("{{meshTLS: {{identities: ['*.default.{infix}']}}}}")), "+----"),
+        one(
+            older(&format!("{{meshTLS: {{identities: ['*.default.{infix}']}}}}")),
+            "+----",
+        ),
         one(
             older("{networks: [{cidr: 0.0.0.0/0}], meshTLS: {identities: ['*']}}"),
             "+++--",
@@ -148,7 +151,10 @@ fn a_server_lets_in_what_its_access_policy_and_whoever_authorizes_let_in() {
             for deed in [Deed::Connect, Deed::Ask("GET shop/")] {
                 let decided = verdicts(&mut mesh, 8080, deed);
                 if decided != expected {
-                    wrong.push(format!("{decided}, not {expected}: {access}\n{}", objects.join("---\n")));
+                    wrong.push(format!(
+                        "{decided}, not {expected}: {access}\n{}",
+                        objects.join("---\n")
+                    ));
                 }
             }
             // Other ports know nothing of it.
@@ -183,7 +189,11 @@ fn a_default_policy_is_for_ports_without_a_server_and_is_changed_by_no_policy() 
         ];
         let mut mesh = mesh(&objects);
         assert_eq!(verdicts(&mut mesh, 9090, Deed::Connect), expected, "{access}");
-        assert_eq!(verdicts(&mut mesh, 1, Deed::Ask("GET shop/")), expected, "{access}");
+        assert_eq!(
+            verdicts(&mut mesh, 1, Deed::Ask("GET shop/")),
+            expected,
+            "{access}"
+        );
         assert_eq!(verdicts(&mut mesh, 8080, Deed::Connect), "+++--", "{access}");
     }
 }
@@ -227,7 +237,10 @@ fn istios_policies_hold_beside_a_gate() {
     };
     let mut denying = mesh(&[server("all-authenticated"), istio("DENY", "*/sa/alice")]);
     assert_eq!(verdicts(&mut denying, 8080, Deed::Connect), "-++--");
-    let mut allowing = mesh(&[server("cluster-authenticated"), istio("ALLOW", "*/ns/default/sa/far")]);
+    let mut allowing = mesh(&[
+        server("cluster-authenticated"),
+        istio("ALLOW", "*/ns/default/sa/far"),
+    ]);
     assert_eq!(verdicts(&mut allowing, 8080, Deed::Connect), "-----");
     assert_eq!(verdicts(&mut allowing, 9090, Deed::Connect), "--+--");
 }

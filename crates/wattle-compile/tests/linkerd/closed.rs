@@ -9,10 +9,18 @@ fn an_unreadable_route_closes_the_servers_of_its_namespace() {
     let objects = [server("all-unauthenticated")];
     for kind in [Kind::HttpRoute, Kind::LinkerdHttpRoute, Kind::GrpcRoute] {
         let mut mesh = without(&objects, kind, "default", "a");
-        assert_eq!(verdicts(&mut mesh, 8080, Deed::Ask("GET shop/")), "-----", "{kind}");
+        assert_eq!(
+            verdicts(&mut mesh, 8080, Deed::Ask("GET shop/")),
+            "-----",
+            "{kind}"
+        );
         assert_eq!(verdicts(&mut mesh, 9090, Deed::Connect), "+++++", "{kind}");
         let mut mesh = without(&objects, kind, "other", "a");
-        assert_eq!(verdicts(&mut mesh, 8080, Deed::Ask("GET shop/")), "+++++", "{kind}");
+        assert_eq!(
+            verdicts(&mut mesh, 8080, Deed::Ask("GET shop/")),
+            "+++++",
+            "{kind}"
+        );
     }
 }
 
@@ -32,7 +40,11 @@ fn an_unreadable_authentication_or_policy_lets_nobody_in_by_it() {
         server("deny"),
         policy("p", "Server web", &["MeshTLSAuthentication lost"]),
     ];
-    for kind in [Kind::MeshTlsAuthentication, Kind::ServerPolicy, Kind::ServerAuthorization] {
+    for kind in [
+        Kind::MeshTlsAuthentication,
+        Kind::ServerPolicy,
+        Kind::ServerAuthorization,
+    ] {
         let all = [authentications(), objects.to_vec()].concat();
         let mut mesh = without(&all, kind, "default", "lost");
         assert_eq!(verdicts(&mut mesh, 8080, Deed::Connect), "-----", "{kind}");

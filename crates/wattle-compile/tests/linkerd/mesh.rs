@@ -87,12 +87,10 @@ fn verdict(
     };
     match inbound.authorize(&connection, request.as_ref(), &mut NoTrace) {
         AuthorizationDecision::Refused { .. } => '-',
-        AuthorizationDecision::Allowed { .. } => {
-            match inbound.audited_by(&connection, request.as_ref()) {
-                Some(_) => '!',
-                None => '+',
-            }
-        }
+        AuthorizationDecision::Allowed { .. } => match inbound.audited_by(&connection, request.as_ref()) {
+            Some(_) => '!',
+            None => '+',
+        },
     }
 }
 
@@ -157,7 +155,11 @@ pub(crate) fn policy(name: &str, target: &str, required: &[&str]) -> String {
     let kind = kind.strip_prefix("Gateway ").unwrap_or(kind);
     let required = required.iter().map(|required| {
         let (kind, name) = required.split_once(' ').unwrap();
-        let group = if kind == "ServiceAccount" { "" } else { "policy.linkerd.io" };
+        let group = if kind == "ServiceAccount" {
+            ""
+        } else {
+            "policy.linkerd.io"
+        };
         let (namespace, name) = match name.split_once('/') {
             Some((namespace, name)) => (format!(", namespace: {namespace}"), name),
             None => (String::new(), name),
@@ -180,11 +182,20 @@ pub(crate) fn authentications() -> Vec<String> {
         mesh_tls("alice", &format!("{{identities: [alice.default.{infix}]}}")),
         mesh_tls("anybody", "{identities: ['*']}"),
         mesh_tls("others", &format!("{{identities: ['*.other.{infix}']}}")),
-        mesh_tls("spiffe", "{identities: ['spiffe://cluster.local/ns/default/sa/far']}"),
-        mesh_tls("refs", "{identityRefs: [{kind: ServiceAccount, name: alice}, {kind: Namespace, name: other}]}"),
+        mesh_tls(
+            "spiffe",
+            "{identities: ['spiffe://cluster.local/ns/default/sa/far']}",
+        ),
+        mesh_tls(
+            "refs",
+            "{identityRefs: [{kind: ServiceAccount, name: alice}, {kind: Namespace, name: other}]}",
+        ),
         mesh_tls("nobody", "{identities: [nobody.at.all]}"),
         network("inside", "{networks: [{cidr: 10.0.0.0/8}]}"),
-        network("holed", "{networks: [{cidr: 10.0.0.0/8, except: [10.0.1.0/24, 10.0.0.2]}, {cidr: 203.0.113.2}]}"),
+        network(
+            "holed",
+            "{networks: [{cidr: 10.0.0.0/8, except: [10.0.1.0/24, 10.0.0.2]}, {cidr: 203.0.113.2}]}",
+        ),
         network("outside", "{networks: [{cidr: 203.0.113.0/24}]}"),
         network("others/inside", "{networks: [{cidr: 10.0.1.0/24}]}"),
     ]

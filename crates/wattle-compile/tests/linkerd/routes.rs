@@ -20,8 +20,16 @@ fn route(kind: &str, name: &str, rules: &str) -> String {
 /// `/admin` for alice, `/` for whoever is inside.
 fn guarded() -> [String; 4] {
     [
-        route("HTTPRoute", "admin", "rules: [{matches: [{path: {value: /admin}}]}]"),
-        route("Gateway HTTPRoute", "rest", "rules: [{matches: [{path: {value: /}}]}]"),
+        route(
+            "HTTPRoute",
+            "admin",
+            "rules: [{matches: [{path: {value: /admin}}]}]",
+        ),
+        route(
+            "Gateway HTTPRoute",
+            "rest",
+            "rules: [{matches: [{path: {value: /}}]}]",
+        ),
         policy("p", "HTTPRoute admin", &["ServiceAccount alice"]),
         policy("q", "Gateway HTTPRoute rest", &["NetworkAuthentication inside"]),
     ]
@@ -89,14 +97,21 @@ fn connections_know_no_routes() {
 
 #[test]
 fn the_more_specific_match_wins_whichever_route_it_is_in() {
-    let on = |name: &str, matched: &str| route("HTTPRoute", name, &format!("rules: [{{matches: [{matched}]}}]"));
+    let on =
+        |name: &str, matched: &str| route("HTTPRoute", name, &format!("rules: [{{matches: [{matched}]}}]"));
     let objects = [
         server("deny"),
         on("exact", "{path: {type: Exact, value: /a/b}}"),
         on("longer", "{path: {value: /a/b}}"),
         on("method", "{path: {value: /a}, method: POST}"),
-        on("header", "{path: {value: /a}, headers: [{name: x-role, value: admin}]}"),
-        on("query", "{path: {value: /a}, queryParams: [{name: q, value: '1'}]}"),
+        on(
+            "header",
+            "{path: {value: /a}, headers: [{name: x-role, value: admin}]}",
+        ),
+        on(
+            "query",
+            "{path: {value: /a}, queryParams: [{name: q, value: '1'}]}",
+        ),
         on("plain", "{path: {value: /a}}"),
         policy("p1", "HTTPRoute exact", &["ServiceAccount alice"]),
         policy("p2", "HTTPRoute longer", &["ServiceAccount other/carol"]),
@@ -129,7 +144,11 @@ fn hosts_are_told_apart_before_paths() {
         server("deny"),
         on("exact", "a.example"),
         on("star", "'*.example'"),
-        route("HTTPRoute", "any", "rules: [{matches: [{path: {type: Exact, value: /deep/path}}]}]"),
+        route(
+            "HTTPRoute",
+            "any",
+            "rules: [{matches: [{path: {type: Exact, value: /deep/path}}]}]",
+        ),
         policy("p1", "Gateway HTTPRoute exact", &["ServiceAccount alice"]),
         policy("p2", "Gateway HTTPRoute star", &["ServiceAccount other/carol"]),
         policy("p3", "HTTPRoute any", &[]),
@@ -180,6 +199,13 @@ fn routes_that_are_not_attached_or_match_nothing_let_nobody_in() {
     );
     let objects = [server("deny"), elsewhere, policy("p", "HTTPRoute a", &[])];
     check(&objects, &[("GET shop/", "-----")]);
-    let grpc = object("Server", "web", "{podSelector: {}, port: 8080, proxyProtocol: gRPC, accessPolicy: all-unauthenticated}");
-    check(&[grpc, route("GRPCRoute", "a", "rules: []")], &[("GET shop/", "-----")]);
+    let grpc = object(
+        "Server",
+        "web",
+        "{podSelector: {}, port: 8080, proxyProtocol: gRPC, accessPolicy: all-unauthenticated}",
+    );
+    check(
+        &[grpc, route("GRPCRoute", "a", "rules: []")],
+        &[("GET shop/", "-----")],
+    );
 }

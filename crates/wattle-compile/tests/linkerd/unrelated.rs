@@ -15,7 +15,9 @@ const DEEDS: [(u16, Deed<'static>); 4] = [
 
 fn guarded() -> Vec<String> {
     let parent = "parentRefs: [{group: policy.linkerd.io, kind: Server, name: web}]";
-    let route = format!("{{{parent}, rules: [{{matches: [{{path: {{value: /a}}}}]}}, {{matches: [{{path: {{value: /}}}}]}}]}}");
+    let route = format!(
+        "{{{parent}, rules: [{{matches: [{{path: {{value: /a}}}}]}}, {{matches: [{{path: {{value: /}}}}]}}]}}"
+    );
     let own = [
         server("audit"),
         object("HTTPRoute", "mine", &route),
@@ -35,15 +37,39 @@ fn unrelated() -> Vec<String> {
         )
     };
     vec![
-        object("Server", "other", "{podSelector: {matchLabels: {app: other}}, port: web, accessPolicy: deny}"),
-        object("Server", "elsewhere/web", "{podSelector: {}, port: 8080, accessPolicy: deny}"),
-        object("Server", "zzz", "{podSelector: {}, port: 8080, accessPolicy: all-unauthenticated}"),
+        object(
+            "Server",
+            "other",
+            "{podSelector: {matchLabels: {app: other}}, port: web, accessPolicy: deny}",
+        ),
+        object(
+            "Server",
+            "elsewhere/web",
+            "{podSelector: {}, port: 8080, accessPolicy: deny}",
+        ),
+        object(
+            "Server",
+            "zzz",
+            "{podSelector: {}, port: 8080, accessPolicy: all-unauthenticated}",
+        ),
         object("ServerAuthorization", "x", everybody),
-        object("ServerAuthorization", "elsewhere/x", &everybody.replace("other", "web")),
+        object(
+            "ServerAuthorization",
+            "elsewhere/x",
+            &everybody.replace("other", "web"),
+        ),
         object("HTTPRoute", "x", &format!("{{{}, rules: [{{}}]}}", to("other"))),
-        object("Gateway HTTPRoute", "elsewhere/x", &format!("{{{}, rules: [{{}}]}}", to("web"))),
+        object(
+            "Gateway HTTPRoute",
+            "elsewhere/x",
+            &format!("{{{}, rules: [{{}}]}}", to("web")),
+        ),
         object("GRPCRoute", "x", &format!("{{{}, rules: [{{}}]}}", to("web"))),
-        object("HTTPRoute", "service", "{parentRefs: [{group: '', kind: Service, name: web}], rules: [{}]}"),
+        object(
+            "HTTPRoute",
+            "service",
+            "{parentRefs: [{group: '', kind: Service, name: web}], rules: [{}]}",
+        ),
         policy("x1", "Server other", &[]),
         policy("x2", "HTTPRoute x", &[]),
         policy("x3", "Gateway HTTPRoute mine", &[]),
@@ -52,8 +78,16 @@ fn unrelated() -> Vec<String> {
         policy("elsewhere/x6", "HTTPRoute mine", &[]),
         policy("elsewhere/x7", "Namespace default", &[]),
         object("MeshTLSAuthentication", "spare", "{identities: ['*']}"),
-        object("NetworkAuthentication", "spare", "{networks: [{cidr: 0.0.0.0/0}]}"),
-        object("NetworkAuthentication", "elsewhere/inside", "{networks: [{cidr: 0.0.0.0/0}]}"),
+        object(
+            "NetworkAuthentication",
+            "spare",
+            "{networks: [{cidr: 0.0.0.0/0}]}",
+        ),
+        object(
+            "NetworkAuthentication",
+            "elsewhere/inside",
+            "{networks: [{cidr: 0.0.0.0/0}]}",
+        ),
         namespace("elsewhere", "deny"),
         namespace("default", "all-unauthenticated"),
     ]

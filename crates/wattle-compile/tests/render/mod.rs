@@ -339,7 +339,9 @@ pub(crate) fn inbound(found: &Inbound) -> String {
         policies(&mut out, verb, found);
     }
     for gate in &found.authorization.gates {
-        let port = gate.port.map_or("other ports".to_owned(), |port| format!("port {port}"));
+        let port = gate
+            .port
+            .map_or("other ports".to_owned(), |port| format!("port {port}"));
         let audit = if gate.audit { ", others are marked" } else { "" };
         line!(out, 1, "GATE of {port} by {}{audit}", gate.origin);
         policies(&mut out, "  LETS IN", &gate.allow);

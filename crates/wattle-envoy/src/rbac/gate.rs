@@ -40,7 +40,10 @@ pub(super) fn rules(gate: &Gate, subject: Subject) -> Option<Written> {
         let Some(matched) = matched else { break };
         if !route.allow.is_empty() {
             let own = all([&[matched.clone()], &earlier[..]].concat());
-            route.allow.iter().for_each(|policy| written.policy(policy, subject, &own));
+            route
+                .allow
+                .iter()
+                .for_each(|policy| written.policy(policy, subject, &own));
         }
         earlier.push(matched.not());
     }

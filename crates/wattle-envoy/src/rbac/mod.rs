@@ -121,7 +121,10 @@ impl<'a> Gate<'a> {
             }
         }
         let authorizing = of_port.into_iter().flat_map(wattle_model::Gate::policies);
-        for policy in denying(authorization).chain(authorizing).chain(&authorization.allow) {
+        for policy in denying(authorization)
+            .chain(authorizing)
+            .chain(&authorization.allow)
+        {
             for rule in policy.rules.iter().filter(|rule| is_doubtful(rule)) {
                 let field = rule.unsupported.as_deref().unwrap_or("an expression or a value");
                 notes.at(Some(&policy.origin), &"inbound".into());
