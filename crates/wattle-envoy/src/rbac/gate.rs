@@ -39,7 +39,7 @@ pub(super) fn rules(gate: &Gate, subject: Subject) -> Option<Written> {
         // Whether a request is for a later route is not known from here on.
         let Some(matched) = matched else { break };
         if !route.allow.is_empty() {
-            let own = all([&[matched.clone()], &earlier[..]].concat());
+            let own = all([std::slice::from_ref(&matched), &earlier[..]].concat());
             route
                 .allow
                 .iter()

@@ -1,5 +1,7 @@
 //! Gates: ports that let in only what is authorized there, as Linkerd's Servers do.
 
+use std::borrow::Cow;
+
 use super::matched;
 use super::subject::Effect;
 use crate::path::{lenient_path, normal_path};
@@ -71,25 +73,59 @@ impl Gate {
         let Some(request) = request.filter(|_| !self.routes.is_empty()) else {
             return by(&self.allow, trace).map_or(Passage::Unauthorized, Passage::By);
         };
-        // Whichever way the application reads the path, the route of that path has to let it in.
-        let (normal, lenient) = (normal_path(request.path), lenient_path(request.path));
-        let Some(route) = self.route(request, &normal) else {
-            return Passage::NoRoute;
-        };
-        let Some(also) = self.route(request, &lenient) else {
+        let readings = Readings::of(request);
+        let Some(routes) = readings.routes(&self.routes) else {
             return Passage::NoRoute;
         };
         if let Some(policy) = by(&self.allow, trace) {
             return Passage::By(policy);
         }
-        let own = by(&route.allow, trace);
-        let both = own.filter(|_| std::ptr::eq(route, also) || by(&also.allow, trace).is_some());
-        both.map_or(Passage::Unauthorized, Passage::By)
+        let mut found = None;
+        for route in routes.iter().filter(|route| readings.may_be_for(route)) {
+            match by(&route.allow, trace) {
+                Some(policy) => found = Some(policy),
+                None => return Passage::Unauthorized,
+            }
+        }
+        found.map_or(Passage::Unauthorized, Passage::By)
+    }
+}
+
+/// A request in the forms in which an application may read it. Whichever it is, the route of that form has to let it in.
+struct Readings<'a> {
+    request: &'a RequestFacts<'a>,
+    normal: Cow<'a, str>,
+    lenient: Cow<'a, str>,
+}
+
+impl<'a> Readings<'a> {
+    fn of(request: &'a RequestFacts<'a>) -> Self {
+        Self {
+            request,
+            normal: normal_path(request.path),
+            lenient: lenient_path(request.path),
+        }
     }
 
-    /// The first route for a request, were this its path.
-    fn route(&self, request: &RequestFacts<'_>, path: &str) -> Option<&GateRoute> {
-        let request = RequestFacts { path, ..*request };
-        self.routes.iter().find(|route| route.matches.matches(&request))
+    fn at<'s>(&'s self, path: &'s str) -> RequestFacts<'s> {
+        RequestFacts {
+            path,
+            ..*self.request
+        }
+    }
+
+    /// The routes up to the one that takes the request in each form of its path; `None` when none takes one of them.
+    fn routes<'r>(&self, routes: &'r [GateRoute]) -> Option<&'r [GateRoute]> {
+        let first = |path| {
+            let request = self.at(path);
+            routes.iter().position(|route| route.matches.matches(&request))
+        };
+        let last = first(&self.normal)?.max(first(&self.lenient)?);
+        routes.get(..=last)
+    }
+
+    fn may_be_for(&self, route: &GateRoute) -> bool {
+        let may = |path| route.matches.may_match(&self.at(path));
+        may(&self.normal) || (self.lenient != self.normal && may(&self.lenient))
     }
 }

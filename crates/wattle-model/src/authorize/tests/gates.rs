@@ -97,6 +97,44 @@ fn each_reading_of_a_path_has_to_be_let_in_by_its_route() {
 }
 
 #[test]
+fn each_of_several_values_may_be_the_one_that_an_application_reads() {
+    let mut guarded = at("/", vec![]);
+    guarded.matches.headers = vec![crate::HeaderMatch {
+        name: http::HeaderName::from_static("x-role"),
+        value: TextMatch::Exact("admin".into()),
+        inverted: false,
+    }];
+    let mut asked = at("/", vec![]);
+    asked.matches.query = vec![crate::QueryMatch {
+        name: "debug".into(),
+        value: TextMatch::Exact("1".into()),
+    }];
+    let open = || at("/", vec![PolicyRule::default()]);
+    let let_in = |routes: Vec<GateRoute>, query| {
+        let mut gate = of(Some(8080), vec![]);
+        gate.routes = routes;
+        let (inbound, headers) = (behind(vec![gate]), headers());
+        let request = RequestFacts {
+            query,
+            ..request("/", &headers)
+        };
+        matches!(
+            inbound.authorize(&connection(true), Some(&request), &mut NoTrace),
+            AuthorizationDecision::Allowed { .. }
+        )
+    };
+    // The request has the roles guest and admin.
+    assert!(!let_in(vec![guarded, open()], None));
+    for (query, expected) in [("debug=1", false), ("debug=0&debug=1", false), ("debug=0", true)] {
+        assert_eq!(
+            let_in(vec![asked.clone(), open()], Some(query)),
+            expected,
+            "{query}"
+        );
+    }
+}
+
+#[test]
 fn a_request_without_a_route_is_refused_even_where_its_gate_audits() {
     let mut gate = of(Some(8080), vec![PolicyRule::default()]);
     gate.audit = true;
