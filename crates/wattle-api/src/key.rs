@@ -55,6 +55,14 @@ pub enum Kind {
     LinkerdHttpRoute,
     /// Linkerd Server.
     Server,
+    /// Linkerd AuthorizationPolicy, which is not Istio's.
+    ServerPolicy,
+    /// Linkerd ServerAuthorization.
+    ServerAuthorization,
+    /// Linkerd MeshTLSAuthentication.
+    MeshTlsAuthentication,
+    /// Linkerd NetworkAuthentication.
+    NetworkAuthentication,
     /// Linkerd HTTPLocalRateLimitPolicy.
     LocalRateLimit,
     /// Linkerd EgressNetwork.
@@ -71,7 +79,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order a reader meets them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 33] = [
         Self::Namespace,
         Self::Service,
         Self::ServiceAccount,
@@ -95,6 +103,10 @@ impl Kind {
         Self::Process,
         Self::LinkerdHttpRoute,
         Self::Server,
+        Self::ServerPolicy,
+        Self::ServerAuthorization,
+        Self::MeshTlsAuthentication,
+        Self::NetworkAuthentication,
         Self::LocalRateLimit,
         Self::EgressNetwork,
         Self::ServiceProfile,
@@ -130,6 +142,10 @@ impl Kind {
             Self::Process => "Process",
             Self::LinkerdHttpRoute => "HTTPRoute",
             Self::Server => "Server",
+            Self::ServerPolicy => "AuthorizationPolicy",
+            Self::ServerAuthorization => "ServerAuthorization",
+            Self::MeshTlsAuthentication => "MeshTLSAuthentication",
+            Self::NetworkAuthentication => "NetworkAuthentication",
             Self::LocalRateLimit => "HTTPLocalRateLimitPolicy",
             Self::EgressNetwork => "EgressNetwork",
             Self::ServiceProfile => "ServiceProfile",
@@ -160,9 +176,14 @@ impl Kind {
             | Self::WorkloadGroup
             | Self::Sidecar => "networking.istio.io",
             Self::Process => "wattle.io",
-            Self::LinkerdHttpRoute | Self::Server | Self::LocalRateLimit | Self::EgressNetwork => {
-                "policy.linkerd.io"
-            }
+            Self::LinkerdHttpRoute
+            | Self::Server
+            | Self::ServerPolicy
+            | Self::ServerAuthorization
+            | Self::MeshTlsAuthentication
+            | Self::NetworkAuthentication
+            | Self::LocalRateLimit
+            | Self::EgressNetwork => "policy.linkerd.io",
             Self::ServiceProfile => "linkerd.io",
             Self::RateLimit | Self::EgressPolicy => "wattle.io",
         }
@@ -173,6 +194,7 @@ impl Kind {
     pub fn unique_name(self) -> &'static str {
         match self {
             Self::LinkerdHttpRoute => "HTTPRoute.policy.linkerd.io",
+            Self::ServerPolicy => "AuthorizationPolicy.policy.linkerd.io",
             _ => self.as_str(),
         }
     }
@@ -200,7 +222,12 @@ impl Kind {
             Self::BackendTrafficPolicy | Self::RateLimit | Self::EgressPolicy => &["v1alpha1"],
             Self::LinkerdHttpRoute => &["v1beta3", "v1beta2", "v1beta1", "v1alpha1"],
             Self::Server => &["v1beta3", "v1beta2", "v1beta1"],
-            Self::LocalRateLimit | Self::EgressNetwork => &["v1alpha1"],
+            Self::ServerAuthorization => &["v1beta1", "v1alpha1"],
+            Self::ServerPolicy
+            | Self::MeshTlsAuthentication
+            | Self::NetworkAuthentication
+            | Self::LocalRateLimit
+            | Self::EgressNetwork => &["v1alpha1"],
             Self::ServiceProfile => &["v1alpha2"],
         }
     }

@@ -80,9 +80,12 @@ pub use grpc::{GrpcMatch, GrpcRoute, GrpcRule, MethodMatch};
 pub use key::{Kind, ObjectKey};
 pub use known::KnownField;
 pub use linkerd::{
-    AccessPolicy, ClientRef, EgressNetwork, LabelExpression, LabelOperator, LabelSelector, LocalRateLimit,
-    Network, ProfileRetryBudget, ProfileRoute, ProxyProtocol, RateOverride, RequestCondition, ResponseClass,
-    ResponseCondition, Server, ServiceProfile, TrafficPolicy, WeightedDst,
+    AccessPolicy, AccountRef, AuthenticationKind, AuthenticationRef, ClientRef, EgressNetwork, Identity,
+    IdentityKind, IdentityRef, LabelExpression, LabelOperator, LabelSelector, LocalRateLimit,
+    MeshTlsAuthentication, MeshTlsClients, Network, NetworkAuthentication, ProfileRetryBudget, ProfileRoute,
+    ProxyProtocol, RateOverride, RequestCondition, ResponseClass, ResponseCondition, Server,
+    ServerAuthorization, ServerClient, ServerClientKind, ServerPolicy, ServerRef, ServiceProfile,
+    TrafficPolicy, WeightedDst,
 };
 pub use linkerd_annotations::{FailureAccrual, GrpcCode, LinkerdAnnotations, LinkerdRetry, PortRanges};
 pub use matcher::{PathPattern, TextMatch, Values};

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::diagnostic::Finding;
+use crate::linkerd::AccessPolicy;
 use crate::meta::{Meta, Origin};
 
 mod ports;
@@ -32,6 +33,8 @@ pub struct LinkerdAnnotations {
     pub skip_inbound_ports: Option<PortRanges>,
     /// `config.linkerd.io/skip-outbound-ports`: ports whose connections out do not pass the proxy.
     pub skip_outbound_ports: Option<PortRanges>,
+    /// `config.linkerd.io/default-inbound-policy`: what becomes of ports without a Server; one that cannot be read denies.
+    pub default_inbound_policy: Option<AccessPolicy>,
 }
 
 /// When and how often a request is tried again.

@@ -14,7 +14,10 @@ use crate::grant::ReferenceGrant;
 use crate::grpc::GrpcRoute;
 use crate::istio::{DestinationRule, ServiceEntry, Sidecar, VirtualService, WorkloadGroup};
 use crate::key::{Kind, ObjectKey};
-use crate::linkerd::{EgressNetwork, LocalRateLimit, Server, ServiceProfile};
+use crate::linkerd::{
+    EgressNetwork, LocalRateLimit, MeshTlsAuthentication, NetworkAuthentication, Server, ServerAuthorization,
+    ServerPolicy, ServiceProfile,
+};
 use crate::mesh_config::MeshConfig;
 use crate::meta::{Meta, Origin};
 use crate::peer::PeerAuthentication;
@@ -95,6 +98,14 @@ pub enum Object {
     LinkerdHttpRoute(Resource<HttpRoute>),
     /// Linkerd Server.
     Server(Resource<Server>),
+    /// Linkerd AuthorizationPolicy, which is not Istio's.
+    ServerPolicy(Resource<ServerPolicy>),
+    /// Linkerd ServerAuthorization.
+    ServerAuthorization(Resource<ServerAuthorization>),
+    /// Linkerd MeshTLSAuthentication.
+    MeshTlsAuthentication(Resource<MeshTlsAuthentication>),
+    /// Linkerd NetworkAuthentication.
+    NetworkAuthentication(Resource<NetworkAuthentication>),
     /// Linkerd HTTPLocalRateLimitPolicy.
     LocalRateLimit(Resource<LocalRateLimit>),
     /// Linkerd EgressNetwork.
@@ -136,6 +147,10 @@ macro_rules! each {
             Object::Process($resource) => $then,
             Object::LinkerdHttpRoute($resource) => $then,
             Object::Server($resource) => $then,
+            Object::ServerPolicy($resource) => $then,
+            Object::ServerAuthorization($resource) => $then,
+            Object::MeshTlsAuthentication($resource) => $then,
+            Object::NetworkAuthentication($resource) => $then,
             Object::LocalRateLimit($resource) => $then,
             Object::EgressNetwork($resource) => $then,
             Object::ServiceProfile($resource) => $then,
@@ -174,6 +189,10 @@ impl Object {
             Self::Process(_) => Kind::Process,
             Self::LinkerdHttpRoute(_) => Kind::LinkerdHttpRoute,
             Self::Server(_) => Kind::Server,
+            Self::ServerPolicy(_) => Kind::ServerPolicy,
+            Self::ServerAuthorization(_) => Kind::ServerAuthorization,
+            Self::MeshTlsAuthentication(_) => Kind::MeshTlsAuthentication,
+            Self::NetworkAuthentication(_) => Kind::NetworkAuthentication,
             Self::LocalRateLimit(_) => Kind::LocalRateLimit,
             Self::EgressNetwork(_) => Kind::EgressNetwork,
             Self::ServiceProfile(_) => Kind::ServiceProfile,
@@ -231,6 +250,10 @@ impl Object {
             (Self::Process(a), Self::Process(b)) => same(a, b),
             (Self::LinkerdHttpRoute(a), Self::LinkerdHttpRoute(b)) => same(a, b),
             (Self::Server(a), Self::Server(b)) => same(a, b),
+            (Self::ServerPolicy(a), Self::ServerPolicy(b)) => same(a, b),
+            (Self::ServerAuthorization(a), Self::ServerAuthorization(b)) => same(a, b),
+            (Self::MeshTlsAuthentication(a), Self::MeshTlsAuthentication(b)) => same(a, b),
+            (Self::NetworkAuthentication(a), Self::NetworkAuthentication(b)) => same(a, b),
             (Self::LocalRateLimit(a), Self::LocalRateLimit(b)) => same(a, b),
             (Self::EgressNetwork(a), Self::EgressNetwork(b)) => same(a, b),
             (Self::ServiceProfile(a), Self::ServiceProfile(b)) => same(a, b),

@@ -40,6 +40,12 @@ impl ParentRef {
     pub fn is_service(&self) -> bool {
         self.group.is_empty() && self.kind == "Service"
     }
+
+    /// Whether the parent is a Linkerd Server.
+    #[must_use]
+    pub fn is_server(&self) -> bool {
+        self.group == "policy.linkerd.io" && self.kind == "Server"
+    }
 }
 
 /// Where requests or connections go.

@@ -21,14 +21,7 @@ const NOT_YET: &[(&str, &[&str])] = &[
     ("install.istio.io", &["IstioOperator"]),
     (
         "policy.linkerd.io",
-        &[
-            "ServerAuthorization",
-            "AuthorizationPolicy",
-            "MeshTLSAuthentication",
-            "NetworkAuthentication",
-            "ConcurrencyLimitPolicy",
-            "ExternalWorkload",
-        ],
+        &["ConcurrencyLimitPolicy", "ExternalWorkload"],
     ),
     ("workload.linkerd.io", &["ExternalWorkload"]),
     ("linkerd.io", &[]),

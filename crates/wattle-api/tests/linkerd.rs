@@ -199,3 +199,61 @@ fn label_expressions_select_as_in_kubernetes() {
         assert_eq!(found, selected, "{operator:?}");
     }
 }
+
+#[test]
+fn linkerds_authorization_policy_is_not_istios() {
+    let text = "apiVersion: policy.linkerd.io/v1alpha1\nkind: AuthorizationPolicy\nmetadata: {name: a}\n\
+                spec: {targetRef: {kind: Namespace, group: core, name: default}, requiredAuthenticationRefs: []}\n";
+    let object = parse(text, "f.yaml").objects.remove(0);
+    assert_eq!(
+        object.key().to_string(),
+        "AuthorizationPolicy.policy.linkerd.io default/a"
+    );
+    assert_eq!(object.manifest().unwrap()["kind"], "AuthorizationPolicy");
+}
+
+#[test]
+fn both_clients_of_a_server_authorization_come_back_as_they_were_written() {
+    let written = |client: &str| {
+        let text = format!(
+            "apiVersion: policy.linkerd.io/v1beta1\nkind: ServerAuthorization\nmetadata: {{name: a}}\n\
+             spec: {{server: {{name: s}}, client: {client}}}\n"
+        );
+        let object = parse(&text, "f.yaml").objects.remove(0);
+        let manifest = object.manifest().unwrap();
+        assert_eq!(parse(&manifest.to_string(), "f.yaml").objects, [object]);
+        manifest["spec"]["client"].to_string()
+    };
+    assert_eq!(written("{unauthenticated: true}"), r#"{"unauthenticated":true}"#);
+    assert_eq!(
+        written("{meshTLS: {unauthenticatedTLS: true}}"),
+        r#"{"meshTLS":{"unauthenticatedTLS":true}}"#
+    );
+    assert_eq!(
+        written("{meshTLS: {unauthenticatedTLS: false, identities: ['*']}, unauthenticated: false}"),
+        r#"{"meshTLS":{"identities":["*"]}}"#
+    );
+}
+
+#[test]
+fn a_default_policy_that_cannot_be_read_denies() {
+    let read = |value: &str| {
+        let parsed = service(&format!("config.linkerd.io/default-inbound-policy: {value}"));
+        let said = parsed.diagnostics.first().map(|said| said.reason.clone());
+        (
+            LinkerdAnnotations::of(parsed.objects[0].meta()).default_inbound_policy,
+            said.unwrap_or_default(),
+        )
+    };
+    assert_eq!(read("audit"), (Some(AccessPolicy::Audit), String::new()));
+    assert_eq!(
+        read("cluster-authenticated"),
+        (Some(AccessPolicy::ClusterAuthenticated), String::new())
+    );
+    let (policy, said) = read("all-unauthenicated");
+    assert_eq!(policy, Some(AccessPolicy::Deny));
+    assert!(
+        said.starts_with("found \"all-unauthenicated\", expected one of deny, audit"),
+        "{said}"
+    );
+}

@@ -87,6 +87,15 @@ impl<'a> AnyRoute<'a> {
         services.map(move |parent| route.parent_name(parent))
     }
 
+    /// The Servers of its own namespace that it names as parents, whether they are there or not, each with its index.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = (usize, &'a ParentRef)> + use<'a> {
+        let own = Arc::clone(&self.meta.namespace);
+        let parents = self.parents.iter().enumerate();
+        parents.filter(move |(_, parent)| {
+            parent.is_server() && parent.namespace.as_deref().is_none_or(|at| *at == *own)
+        })
+    }
+
     /// The Service that `parent` names.
     pub(crate) fn parent_name(&self, parent: &ParentRef) -> Name {
         let namespace = parent

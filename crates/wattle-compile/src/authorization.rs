@@ -1,4 +1,4 @@
-//! AuthorizationPolicies that select a workload. What cannot be evaluated is marked, and the model fails closed on it.
+//! Istio's AuthorizationPolicies that select a workload, beside the gates that Linkerd's make. What cannot be evaluated is marked, and the model fails closed on it.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use wattle_model::{
     Attribute, Authorization, Condition, IpBlock, Operation, Pattern, Policy, PolicyRule, Source, TextMatch,
 };
 
-use crate::linkerd::server;
+use crate::linkerd::gate;
 use crate::route::{object_ref, unread};
 use crate::view::{View, selects};
 use crate::{Instance, Settings, external};
@@ -30,10 +30,10 @@ pub(crate) fn of(instance: &Instance, view: &View<'_>) -> Authorization {
         .chain(view.authorization_policies(own));
     let mut authorization = Authorization {
         deny: unreadable(instance, view),
+        gates: gate::of(instance, view),
         ..Authorization::default()
     };
     let mut dry_run = Authorization::default();
-    authorization.deny.extend(server::refusals(instance, view));
     for policy in policies.filter(|policy| selected(policy, instance, view)) {
         let compiled = compile(policy, view.settings);
         let tried = is_dry_run(&policy.meta.annotations);

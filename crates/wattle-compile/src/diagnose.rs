@@ -14,6 +14,7 @@ mod limit;
 mod linkerd;
 mod policy;
 mod route;
+mod server;
 mod service;
 
 /// Most diagnostics of one object; what is beyond is left out.
@@ -114,7 +115,11 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
         Object::EndpointSlice(slice) => attached::check_slice(slice, &view, &mut findings),
         Object::RateLimit(policy) => limit::check_rate(policy, &view, &mut findings),
         Object::LocalRateLimit(policy) => limit::check_local(policy, &view, &mut findings),
-        Object::Server(server) => limit::check_server(server, &view, &mut findings),
+        Object::Server(found) => server::check(found, &view, &mut findings),
+        Object::ServerPolicy(policy) => server::check_policy(policy, &view, &mut findings),
+        Object::ServerAuthorization(found) => server::check_authorization(found, &view, &mut findings),
+        Object::MeshTlsAuthentication(found) => server::check_identities(found, &view, &mut findings),
+        Object::NetworkAuthentication(_) => {}
         Object::ServiceProfile(profile) => limit::check_profile(profile, &view, &mut findings),
         Object::EgressPolicy(policy) => limit::check_egress(policy, &view, &mut findings),
         Object::MeshConfig(config) => external::check_config(config, &view, &mut findings),

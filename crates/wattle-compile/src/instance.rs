@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use wattle_api::{
-    Address, Labels, LinkerdAnnotations, Meta, ObjectKey, PortRanges, Process, Protocol, Resource,
-    WorkloadEntry,
+    AccessPolicy, Address, Labels, LinkerdAnnotations, Meta, ObjectKey, PortRanges, Process, Protocol,
+    Resource, WorkloadEntry,
 };
 use wattle_model::{EndpointHealth, Locality, Workload};
 
@@ -38,6 +38,8 @@ pub struct Instance {
     pub locality: Locality,
     /// Ports whose bytes are not looked at (`config.linkerd.io/opaque-ports`).
     pub opaque_ports: PortRanges,
+    /// What becomes of ports without a Server (`config.linkerd.io/default-inbound-policy`).
+    pub default_policy: Option<AccessPolicy>,
 }
 
 /// A port of a workload.
@@ -96,6 +98,7 @@ impl Instance {
                 None => of_labels(&labels),
             },
             opaque_ports: opaque_ports(&entry.meta),
+            default_policy: LinkerdAnnotations::of(&entry.meta).default_inbound_policy,
             labels,
         }
     }
@@ -130,6 +133,7 @@ impl Instance {
             weight: 1,
             locality: of_labels(&labels),
             opaque_ports: opaque_ports(&process.meta),
+            default_policy: LinkerdAnnotations::of(&process.meta).default_inbound_policy,
             labels,
         }
     }

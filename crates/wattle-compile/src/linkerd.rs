@@ -6,6 +6,9 @@ use wattle_model::traffic::FailureAccrual;
 use crate::Name;
 use crate::view::View;
 
+pub(crate) mod clients;
+pub(crate) mod gate;
+pub(crate) mod identity;
 pub(crate) mod profile;
 pub(crate) mod server;
 

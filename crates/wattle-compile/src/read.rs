@@ -60,6 +60,14 @@ pub enum Read {
     SlicesOf(Name),
     /// Limits of rate, and Servers, of a namespace.
     RateLimits(Arc<str>),
+    /// Linkerd's AuthorizationPolicies and ServerAuthorizations of a namespace.
+    ServerPolicies(Arc<str>),
+    /// Routes of a namespace that name a Server as their parent.
+    ServerRoutes(Arc<str>),
+    /// Who and where clients may be, as Linkerd's policies refer to it, by namespace.
+    Authentications(Arc<str>),
+    /// The Namespace of this name.
+    Namespace(Arc<str>),
     /// Policies of a namespace about what lies outside the mesh.
     EgressPolicies(Arc<str>),
     /// Objects of a kind and namespace that are there and cannot be read.

@@ -15,7 +15,7 @@ use crate::precedence::{Position, Rank};
 use crate::view::View;
 use crate::{Name, filter};
 
-mod grpc;
+pub(crate) mod grpc;
 mod http;
 pub(crate) mod retry;
 pub(crate) mod session;

@@ -1,6 +1,9 @@
 //! What is fixed for the life of a mesh.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+
+use ipnet::IpNet;
 
 /// Settings of the compiler.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,9 @@ pub struct Settings {
     pub root_namespace: Arc<str>,
     /// Name of the cluster in telemetry; default `default`.
     pub cluster: Arc<str>,
+    /// Addresses of the cluster, for Linkerd's policies `cluster-…`; default the private ranges of RFC 1918, those shared by
+    /// RFC 6598, and `fd00::/8`, as with Linkerd.
+    pub cluster_networks: Arc<[IpNet]>,
 }
 
 impl Default for Settings {
@@ -25,6 +31,19 @@ impl Default for Settings {
             cluster_domain: "cluster.local".into(),
             root_namespace: "wattle-system".into(),
             cluster: "default".into(),
+            cluster_networks: cluster_networks().into(),
         }
     }
+}
+
+fn cluster_networks() -> [IpNet; 5] {
+    let v4 = |first: [u8; 4]| IpAddr::V4(Ipv4Addr::from(first));
+    [
+        (v4([10, 0, 0, 0]), 8),
+        (v4([100, 64, 0, 0]), 10),
+        (v4([172, 16, 0, 0]), 12),
+        (v4([192, 168, 0, 0]), 16),
+        (IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0)), 8),
+    ]
+    .map(|(first, length)| IpNet::new_assert(first, length))
 }

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use wattle_api::istio::{DestinationRule, ServiceEntry, Sidecar, VirtualService};
 use wattle_api::{
-    AuthorizationPolicy, Kind, Labels, Object, ObjectKey, PeerAuthentication, ReferenceGrant, Resource,
-    Service,
+    AccessPolicy, AuthorizationPolicy, Kind, Labels, LinkerdAnnotations, Object, ObjectKey,
+    PeerAuthentication, ReferenceGrant, Resource, Service,
 };
+use wattle_model::ObjectRef;
 
 use crate::any_route::AnyRoute;
 use crate::instance::without_number;
+use crate::route::{object_ref, unread};
 use crate::store::{Label, Store, in_namespace, slots};
 use crate::{Instance, Name, Read, Settings};
 
@@ -169,6 +171,42 @@ impl<'a> View<'a> {
         );
         self.read(Read::Workload(name.clone()));
         self.store.processes.get(&name)
+    }
+
+    /// What Linkerd's default policy of a workload is and which object says so: itself, the Process that it is a copy of, or
+    /// its Namespace. An error is a Namespace that cannot be read and might say so.
+    pub(crate) fn default_policy(
+        &self,
+        instance: &Instance,
+    ) -> Option<Result<(AccessPolicy, ObjectRef), &'a ObjectKey>> {
+        let process = self.process_of(instance);
+        let own = [Some(instance), process.map(|process| &**process)];
+        let mut said = own
+            .into_iter()
+            .flatten()
+            .filter_map(|said| Some((said.default_policy?, &said.key)));
+        if let Some((policy, key)) = said.next() {
+            return Some(Ok((policy, self.origin(key))));
+        }
+        let namespace = &instance.key.namespace;
+        self.read(Read::Namespace(Arc::clone(namespace)));
+        self.read(Read::Unreadable(Kind::Namespace, "".into()));
+        let mut lost = self.store.unreadable(Kind::Namespace, "");
+        if let Some(lost) = lost.find(|key| key.name == *namespace) {
+            return Some(Err(lost));
+        }
+        let key = ObjectKey::new(Kind::Namespace, "", Arc::clone(namespace));
+        let object = self.store.objects.get(&key)?;
+        let policy = LinkerdAnnotations::of(object.meta()).default_inbound_policy?;
+        Some(Ok((policy, self.origin(&key))))
+    }
+
+    /// Where an object was written.
+    fn origin(&self, key: &ObjectKey) -> ObjectRef {
+        match self.store.objects.get(key) {
+            Some(object) => object_ref(object.meta(), key.kind, object.origin()),
+            None => unread(key),
+        }
     }
 
     /// The running workload with this address; the first by name when several claim it.

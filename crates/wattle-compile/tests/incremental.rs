@@ -58,7 +58,8 @@ fn object(kind: u8, which: u8, variant: u8) -> Object {
                 )
         }
         7..13 => traffic(kind, &app, &label, variant, &head),
-        13.. => defaults(which, variant),
+        13 => defaults(which, variant),
+        14.. => linkerd(kind, &app, &label, variant, &head),
         _ => policy(kind, &app, &label, variant, &head),
     };
     one(&yaml)
@@ -114,10 +115,65 @@ fn policy(
 /// A Namespace that says which defaults it wants.
 fn defaults(which: u8, variant: u8) -> String {
     let said = ["enabled", "disabled"][usize::from(variant % 2)];
+    let policy = ["deny", "audit", "all-unauthenticated", "oops"][usize::from(variant / 2)];
     let name = ["n0", "n1", "wattle-system", "n2"][usize::from(which)];
     format!(
-        "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{wattle.io/istio-defaults: {said}}}}}\n"
+        "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{wattle.io/istio-defaults: {said}}}, \
+         annotations: {{config.linkerd.io/default-inbound-policy: {policy}}}}}\n"
     )
+}
+
+/// Servers, and what authorizes their clients, by the name `label` of some Server, route or authentication.
+fn linkerd(
+    kind: u8,
+    app: &str,
+    label: &str,
+    variant: u8,
+    head: &dyn Fn(&str, &str, &str) -> String,
+) -> String {
+    let api = "policy.linkerd.io/v1alpha1";
+    let server = format!("{{group: policy.linkerd.io, kind: Server, name: {label}}}");
+    match kind {
+        14 => {
+            let access =
+                ["deny", "audit", "all-authenticated", "cluster-unauthenticated"][usize::from(variant % 4)];
+            head("policy.linkerd.io/v1beta3", "Server", app)
+                + &format!(
+                    "  podSelector: {{matchLabels: {{app: {label}}}}}\n  port: 8080\n  accessPolicy: {access}\n"
+                )
+        }
+        15 => {
+            let route = format!("{{group: policy.linkerd.io, kind: HTTPRoute, name: {label}}}");
+            let target =
+                [&*server, &*route, "{kind: Namespace, name: n0}", &*server][usize::from(variant % 4)];
+            let of = ["MeshTLSAuthentication", "NetworkAuthentication"][usize::from(variant / 4)];
+            head(api, "AuthorizationPolicy", app)
+                + &format!(
+                    "  targetRef: {target}\n  requiredAuthenticationRefs: [{{group: policy.linkerd.io, kind: {of}, name: {label}, namespace: n{}}}]\n",
+                    variant % 2
+                )
+        }
+        16 => {
+            head("policy.linkerd.io/v1beta1", "ServerAuthorization", app)
+                + &format!(
+                    "  server: {{name: {label}}}\n  client: {{meshTLS: {{serviceAccounts: [{{name: s{variant}}}]}}}}\n"
+                )
+        }
+        17 => {
+            head(api, "MeshTLSAuthentication", app)
+                + &format!("  identities: ['spiffe://td/ns/a/sa/s{variant}']\n")
+        }
+        18 => {
+            head(api, "NetworkAuthentication", app)
+                + &format!("  networks: [{{cidr: 10.{variant}.0.0/16}}]\n")
+        }
+        _ => {
+            head("policy.linkerd.io/v1beta3", "HTTPRoute", app)
+                + &format!(
+                    "  parentRefs: [{server}]\n  rules: [{{matches: [{{path: {{value: /{variant}}}}}]}}]\n"
+                )
+        }
+    }
 }
 
 fn traffic(
@@ -191,8 +247,8 @@ enum Edit {
 
 fn edits() -> impl Strategy<Value = Vec<Edit>> {
     let edit = prop_oneof![
-        6 => (0u8..14, 0u8..4, 0u8..8).prop_map(|(kind, which, variant)| Edit::Apply(kind, which, variant)),
-        3 => (0u8..14, 0u8..4).prop_map(|(kind, which)| Edit::Delete(kind, which)),
+        6 => (0u8..20, 0u8..4, 0u8..8).prop_map(|(kind, which, variant)| Edit::Apply(kind, which, variant)),
+        3 => (0u8..20, 0u8..4).prop_map(|(kind, which)| Edit::Delete(kind, which)),
         1 => (0u8..4, any::<bool>()).prop_map(|(which, some)| Edit::Assign(which, some)),
         1 => Just(Edit::Reset),
     ];

@@ -25,12 +25,14 @@ impl Authorization {
     /// Every policy that decides, in no particular order; not those that are tried only.
     pub fn policies(&self) -> impl Iterator<Item = &Policy> {
         let asking = self.external.iter().flat_map(|external| &external.policies);
-        let gates = self.gates.iter();
-        let authorizing = gates.flat_map(|gate| {
-            let by_route = gate.routes.iter().flat_map(|route| &route.allow);
-            gate.allow.iter().chain(by_route)
-        });
+        let authorizing = self.gates.iter().flat_map(Gate::policies);
         asking.chain(&self.deny).chain(authorizing).chain(&self.allow)
+    }
+
+    /// The gate of a port: the one that names it, else the one for all others. `None` asks for the latter.
+    pub fn gate_of(&self, port: Option<u16>) -> Option<&Gate> {
+        let named = self.gates.iter().find(|gate| gate.port == port);
+        named.or_else(|| self.gates.iter().find(|gate| gate.port.is_none()))
     }
 
     /// Does a policy, deciding or not, compare the address of the original client?
@@ -66,12 +68,21 @@ pub struct Gate {
     pub origin: ObjectRef,
     /// Port of the workload; `None` is every port that no other gate names.
     pub port: Option<u16>,
-    /// What is let in on any route.
+    /// What is let in, on whatever route.
     pub allow: Vec<Policy>,
-    /// Routes of the port, in order of precedence; the first that matches may let in more.
+    /// Routes of the port, in order of precedence; the first that matches may let in more. When there is any, a request that
+    /// none matches is refused. Opaque connections know no routes.
     pub routes: Vec<GateRoute>,
-    /// What nothing lets in is let in all the same, and marked (Linkerd policy `audit`).
+    /// What nothing lets in is let in all the same, and marked, if it has a route (Linkerd policy `audit`).
     pub audit: bool,
+}
+
+impl Gate {
+    /// Every policy that lets something in, on any route.
+    pub fn policies(&self) -> impl Iterator<Item = &Policy> {
+        let by_route = self.routes.iter().flat_map(|route| &route.allow);
+        self.allow.iter().chain(by_route)
+    }
 }
 
 /// Requests of a gate that more is let in for.

@@ -128,7 +128,7 @@ impl Authorization {
                 rule: Some(rule),
             };
         }
-        let gate = self.gate(connection.port);
+        let gate = self.gate_of(Some(connection.port));
         let let_in = match gate.map(|gate| gate.lets_in(connection, request, trace)) {
             Some(None) => return refused_by(gate),
             Some(by) => by,

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::host::host_of;
 use crate::matching::CallerLabel;
@@ -59,6 +59,13 @@ impl PathMatch {
 }
 
 impl HeaderMatch {
+    /// The same to whoever reads any one of several values.
+    fn may_match(&self, headers: &HeaderMap) -> bool {
+        let mut values = headers.get_all(&self.name).iter();
+        let one = |value: &HeaderValue| self.value.matches(&String::from_utf8_lossy(value.as_bytes()));
+        self.matches(headers) || (!self.inverted && values.any(one))
+    }
+
     /// Is the header there, with a value that matches? Inverted: is it not so?
     pub fn matches(&self, headers: &HeaderMap) -> bool {
         let there = joined_header(headers, &self.name).is_some_and(|value| self.value.matches(&value));
@@ -70,6 +77,11 @@ impl QueryMatch {
     /// Is the parameter there, with a first value that matches?
     pub fn matches(&self, query: Option<&str>) -> bool {
         first_parameter(query, &self.name).is_some_and(|value| self.value.matches(&value))
+    }
+
+    /// The same to whoever reads any one of several values.
+    fn may_match(&self, query: Option<&str>) -> bool {
+        parameters(query, &self.name).any(|value| self.value.matches(&value))
     }
 }
 
@@ -83,14 +95,16 @@ pub(crate) fn joined_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Op
     Some(values.fold(first, |joined, value| Cow::Owned(format!("{joined},{value}"))))
 }
 
-pub(crate) fn first_parameter<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'a, str>> {
-    let parts = query?
-        .split('&')
-        .map(|part| part.split_once('=').unwrap_or((part, "")));
-    let mut values = parts
-        .filter(|(key, _)| percent_decode(key) == name)
-        .map(|(_, value)| percent_decode(value));
-    values.next()
+pub(crate) fn first_parameter<'a>(query: Option<&'a str>, name: &'a str) -> Option<Cow<'a, str>> {
+    parameters(query, name).next()
+}
+
+fn parameters<'a>(query: Option<&'a str>, name: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
+    let pairs = query.into_iter().flat_map(|query| query.split('&'));
+    pairs
+        .map(|part| part.split_once('=').unwrap_or((part, "")))
+        .filter(move |(key, _)| percent_decode(key) == name)
+        .map(|(_, value)| percent_decode(value))
 }
 
 /// The part of a [`RequestMatch`] that a request does not satisfy.
@@ -118,6 +132,21 @@ impl RequestMatch {
     /// Does everything hold?
     pub fn matches(&self, request: &RequestFacts<'_>) -> bool {
         self.mismatch(request).is_none()
+    }
+
+    /// Does everything hold to whoever reads any one of several values of a header or parameter?
+    pub(crate) fn may_match(&self, request: &RequestFacts<'_>) -> bool {
+        match self.mismatch(request) {
+            None => true,
+            // Everything else holds: these are compared last.
+            Some(Mismatch::Header(_) | Mismatch::Query(_)) => {
+                self.headers
+                    .iter()
+                    .all(|header| header.may_match(request.headers))
+                    && self.query.iter().all(|query| query.may_match(request.query))
+            }
+            Some(_) => false,
+        }
     }
 
     /// The first thing that does not hold, cheapest first.

@@ -1,4 +1,4 @@
-//! Authorization as Istio documents it, case by case: the decision itself, our proxy and Envoy come to the same verdict.
+//! Authorization as Istio and Linkerd document it, case by case: the decision itself, our proxy and Envoy come to the same verdict.
 //!
 //! The cases are in `tests/authorization/`; [`cases`] says how they are written. `WATTLE_TEST_SET` picks sets for the
 //! proxies by a part of their name.
@@ -17,10 +17,10 @@ use wattle_testkit::{Need, lacks};
 use world::{SERVERS, World};
 
 const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
-const LEAST_CASES: usize = 400;
+const LEAST_CASES: usize = 480;
 
 #[test]
-fn the_decision_is_what_istio_documents() {
+fn the_decision_is_what_istio_and_linkerd_document() {
     let names = ["alice", "bob", "carol", "plain", "ours", "theirs"];
     let place = |(name, last): (&'static str, u8)| (name, [10, 0, 0, last].into());
     let addresses: Addresses = names.into_iter().zip(1..).map(place).collect();
@@ -48,7 +48,7 @@ fn the_decision_is_what_istio_documents() {
 }
 
 #[test]
-fn proxies_decide_what_istio_documents() {
+fn proxies_decide_what_istio_and_linkerd_document() {
     if lacks(&[Need::Root, Need::Envoy]) {
         return;
     }

@@ -59,7 +59,7 @@ pub(crate) fn egress_network(cursor: &Cursor<'_>) -> Decoded<EgressNetwork> {
     })
 }
 
-fn network(cursor: &Cursor<'_>) -> Decoded<Network> {
+pub(super) fn network(cursor: &Cursor<'_>) -> Decoded<Network> {
     let fields = cursor.fields(&["cidr", "except"])?;
     let cidr = fields.required("cidr", scalar::ip_block);
     let except = fields.list("except", MAX_ITEMS, scalar::ip_block);

@@ -88,7 +88,7 @@ pub(crate) fn server(cursor: &Cursor<'_>) -> Decoded<Server> {
     let pod_selector = fields.required("podSelector", label_selector);
     let port = fields.required("port", target_port);
     let proxy_protocol = fields.optional("proxyProtocol", |at| scalar::word(at, &protocols));
-    let access_policy = fields.optional("accessPolicy", access_policy);
+    let access_policy = fields.optional("accessPolicy", |at| scalar::word(at, &AccessPolicy::NAMES));
     Ok(Server {
         pod_selector: pod_selector?,
         port: port?,
@@ -97,14 +97,20 @@ pub(crate) fn server(cursor: &Cursor<'_>) -> Decoded<Server> {
     })
 }
 
-fn access_policy(cursor: &Cursor<'_>) -> Decoded<AccessPolicy> {
-    let policies = [
-        ("deny", AccessPolicy::Deny),
-        ("audit", AccessPolicy::Audit),
-        ("all-unauthenticated", AccessPolicy::AllUnauthenticated),
-        ("all-authenticated", AccessPolicy::AllAuthenticated),
-        ("cluster-unauthenticated", AccessPolicy::ClusterUnauthenticated),
-        ("cluster-authenticated", AccessPolicy::ClusterAuthenticated),
+impl AccessPolicy {
+    /// Every policy by its name.
+    pub(crate) const NAMES: [(&'static str, Self); 6] = [
+        ("deny", Self::Deny),
+        ("audit", Self::Audit),
+        ("all-unauthenticated", Self::AllUnauthenticated),
+        ("all-authenticated", Self::AllAuthenticated),
+        ("cluster-unauthenticated", Self::ClusterUnauthenticated),
+        ("cluster-authenticated", Self::ClusterAuthenticated),
     ];
-    scalar::word(cursor, &policies)
+
+    /// The policy of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let found = Self::NAMES.iter().find(|(known, _)| *known == name);
+        found.map(|(_, policy)| *policy)
+    }
 }

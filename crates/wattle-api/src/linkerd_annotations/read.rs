@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{FailureAccrual, GrpcCode, LinkerdAnnotations, LinkerdRetry, PortRanges};
 use crate::diagnostic::Finding;
+use crate::linkerd::AccessPolicy;
 use crate::meta::{Meta, Origin};
 use crate::nearest::nearest;
 use crate::tree::quote;
@@ -23,6 +24,7 @@ const KNOWN: &[&str] = &[
     "balancer.linkerd.io/failure-accrual-consecutive-max-penalty",
     "balancer.linkerd.io/failure-accrual-consecutive-jitter-ratio",
 ];
+const DEFAULT_POLICY: &str = "config.linkerd.io/default-inbound-policy";
 const ACCRUAL: &str = "balancer.linkerd.io/failure-accrual";
 /// Prefixes whose every annotation concerns traffic, so that an unknown one is told of.
 const PREFIXES: &[&str] = &[
@@ -51,6 +53,7 @@ pub(super) fn read(meta: &Meta, origin: &Origin) -> (LinkerdAnnotations, Vec<Fin
         opaque_ports: reader.ports("config.linkerd.io/opaque-ports"),
         skip_inbound_ports: reader.ports("config.linkerd.io/skip-inbound-ports"),
         skip_outbound_ports: reader.ports("config.linkerd.io/skip-outbound-ports"),
+        default_inbound_policy: reader.default_policy(),
     };
     (annotations, reader.findings)
 }
@@ -106,6 +109,21 @@ impl Reader<'_> {
 
     fn length(&mut self, key: &str) -> Option<Duration> {
         self.parsed(key, "a duration such as 500ms, 10s, 5m or 1h", length)
+    }
+
+    /// A slip of the pen must not open what was to be closed.
+    fn default_policy(&mut self) -> Option<AccessPolicy> {
+        let text = self.value(DEFAULT_POLICY)?;
+        let named = AccessPolicy::named(text.trim());
+        if named.is_none() {
+            let words = AccessPolicy::NAMES.map(|(name, _)| name).join(", ");
+            let reason = format!(
+                "found {}, expected one of {words}; everything is refused",
+                quote(&text)
+            );
+            self.note(DEFAULT_POLICY, "invalid-annotation", reason, "");
+        }
+        named.or(Some(AccessPolicy::Deny))
     }
 
     fn ports(&mut self, key: &str) -> Option<PortRanges> {

@@ -1,15 +1,14 @@
-//! Limits of rate, Servers, profiles, and policies about what lies outside.
+//! Limits of rate, profiles, and policies about what lies outside.
 
 use wattle_api::{
-    AccessPolicy, EgressPolicy, EgressProtocol, Limit, LocalRateLimit, Object, RateLimit, Resource, Server,
-    ServiceProfile,
+    EgressPolicy, EgressProtocol, Limit, LocalRateLimit, Object, RateLimit, Resource, ServiceProfile,
 };
 
 use super::Findings;
 use super::attached::{conflict, targeted};
 use crate::linkerd::{profile, server};
 use crate::view::View;
-use crate::{Instance, Read, egress, rate_limit};
+use crate::{Read, egress, rate_limit};
 
 pub(super) fn check_rate(policy: &Resource<RateLimit>, view: &View<'_>, findings: &mut Findings<'_>) {
     for (index, target) in policy.spec.target_refs.iter().enumerate() {
@@ -51,34 +50,6 @@ pub(super) fn check_local(policy: &Resource<LocalRateLimit>, view: &View<'_>, fi
     let winner = server::winner(policy, view);
     if let Some(winner) = winner.filter(|winner| winner.meta.name != policy.meta.name) {
         conflict(&winner.meta, "spec.targetRef", findings);
-    }
-}
-
-pub(super) fn check_server(server: &Resource<Server>, view: &View<'_>, findings: &mut Findings<'_>) {
-    let mut workloads = view.workloads_in(&server.meta.namespace);
-    let selects = |instance: &std::sync::Arc<Instance>| {
-        let found = server::of(instance, view);
-        found.iter().any(|(found, _)| found.meta.name == server.meta.name)
-    };
-    if !workloads.any(selects) {
-        let reason = "no workload has these labels and this port".to_owned();
-        findings.warn("selects-nothing", "spec.podSelector", reason, "");
-    }
-    match server.spec.access_policy {
-        AccessPolicy::Deny => {
-            let reason =
-                "the port is refused to everybody: Linkerd's AuthorizationPolicies are not read".to_owned();
-            let hint =
-                "set accessPolicy: all-unauthenticated, and use security.istio.io AuthorizationPolicies";
-            findings.warn("server-denies", "spec.accessPolicy", reason, hint);
-        }
-        AccessPolicy::ClusterAuthenticated | AccessPolicy::ClusterUnauthenticated => {
-            let reason =
-                "which networks are the cluster's is not known: every address counts as its".to_owned();
-            findings.warn("cluster-not-known", "spec.accessPolicy", reason, "");
-        }
-        AccessPolicy::Audit => findings.no_effect("spec.accessPolicy", "auditing is not applied yet"),
-        AccessPolicy::AllAuthenticated | AccessPolicy::AllUnauthenticated => {}
     }
 }
 

@@ -18,7 +18,15 @@ pub(super) fn check_annotations(object: &Object, findings: &mut Findings<'_>) {
         object,
         Object::Service(_) | Object::Process(_) | Object::WorkloadEntry(_)
     );
+    let has_default = matches!(
+        object,
+        Object::Namespace(_) | Object::Process(_) | Object::WorkloadEntry(_)
+    );
     let unheard = [
+        (
+            "config.linkerd.io/default-inbound-policy",
+            said.default_inbound_policy.is_some() && !has_default,
+        ),
         (
             "retry.linkerd.io, timeout.linkerd.io",
             says_how_to_send(&said) && !sends,

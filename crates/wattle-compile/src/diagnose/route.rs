@@ -2,7 +2,7 @@
 
 use wattle_api::{Filter, HttpRule};
 
-use super::Findings;
+use super::{Findings, server};
 use crate::any_route::{AnyRoute, Spec};
 use crate::backend::{self, Fault};
 use crate::filter;
@@ -26,18 +26,25 @@ pub(super) fn check(route: &AnyRoute<'_>, view: &View<'_>, findings: &mut Findin
         retries(rule, index, findings);
     }
     sessions(route, findings);
+    if route.services().next().is_none() && route.servers().next().is_some() {
+        server::check_rules(route, findings);
+    }
 }
 
 fn parents(route: &AnyRoute<'_>, view: &View<'_>, findings: &mut Findings<'_>) {
     for (index, parent) in route.parents.iter().enumerate() {
         let field = format!("spec.parentRefs[{index}]");
+        if parent.is_server() {
+            server::check_parent(route, parent, &field, view, findings);
+            continue;
+        }
         if !parent.is_service() {
             let reason = format!("a parent of kind {} is not served yet", parent.kind);
             findings.warn(
                 "parent-not-served",
                 &field,
                 reason,
-                "attach the route to a Service (group: \"\", kind: Service)",
+                "attach the route to a Service (group: \"\", kind: Service) or to a Server of policy.linkerd.io",
             );
             continue;
         }

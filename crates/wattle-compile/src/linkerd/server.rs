@@ -1,22 +1,28 @@
-//! Servers: ports of workloads that policy is attached to, their limits of rate and their access policy.
+//! Servers: ports of workloads that policy is attached to, what they speak and their limits of rate.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use wattle_api::{
-    AccessPolicy, ClientRef, Kind, LocalRateLimit, Object, ProxyProtocol, Resource, Server, TargetPort,
-};
-use wattle_model::{
-    Allowance, ObjectRef, Operation, Policy, PolicyRule, Protocol, RateLimit, Source, TextMatch,
-};
+use wattle_api::{ClientRef, Kind, LocalRateLimit, Object, ProxyProtocol, Resource, Server, TargetPort};
+use wattle_model::{Allowance, ObjectRef, Protocol, RateLimit, TextMatch};
 
+use super::identity;
 use crate::any_route::older;
 use crate::route::object_ref;
 use crate::view::View;
 use crate::{Instance, Read};
 
-/// The Servers of a workload, each with its port.
+/// The Servers of a workload, each with its port, by port. Of several for one port the oldest counts: Linkerd does not take
+/// the others.
 pub(crate) fn of<'a>(instance: &Instance, view: &View<'a>) -> Vec<(&'a Resource<Server>, u16)> {
+    let mut servers = selecting(instance, view);
+    servers.sort_by(|(a, on), (b, other)| on.cmp(other).then_with(|| older(&a.meta, &b.meta)));
+    servers.dedup_by_key(|(_, port)| *port);
+    servers
+}
+
+/// Every Server that selects a workload, with its port there.
+pub(crate) fn selecting<'a>(instance: &Instance, view: &View<'a>) -> Vec<(&'a Resource<Server>, u16)> {
     let found = view.found(Read::RateLimits(Arc::clone(&instance.key.namespace)));
     found
         .filter_map(|object| match object {
@@ -27,7 +33,7 @@ pub(crate) fn of<'a>(instance: &Instance, view: &View<'a>) -> Vec<(&'a Resource<
 }
 
 /// The port of a workload that a Server is; `None` when it does not select the workload, or that has no such port.
-fn port(server: &Resource<Server>, instance: &Instance) -> Option<u16> {
+pub(crate) fn port(server: &Resource<Server>, instance: &Instance) -> Option<u16> {
     if !server.spec.pod_selector.selects(&instance.labels) {
         return None;
     }
@@ -122,37 +128,6 @@ fn limit(origin: &ObjectRef, port: u16, requests: u32, by_identity: bool) -> Rat
 }
 
 fn principal(client: &ClientRef, namespace: &str, view: &View<'_>) -> TextMatch {
-    let domain = &view.settings.trust_domain;
     let namespace = client.namespace.as_deref().unwrap_or(namespace);
-    TextMatch::Exact(format!("{domain}/ns/{namespace}/sa/{}", client.name).into())
-}
-
-/// What the access policies of a workload's Servers refuse. Linkerd's own AuthorizationPolicies are not read, so that
-/// none of them lets anybody in.
-pub(crate) fn refusals(instance: &Instance, view: &View<'_>) -> Vec<Policy> {
-    let refusal = |(server, port): (&Resource<Server>, u16)| {
-        let from = match server.spec.access_policy {
-            AccessPolicy::Deny => Vec::new(),
-            AccessPolicy::AllAuthenticated | AccessPolicy::ClusterAuthenticated => vec![Source {
-                not_principals: vec![TextMatch::Present],
-                ..Source::default()
-            }],
-            AccessPolicy::Audit | AccessPolicy::AllUnauthenticated | AccessPolicy::ClusterUnauthenticated => {
-                return None;
-            }
-        };
-        let to = vec![Operation {
-            ports: vec![port],
-            ..Operation::default()
-        }];
-        Some(Policy {
-            origin: object_ref(&server.meta, Kind::Server, &server.origin),
-            rules: vec![PolicyRule {
-                from,
-                to,
-                ..PolicyRule::default()
-            }],
-        })
-    };
-    of(instance, view).into_iter().filter_map(refusal).collect()
+    identity::account(namespace, &client.name, view.settings)
 }

@@ -34,7 +34,7 @@ pub(super) fn rules(spec: &GrpcRoute, compiler: &mut Compiler<'_, '_>) -> Vec<(R
 }
 
 /// The predicate of `matched`; `None` when a part of it cannot be had, so that it must match nothing.
-fn call(matched: &GrpcMatch) -> Option<RequestMatch> {
+pub(crate) fn call(matched: &GrpcMatch) -> Option<RequestMatch> {
     let path = match &matched.method {
         Some(method) => Some(path(method)?),
         None => None,

@@ -38,7 +38,8 @@ fn finding(object: &Object) -> BTreeSet<Read> {
     let meta = object.meta();
     let namespace = || Arc::clone(&meta.namespace);
     if let Some(route) = AnyRoute::of(object) {
-        return route.services().map(Read::RoutesOf).collect();
+        let at_server = route.servers().next().map(|_| Read::ServerRoutes(namespace()));
+        return route.services().map(Read::RoutesOf).chain(at_server).collect();
     }
     let targets = |targets: &[PolicyTarget]| {
         let services = targets.iter().filter(|target| target.is_service());
@@ -58,6 +59,11 @@ fn finding(object: &Object) -> BTreeSet<Read> {
         Object::RateLimit(_) | Object::Server(_) | Object::LocalRateLimit(_) => {
             one(Read::RateLimits(namespace()))
         }
+        Object::ServerPolicy(_) | Object::ServerAuthorization(_) => one(Read::ServerPolicies(namespace())),
+        Object::MeshTlsAuthentication(_) | Object::NetworkAuthentication(_) => {
+            one(Read::Authentications(namespace()))
+        }
+        Object::Namespace(_) => one(Read::Namespace(Arc::clone(&meta.name))),
         Object::RequestAuthentication(_) => one(Read::RequestAuthentications(namespace())),
         Object::MeshConfig(_) => one(Read::MeshConfigs),
         Object::EgressPolicy(_) | Object::EgressNetwork(_) => one(Read::EgressPolicies(namespace())),

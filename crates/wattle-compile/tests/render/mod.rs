@@ -341,6 +341,18 @@ pub(crate) fn inbound(found: &Inbound) -> String {
     ] {
         policies(&mut out, verb, found);
     }
+    for gate in &found.authorization.gates {
+        let port = gate
+            .port
+            .map_or("other ports".to_owned(), |port| format!("port {port}"));
+        let audit = if gate.audit { ", others are marked" } else { "" };
+        line!(out, 1, "GATE of {port} by {}{audit}", gate.origin);
+        policies(&mut out, "  LETS IN", &gate.allow);
+        for route in &gate.routes {
+            line!(out, 2, "route {}: {}", route.origin, route.matches);
+            policies(&mut out, "  LETS IN", &route.allow);
+        }
+    }
     out
 }
 

@@ -73,6 +73,7 @@ pub(crate) fn written(text: &str) -> Vec<Field> {
 pub(crate) fn upstream(kind: Kind) -> Option<(String, BTreeMap<String, bool>)> {
     let name = match kind {
         Kind::LinkerdHttpRoute => "LinkerdHTTPRoute",
+        Kind::ServerPolicy => "LinkerdAuthorizationPolicy",
         other => other.as_str(),
     };
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/support/upstream/{name}.txt"));

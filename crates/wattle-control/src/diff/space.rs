@@ -133,6 +133,8 @@ impl Space {
     }
 
     fn of_policies(&mut self, authorization: &Authorization) {
+        let routes = authorization.gates.iter().flat_map(|gate| &gate.routes);
+        routes.for_each(|route| self.of_match(&route.matches));
         for rule in authorization.policies().flat_map(|policy| &policy.rules) {
             rule.to.iter().for_each(|operation| self.of_operation(operation));
             rule.when

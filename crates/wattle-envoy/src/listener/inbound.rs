@@ -1,5 +1,6 @@
 //! What comes to the workload: mutual TLS as each port asks for it, policy, the application.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use cluster::cluster::{DiscoveryType, LbPolicy};
@@ -48,8 +49,10 @@ pub(crate) fn inbound(
         listener_filters_timeout: Some(duration(patience(inbound))),
         ..Default::default()
     };
-    let declared = inbound.ports.iter().map(|port| Some(port.port));
-    for number in declared.chain([None]).filter(|port| *port != Some(at.port())) {
+    let declared = inbound.ports.iter().map(|port| port.port);
+    let gated = inbound.authorization.gates.iter().filter_map(|gate| gate.port);
+    let known: BTreeSet<u16> = declared.chain(gated).filter(|port| *port != at.port()).collect();
+    for number in known.into_iter().map(Some).chain([None]) {
         let port = Port::new(inbound, number);
         notes.at(None, &inbound.name);
         listener.filter_chains.extend(chains(&port, secrets, notes));

@@ -63,7 +63,7 @@ impl<'a> Port<'a> {
 /// All chains of a port.
 pub(super) fn chains(port: &Port<'_>, secrets: &Secrets, notes: &mut Notes) -> Vec<FilterChain> {
     let socket = mutual_tls(secrets);
-    let gate = Gate::new(&port.inbound.authorization, notes);
+    let gate = Gate::new(&port.inbound.authorization, port.number, notes);
     let meshed = |codec| requests(port, &gate, codec, true);
     let http = |codec| requests(port, &gate, codec, false);
     let opaque = || connections(port, &gate);

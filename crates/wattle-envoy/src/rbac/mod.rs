@@ -1,9 +1,10 @@
-//! Who may do what, as Envoy's RBAC filters: one that denies, then one that allows.
+//! Who may do what, as Envoy's RBAC filters: one that denies, one for the gate of the port, then one that allows.
 //!
 //! What cannot be said fails closed, as in the model: in an ALLOW rule it holds never, in a DENY rule always.
 
 mod clause;
 mod condition;
+mod gate;
 mod operation;
 mod source;
 mod token;
@@ -64,10 +65,15 @@ impl Subject {
     }
 }
 
-/// The policies of a workload.
+/// The policies of a workload, for one of its ports.
 pub(crate) struct Gate<'a> {
     authorization: &'a Authorization,
+    of_port: Option<&'a wattle_model::Gate>,
 }
+
+/// Rules that can match, by the place where they were written.
+#[derive(Default)]
+struct Written(BTreeMap<String, xds::Policy>);
 
 /// Message `RBAC` of `envoy.config.rbac.v3`, with its policies in order.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -98,8 +104,13 @@ const HTTP_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.
 const NETWORK_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC";
 
 impl<'a> Gate<'a> {
-    /// The gate that these policies make; what of them cannot be said is written down.
-    pub(crate) fn new(authorization: &'a Authorization, notes: &mut Notes) -> Self {
+    /// The gate that these policies make of a port, or of all that are not declared; what of them cannot be said is written
+    /// down.
+    pub(crate) fn new(authorization: &'a Authorization, port: Option<u16>, notes: &mut Notes) -> Self {
+        let of_port = authorization.gate_of(port);
+        if let Some(gate) = of_port {
+            gate::note(gate, notes);
+        }
         for external in &authorization.external {
             for policy in &external.policies {
                 notes.at(Some(&policy.origin), &"inbound".into());
@@ -109,7 +120,11 @@ impl<'a> Gate<'a> {
                 ));
             }
         }
-        for policy in denying(authorization).chain(&authorization.allow) {
+        let authorizing = of_port.into_iter().flat_map(wattle_model::Gate::policies);
+        for policy in denying(authorization)
+            .chain(authorizing)
+            .chain(&authorization.allow)
+        {
             for rule in policy.rules.iter().filter(|rule| is_doubtful(rule)) {
                 let field = rule.unsupported.as_deref().unwrap_or("an expression or a value");
                 notes.at(Some(&policy.origin), &"inbound".into());
@@ -118,7 +133,10 @@ impl<'a> Gate<'a> {
                 ));
             }
         }
-        Self { authorization }
+        Self {
+            authorization,
+            of_port,
+        }
     }
 
     /// Filters of requests; with whether their peer is of the mesh.
@@ -168,29 +186,30 @@ impl<'a> Gate<'a> {
 
     /// Does a policy compare paths?
     pub(crate) fn asks_for_paths(&self) -> bool {
+        if self.of_port.is_some_and(gate::asks_for_paths) {
+            return true;
+        }
         let both = denying(self.authorization).chain(&self.authorization.allow);
         let mut operations = both.flat_map(|policy| &policy.rules).flat_map(|rule| &rule.to);
         operations.any(|operation| !operation.paths.is_empty() || !operation.not_paths.is_empty())
     }
 
     fn rules(&self, of: Of) -> Vec<(&'static str, Rules)> {
+        let allows = Subject { denies: false, of };
         let mut rules = Vec::new();
-        let deny = written(denying(self.authorization), Subject { denies: true, of });
-        if !deny.is_empty() {
-            let action = xds::rbac::Action::Deny.into();
-            rules.push((
-                "deny",
-                Rules {
-                    action,
-                    policies: deny,
-                },
-            ));
+        let mut deny = Written::default();
+        deny.policies(denying(self.authorization), Subject { denies: true, of });
+        if !deny.0.is_empty() {
+            rules.push(("deny", deny.with(xds::rbac::Action::Deny)));
+        }
+        if let Some(gate) = self.of_port.and_then(|gate| gate::rules(gate, allows)) {
+            rules.push(("gate", gate.with(xds::rbac::Action::Allow)));
         }
         // ALLOW policies that match nothing still refuse everything else.
         if !self.authorization.allow.is_empty() {
-            let action = xds::rbac::Action::Allow.into();
-            let policies = written(self.authorization.allow.iter(), Subject { denies: false, of });
-            rules.push(("allow", Rules { action, policies }));
+            let mut allow = Written::default();
+            allow.policies(self.authorization.allow.iter(), allows);
+            rules.push(("allow", allow.with(xds::rbac::Action::Allow)));
         }
         rules
     }
@@ -212,31 +231,41 @@ fn is_doubtful(rule: &PolicyRule) -> bool {
         || rule.when.iter().any(condition::is_doubtful)
 }
 
-/// Every rule that can match, by the place where it was written.
-fn written<'a>(
-    policies: impl Iterator<Item = &'a Policy>,
-    subject: Subject,
-) -> BTreeMap<String, xds::Policy> {
-    let mut written = BTreeMap::new();
-    for (number, policy) in policies.enumerate() {
-        for (index, rule) in policy.rules.iter().enumerate() {
-            if let Some(made) = made(rule, subject) {
-                let origin = &policy.origin;
-                let name = format!("{number:04} {}/{} rule {index:04}", origin.namespace, origin.name);
-                written.insert(name, made);
-            }
+impl Written {
+    fn with(self, action: xds::rbac::Action) -> Rules {
+        Rules {
+            action: action.into(),
+            policies: self.0,
         }
     }
-    written
+
+    fn policies<'a>(&mut self, policies: impl Iterator<Item = &'a Policy>, subject: Subject) {
+        policies.for_each(|policy| self.policy(policy, subject, &Held::Always));
+    }
+
+    /// The rules of a policy, where this holds too.
+    fn policy(&mut self, policy: &Policy, subject: Subject, also: &Held<xds::Permission>) {
+        let origin = &policy.origin;
+        for (index, rule) in policy.rules.iter().enumerate() {
+            let place = format!("{}/{} rule {index:04}", origin.namespace, origin.name);
+            self.rule(place, rule, subject, also.clone());
+        }
+    }
+
+    fn rule(&mut self, place: String, rule: &PolicyRule, subject: Subject, also: Held<xds::Permission>) {
+        if let Some(made) = made(rule, subject, also) {
+            self.0.insert(format!("{:04} {place}", self.0.len()), made);
+        }
+    }
 }
 
-/// A rule; `None` when it matches nothing.
-fn made(rule: &PolicyRule, subject: Subject) -> Option<xds::Policy> {
+/// A rule, where this holds too; `None` when it matches nothing.
+fn made(rule: &PolicyRule, subject: Subject, also: Held<xds::Permission>) -> Option<xds::Policy> {
     if !subject.denies && rule.unsupported.is_some() {
         return None;
     }
     let mut principals: Vec<Held<xds::Principal>> = Vec::new();
-    let mut permissions: Vec<Held<xds::Permission>> = Vec::new();
+    let mut permissions: Vec<Held<xds::Permission>> = vec![also];
     if !rule.from.is_empty() {
         principals.push(any(rule
             .from

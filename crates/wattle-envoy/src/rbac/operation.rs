@@ -69,7 +69,7 @@ fn path(text: StringMatcher) -> Rule {
 }
 
 /// A host is meant in any case and with any port, unless the text was written with one.
-fn host(text: &TextMatch) -> Option<Rule> {
+pub(super) fn host(text: &TextMatch) -> Option<Rule> {
     let expression = match text {
         TextMatch::Exact(host) => format!("(?i){}{PORT}", escaped(host)),
         TextMatch::Prefix(start) => format!("(?i){}.*", escaped(start)),

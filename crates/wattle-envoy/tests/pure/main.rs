@@ -5,6 +5,7 @@
 mod support;
 
 mod clusters;
+mod gates;
 mod grpc;
 mod listeners;
 mod policies;

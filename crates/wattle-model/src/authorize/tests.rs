@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod fields;
+mod gates;
 
 use std::net::IpAddr;
 

@@ -1,8 +1,9 @@
 //! The cases as they are written in `tests/authorization/*.yaml`.
 //!
-//! A set has policies, of which a `spec` is written without more (besides `name`, `namespace` and `annotations`), and
+//! A set has policies of Istio, of which a `spec` is written without more (besides `name`, `namespace` and `annotations`),
+//! objects of Linkerd (`kind`, `name`, `labels`, `spec`; a `group` where it is not Linkerd's), and
 //! requests, one a line: `WHO METHOD TARGET [NAME=VALUE ...] => VERDICT`, `WHO TCP => VERDICT` or, for TLS that is carried
-//! as it is, `WHO TLS SERVER-NAME => VERDICT`. The verdict is what Istio's documentation says. Where this mesh differs on purpose there follows `; WHICH VERDICT because PLACE`: which of
+//! as it is, `WHO TLS SERVER-NAME => VERDICT`. The verdict is what Istio's or Linkerd's documentation says. Where this mesh differs on purpose there follows `; WHICH VERDICT because PLACE`: which of
 //! the two proxies (`envoy`, or `both`), and the document that says so.
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::net::IpAddr;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("sources", include_str!("../../authorization/sources.yaml")),
     ("operations", include_str!("../../authorization/operations.yaml")),
     ("paths", include_str!("../../authorization/paths.yaml")),
@@ -20,19 +21,24 @@ const FILES: [(&str, &str); 7] = [
     ("policies", include_str!("../../authorization/policies.yaml")),
     ("tokens", include_str!("../../authorization/tokens.yaml")),
     ("tcp", include_str!("../../authorization/tcp.yaml")),
+    ("linkerd", include_str!("../../authorization/linkerd.yaml")),
 ];
 
 /// Policies, and what becomes of requests under them.
 pub(crate) struct Set {
     pub(crate) name: String,
     policies: Vec<Policy>,
+    linkerd: Vec<Linkerd>,
     pub(crate) cases: Vec<Case>,
 }
 
 #[derive(Deserialize)]
 struct Written {
     set: String,
+    #[serde(default)]
     policies: Vec<Policy>,
+    #[serde(default)]
+    linkerd: Vec<Linkerd>,
     requests: Vec<String>,
 }
 
@@ -44,6 +50,16 @@ struct Policy {
     annotations: BTreeMap<String, String>,
     #[serde(flatten)]
     spec: serde_json::Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Linkerd {
+    kind: String,
+    group: Option<String>,
+    name: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    spec: Value,
 }
 
 /// What becomes of a request or connection.
@@ -106,15 +122,23 @@ impl Set {
         Self {
             name: format!("{file}: {}", written.set),
             policies: written.policies,
+            linkerd: written.linkerd,
             cases: written.requests.iter().map(|line| Case::read(line)).collect(),
         }
     }
 
-    /// The policies as a file of manifests, each with the annotation `generation`.
+    /// How many policies of Istio there are.
+    pub(crate) fn istio(&self) -> usize {
+        self.policies.len()
+    }
+
+    /// The policies as a file of manifests, Istio's with the annotation `generation`.
     pub(crate) fn manifest(&self, addresses: &Addresses, generation: usize) -> String {
         let policies = self.policies.iter().enumerate();
-        let objects = policies.map(|(index, policy)| policy.object(index, generation).to_string());
-        let text = objects.collect::<Vec<_>>().join("\n---\n");
+        let objects = policies.map(|(index, policy)| policy.object(index, generation));
+        let objects = objects.chain(self.linkerd.iter().map(Linkerd::object));
+        let text = objects.map(|object| object.to_string());
+        let text = text.collect::<Vec<_>>().join("\n---\n");
         addresses.iter().fold(text, |text, (name, address)| {
             text.replace(&format!("${name}"), &address.to_string())
         })
@@ -134,6 +158,23 @@ impl Policy {
                 "namespace": self.namespace.as_deref().unwrap_or("default"),
                 "annotations": annotations,
             },
+            "spec": self.spec,
+        })
+    }
+}
+
+impl Linkerd {
+    fn object(&self) -> Value {
+        let version = match (self.group.as_deref(), &*self.kind) {
+            (Some(group), _) => format!("{group}/v1"),
+            (None, "Server" | "HTTPRoute") => "policy.linkerd.io/v1beta3".to_owned(),
+            (None, "ServerAuthorization") => "policy.linkerd.io/v1beta1".to_owned(),
+            _ => "policy.linkerd.io/v1alpha1".to_owned(),
+        };
+        json!({
+            "apiVersion": version,
+            "kind": self.kind,
+            "metadata": { "name": self.name, "namespace": "default", "labels": self.labels },
             "spec": self.spec,
         })
     }

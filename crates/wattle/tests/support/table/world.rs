@@ -140,7 +140,7 @@ impl World {
         let marker = marker(self.generation);
         self.manifests
             .write("policies.yaml", &format!("{policies}\n---\n{marker}"));
-        self.wait_read(policies.matches("\"AuthorizationPolicy\"").count() + 1);
+        self.wait_read(set.istio() + 1);
         self.mesh.wait_synced(MESHED);
         let asked = Asked {
             method: "GET".to_owned(),
