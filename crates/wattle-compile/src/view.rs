@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use wattle_api::istio::{DestinationRule, ServiceEntry, Sidecar, VirtualService};
 use wattle_api::{
     AccessPolicy, AuthorizationPolicy, Kind, Labels, LinkerdAnnotations, Object, ObjectKey,
     PeerAuthentication, ReferenceGrant, Resource, Service,
@@ -17,6 +16,8 @@ use crate::instance::without_number;
 use crate::route::{object_ref, unread};
 use crate::store::{Label, Store, in_namespace, slots};
 use crate::{Instance, Name, Read, Settings};
+
+mod istio;
 
 pub(crate) struct View<'a> {
     store: &'a Store,
@@ -237,92 +238,6 @@ impl<'a> View<'a> {
         entries.chain(in_namespace(&self.store.processes, namespace))
     }
 
-    /// VirtualServices for exactly this host or pattern, by name.
-    pub(crate) fn virtual_services_of(&self, host: &Arc<str>) -> Vec<&'a Arc<Resource<VirtualService>>> {
-        self.read(Read::VirtualServices(Arc::clone(host)));
-        let istio = &self.store.istio;
-        istio
-            .routes_of
-            .at(host)
-            .filter_map(|name| istio.virtual_services.get(name))
-            .collect()
-    }
-
-    /// The VirtualService of this name.
-    pub(crate) fn delegate(&self, name: &Name) -> Option<&'a Arc<Resource<VirtualService>>> {
-        self.read(Read::Delegate(name.clone()));
-        self.store.istio.virtual_services.get(name)
-    }
-
-    /// DestinationRules for exactly this host or pattern, by name.
-    pub(crate) fn destination_rules_of(&self, host: &Arc<str>) -> Vec<&'a Arc<Resource<DestinationRule>>> {
-        self.read(Read::DestinationRules(Arc::clone(host)));
-        let istio = &self.store.istio;
-        istio
-            .rules_of
-            .at(host)
-            .filter_map(|name| istio.destination_rules.get(name))
-            .collect()
-    }
-
-    /// ServiceEntries for exactly this host or pattern, by name.
-    pub(crate) fn entries_of(&self, host: &Arc<str>) -> Vec<&'a Arc<Resource<ServiceEntry>>> {
-        self.read(Read::ServiceEntries(Arc::clone(host)));
-        let istio = &self.store.istio;
-        istio
-            .entries_of
-            .at(host)
-            .filter_map(|name| istio.service_entries.get(name))
-            .collect()
-    }
-
-    /// Hosts of ServiceEntries that have this address, written or assigned, by name.
-    pub(crate) fn entry_hosts_at(&self, address: IpAddr) -> Vec<(&'a Arc<Resource<ServiceEntry>>, Arc<str>)> {
-        self.read(Read::Address(address));
-        let istio = &self.store.istio;
-        let written = istio.entries_at.get(&address).into_iter().flatten();
-        let mut found: Vec<_> = written
-            .filter_map(|(name, host)| Some((istio.service_entries.get(name)?, Arc::clone(host))))
-            .collect();
-        for (namespace, host) in self.store.assigned_at.get(&address).into_iter().flatten() {
-            let own = self
-                .entries_of(host)
-                .into_iter()
-                .filter(|entry| entry.meta.namespace == *namespace);
-            found.extend(own.map(|entry| (entry, Arc::clone(host))));
-        }
-        found
-    }
-
-    /// ServiceEntries that any address may belong to: patterns of hosts, NONE, and blocks of addresses.
-    pub(crate) fn open_entries(&self) -> Vec<&'a Arc<Resource<ServiceEntry>>> {
-        self.read(Read::OpenEntries);
-        let all = self.store.istio.service_entries.values();
-        let open = |entry: &&Arc<Resource<ServiceEntry>>| {
-            let spec = &entry.spec;
-            spec.resolution == wattle_api::istio::Resolution::None
-                || spec.hosts.iter().any(wattle_api::istio::Host::is_pattern)
-                || spec
-                    .addresses
-                    .iter()
-                    .any(|block| block.prefix_len() < block.max_prefix_len())
-        };
-        all.filter(open).collect()
-    }
-
-    /// Namespace and host of every Service and ServiceEntry; for diagnostics, which are made anew each time.
-    pub(crate) fn known_hosts(&self) -> Vec<(Arc<str>, Arc<str>)> {
-        let services = self.store.services.keys();
-        let services =
-            services.map(|name| (Arc::clone(&name.0), crate::host::qualified(name, self.settings)));
-        let entries = self.store.istio.service_entries.values();
-        let entries = entries.flat_map(|entry| {
-            let hosts = entry.spec.hosts.iter();
-            hosts.map(|host| (Arc::clone(&entry.meta.namespace), Arc::from(host.to_string())))
-        });
-        services.chain(entries).collect()
-    }
-
     /// Keys of labels that a DestinationRule's `failoverPriority` names.
     pub(crate) fn compared_labels(&self) -> &'a BTreeSet<String> {
         self.read(Read::ComparedLabels);
@@ -333,12 +248,6 @@ impl<'a> View<'a> {
     pub(crate) fn named(&self) -> &'a Store {
         self.read(Read::Names);
         self.store
-    }
-
-    /// Sidecars of a namespace.
-    pub(crate) fn sidecars_in(&self, namespace: &Arc<str>) -> Vec<&'a Arc<Resource<Sidecar>>> {
-        self.read(Read::Sidecars(Arc::clone(namespace)));
-        in_namespace(&self.store.istio.sidecars, namespace).collect()
     }
 
     fn instance(&self, key: &ObjectKey) -> Option<&'a Arc<Instance>> {

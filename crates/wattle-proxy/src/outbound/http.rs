@@ -7,7 +7,7 @@ use std::rc::Rc;
 use http::{Method, StatusCode, header};
 use tokio::time::Instant;
 use wattle_http::{Handler, ParseError, Request, Response, ResponseHead};
-use wattle_model::{Filters, NoTrace, Outcome, Reason, RouteDecision, RouteRule, Timeouts, host_of};
+use wattle_model::{Backend, Filters, NoTrace, Outcome, Reason, RouteDecision, RouteRule, Timeouts, host_of};
 
 use super::attempt::TryLimits;
 use super::forward::{Forward, Forwarded};
@@ -18,7 +18,7 @@ use crate::phases::record::Record;
 use crate::phases::session::Session;
 use crate::phases::uploaded::Uploaded;
 use crate::phases::{deadline, delay, exchange, reply, route, transform};
-use crate::worker::{Service, Worker};
+use crate::worker::{Service, SharedCluster, Worker};
 
 /// One connection of the workload to one destination.
 pub(super) struct Outbound {
@@ -124,6 +124,21 @@ impl Outbound {
         response
     }
 
+    /// The backend's endpoints, where its host is known to be if it asks for that.
+    async fn reached(
+        &self,
+        request: &Request,
+        service: &Service,
+        (index, backend): (u32, &Backend),
+    ) -> Result<SharedCluster, Reason> {
+        if !backend.verifies_host {
+            return service.cluster(index).cloned().ok_or(Reason::NoBackend);
+        }
+        let host = host_of(request.head.authority.as_ref());
+        // Boxed, so that no other request's future is the larger for it.
+        Box::pin(service.verified(&self.worker, (index, backend), self.local, host)).await
+    }
+
     async fn forward<'a>(
         &self,
         mut request: Request,
@@ -141,18 +156,10 @@ impl Outbound {
             return self.refuse_with(record, service, Reason::Internal);
         };
         let rule = decision.rule;
-        let Some(mut cluster) = service.cluster(*index).cloned() else {
-            return self.refuse_with(record, service, Reason::NoBackend);
+        let cluster = match self.reached(&request, service, (*index, backend)).await {
+            Ok(cluster) => cluster,
+            Err(reason) => return self.refuse_with(record, service, reason),
         };
-        if backend.verifies_host {
-            let host = host_of(request.head.authority.as_ref());
-            // Boxed, so that no other request's future is the larger for it.
-            let verified = Box::pin(service.verified(&self.worker, (*index, backend), self.local, host));
-            cluster = match verified.await {
-                Ok(cluster) => cluster,
-                Err(reason) => return self.refuse_with(record, service, reason),
-            };
-        }
         if let Err(reason) = exchange::keep_small_body(&mut request).await {
             return self.refuse_with(record, service, reason);
         }

@@ -1,6 +1,6 @@
 //! What a worker knows of the addresses its workload dials.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,114 +9,14 @@ use hashbrown::HashMap;
 use tokio::sync::Notify;
 use wattle_model::traffic::Balance;
 use wattle_model::{Backend, BackendId, Destination, Endpoints, Reason};
-use wattle_telemetry::EdgeMetrics;
 
 use super::bounds::Security;
 use super::cluster::SharedCluster;
-use super::upstream::Series;
-use super::{Cluster, Worker};
+use super::{Cluster, Service, Worker};
 use crate::config::Ask;
 
 /// A destination nobody dialled for so long is forgotten.
 const IDLE_NS: u64 = 600 * 1_000_000_000;
-
-/// Addresses that are kept of a backend whose dialled address was not its host's.
-const MAX_ELSEWHERE: usize = 16;
-
-/// A dialled address with everything to carry traffic there.
-pub(crate) struct Service {
-    /// The compiled destination.
-    pub(crate) destination: Arc<Destination>,
-    /// A cluster for each of its backends, by index.
-    pub(crate) clusters: Vec<SharedCluster>,
-    /// Series of requests that reached no endpoint.
-    pub(crate) refused_series: Series<EdgeMetrics>,
-    /// The address without the service, for callers to whom the service is none.
-    as_dialled: OnceCell<Rc<Service>>,
-    /// Backends at other addresses than the dialled one, where DNS says that their host is.
-    elsewhere: RefCell<Vec<(u32, SocketAddr, SharedCluster)>>,
-}
-
-impl Service {
-    fn new(destination: Arc<Destination>, clusters: Vec<SharedCluster>) -> Self {
-        Self {
-            destination,
-            clusters,
-            refused_series: Series::default(),
-            as_dialled: OnceCell::new(),
-            elsewhere: RefCell::default(),
-        }
-    }
-
-    /// A backend that verifies its host: at the dialled address if DNS gives that for `host`, else at one that it gives.
-    pub(crate) async fn verified(
-        &self,
-        worker: &Worker,
-        (index, backend): (u32, &Backend),
-        dialled: SocketAddr,
-        host: &str,
-    ) -> Result<SharedCluster, Reason> {
-        let cluster = self.cluster(index).ok_or(Reason::NoBackend)?;
-        let address = worker.named_hosts.address(worker, host, dialled.ip()).await?;
-        Ok(match address == dialled.ip() {
-            true => cluster.clone(),
-            false => self.elsewhere(worker, (index, backend), SocketAddr::new(address, dialled.port())),
-        })
-    }
-
-    fn elsewhere(
-        &self,
-        worker: &Worker,
-        (index, backend): (u32, &Backend),
-        address: SocketAddr,
-    ) -> SharedCluster {
-        let mut elsewhere = self.elsewhere.borrow_mut();
-        let mut known = elsewhere.iter();
-        if let Some((_, _, cluster)) = known.find(|known| (known.0, known.1) == (index, address)) {
-            return cluster.clone();
-        }
-        if elsewhere.len() >= MAX_ELSEWHERE {
-            elsewhere.remove(0);
-        }
-        let cluster = worker.destinations.cluster_of(worker, address, backend);
-        elsewhere.push((index, address, cluster.clone()));
-        cluster
-    }
-
-    /// The address that was dialled, as if the mesh knew nothing of it.
-    pub(crate) fn as_dialled(&self, worker: &Worker, address: SocketAddr) -> Rc<Self> {
-        let make = || {
-            let destination = Destination {
-                name: address.to_string().into(),
-                backends: vec![Backend::default()],
-                default_backend: Some(0),
-                ..Destination::default()
-            };
-            let clusters = vec![Rc::new(Cluster::passthrough(address, worker))];
-            Rc::new(Self::new(Arc::new(destination), clusters))
-        };
-        self.as_dialled.get_or_init(make).clone()
-    }
-
-    /// Closes connections to the address itself that were idle too long; clusters of backends are swept by their names.
-    fn sweep(&self, worker: &Worker) {
-        let backends = self.destination.backends.iter();
-        for (_, cluster) in backends.zip(&self.clusters).filter(|(b, _)| is_address(b)) {
-            cluster.sweep(worker);
-        }
-        for (_, _, cluster) in self.elsewhere.borrow().iter() {
-            cluster.sweep(worker);
-        }
-        if let Some(dialled) = self.as_dialled.get() {
-            dialled.sweep(worker);
-        }
-    }
-
-    /// The cluster of a backend.
-    pub(crate) fn cluster(&self, index: u32) -> Option<&SharedCluster> {
-        self.clusters.get(usize::try_from(index).ok()?)
-    }
-}
 
 enum Slot {
     /// Asked for; whoever dials it waits.
@@ -261,7 +161,12 @@ impl Destinations {
     }
 
     /// The cluster of a backend of the destination at `address`, under the backend's policy.
-    fn cluster_of(&self, worker: &Worker, address: SocketAddr, backend: &Backend) -> SharedCluster {
+    pub(super) fn cluster_of(
+        &self,
+        worker: &Worker,
+        address: SocketAddr,
+        backend: &Backend,
+    ) -> SharedCluster {
         let cluster = match backend.id.is_empty() {
             true => Rc::new(Cluster::passthrough(address, worker)),
             false => self.cluster(worker, &backend.id),
@@ -339,7 +244,7 @@ impl Destinations {
 }
 
 /// Does its traffic go to the dialled address itself?
-fn is_address(backend: &Backend) -> bool {
+pub(super) fn is_address(backend: &Backend) -> bool {
     backend.id.is_empty() || backend.policy.balance == Balance::OriginalDestination
 }
 
