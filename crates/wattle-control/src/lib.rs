@@ -23,6 +23,7 @@ mod serve;
 mod store;
 pub mod view;
 mod virtual_ips;
+pub mod why;
 
 pub use config::{ControlConfig, DISCOVERY_PORT, METRICS_PORT, TrustSettings};
 pub use control::{Control, StartError};

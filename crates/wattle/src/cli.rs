@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     analyze, certs, check, completions, control, demo, diff, exec_in, explain, get, proxy, repair, rotate,
-    sample, stat, supervise, up,
+    sample, stat, supervise, up, why,
 };
 use crate::logging::LogFormat;
 use crate::output::Format;
@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Stat(stat::Arguments),
     /// Say what would happen to a request, and why
     Explain(explain::Arguments),
+    /// Say why something was refused, and what would have to change
+    Why(why::Arguments),
     /// Say what is wrong with manifests, or does not do what one may expect
     Analyze(analyze::Arguments),
     /// Say what changes for whom between two directories of manifests
@@ -130,6 +132,7 @@ mod tests {
             "up",
             "stat",
             "explain",
+            "why",
             "analyze",
             "diff",
             "get",

@@ -18,6 +18,7 @@ pub(crate) mod stat;
 pub(crate) mod supervise;
 pub(crate) mod up;
 pub(crate) mod version;
+pub(crate) mod why;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -41,6 +42,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Up(arguments) => up::run(&arguments, &shared),
         Command::Stat(arguments) => stat::run(&arguments, &shared),
         Command::Explain(arguments) => explain::run(&arguments, &shared),
+        Command::Why(arguments) => why::run(&arguments, &shared),
         Command::Analyze(arguments) => analyze::run(&arguments, &shared),
         Command::Diff(arguments) => diff::run(&arguments, &shared),
         Command::Get(arguments) => get::run(&arguments, &shared),
