@@ -19,6 +19,7 @@ mod issuer;
 mod keys;
 mod metrics;
 pub mod offline;
+pub mod reach;
 mod serve;
 mod store;
 pub mod view;
