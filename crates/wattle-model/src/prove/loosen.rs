@@ -120,10 +120,9 @@ fn is_plain(text: &TextMatch) -> bool {
 fn is_plain_path(text: &TextMatch) -> bool {
     match text {
         TextMatch::Exact(path) | TextMatch::Prefix(path) | TextMatch::Suffix(path) => {
-            !path.contains(['%', '\\'])
-                && !path.contains("//")
-                && !path.contains("/.")
-                && !(matches!(text, TextMatch::Suffix(_)) && path.starts_with('.'))
+            let cut_short = matches!(text, TextMatch::Suffix(_)) && path.starts_with('.');
+            let odd = ["%", "\\", "//", "/."].iter().any(|odd| path.contains(odd));
+            !odd && !cut_short
         }
         TextMatch::Present => true,
         TextMatch::Regex(_) => false,

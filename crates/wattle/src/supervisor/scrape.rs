@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -48,17 +48,7 @@ pub(crate) async fn all(world: &Rc<World>) -> Snapshot {
 
 /// What all proxies refused last. One that does not answer is left out and logged.
 pub(crate) async fn refusals(world: &Rc<World>) -> Vec<Refusal> {
-    let board = world.board.all();
-    let running = board
-        .values()
-        .filter(|status| status.proxy.as_ref().is_some_and(|proxy| proxy.pid.is_some()));
-    let sockets: Vec<_> = running
-        .map(|status| {
-            let state = world.place.proxies().join(status.name().stem());
-            state.join(Settings::ADMIN_SOCKET)
-        })
-        .collect();
-    let answers = stream::iter(sockets).map(|socket| async move {
+    let answers = stream::iter(sockets(world)).map(|socket| async move {
         refused(&socket)
             .await
             .inspect_err(
@@ -67,6 +57,18 @@ pub(crate) async fn refusals(world: &Rc<World>) -> Vec<Refusal> {
             .unwrap_or_default()
     });
     answers.buffer_unordered(PARALLEL).concat().await
+}
+
+/// Where the running proxies answer.
+fn sockets(world: &World) -> Vec<PathBuf> {
+    let board = world.board.all();
+    let running = board
+        .values()
+        .filter(|status| status.proxy.as_ref().is_some_and(|proxy| proxy.pid.is_some()));
+    let state = |status: &super::status::Status| world.place.proxies().join(status.name().stem());
+    running
+        .map(|status| state(status).join(Settings::ADMIN_SOCKET))
+        .collect()
 }
 
 /// What one proxy refused last. The directory is opened first: the socket's own path may be longer than the kernel takes.
