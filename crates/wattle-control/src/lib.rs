@@ -19,10 +19,12 @@ mod issuer;
 mod keys;
 mod metrics;
 pub mod offline;
+pub mod reach;
 mod serve;
 mod store;
 pub mod view;
 mod virtual_ips;
+pub mod why;
 
 pub use config::{ControlConfig, DISCOVERY_PORT, METRICS_PORT, TrustSettings};
 pub use control::{Control, StartError};

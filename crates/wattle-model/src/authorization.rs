@@ -35,6 +35,11 @@ impl Authorization {
         named.or_else(|| self.gates.iter().find(|gate| gate.port.is_none()))
     }
 
+    /// Is there a policy that decides nothing: one under trial, or one that marks for auditing?
+    pub fn tries_or_audits(&self) -> bool {
+        self.dry_run.is_some() || !self.audit.is_empty() || self.gates.iter().any(|gate| gate.audit)
+    }
+
     /// Does a policy, deciding or not, compare the address of the original client?
     pub fn asks_remote_ip(&self) -> bool {
         let asks = |rule: &PolicyRule| {

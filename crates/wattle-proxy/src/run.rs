@@ -98,8 +98,10 @@ async fn main(settings: Arc<Settings>, hooks: Hooks) -> Result<(), StartError> {
         renew: renew.clone(),
         draining: Cell::new(false),
         hooks,
+        feed: feed.clone(),
     });
     admin::serve(&facts, settings.admin, settings.status).map_err(io_error("admin"))?;
+    admin::serve_socket(&facts, &settings.state.join(Settings::ADMIN_SOCKET));
     tokio::task::spawn_local(tell_credentials(feed.clone(), credentials.clone()));
     let (trust, told) = watch::channel(None);
     let keeper = Keeper::new(settings.clone(), credentials_sender, identity, renew).hearing(told);

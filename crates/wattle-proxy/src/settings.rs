@@ -68,7 +68,10 @@ impl Settings {
     pub const CONTROL_ACCOUNT: &'static str = "wattle-control";
     /// Directory below [`Self::state`] that programs of the workload may see.
     pub const PROGRAMS: &'static str = "programs";
-    /// File in it for programs that speak gRPC with xDS, which `GRPC_XDS_BOOTSTRAP` is to name.
+    /// Socket below [`Self::state`] where the pages for the workload's own network namespace are served as well, to those who
+    /// may enter that directory.
+    pub const ADMIN_SOCKET: &'static str = "admin.sock";
+    /// File in [`Self::PROGRAMS`] for programs that speak gRPC with xDS, which `GRPC_XDS_BOOTSTRAP` is to name.
     pub const GRPC_BOOTSTRAP: &'static str = "grpc.json";
     /// Time for open work when draining.
     pub const DEFAULT_DRAIN_GRACE: Duration = Duration::from_secs(30);

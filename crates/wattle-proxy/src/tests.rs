@@ -13,6 +13,7 @@ use wattle_identity::{SpiffeId, TrustDomain};
 use wattle_model::{Endpoint, EndpointHealth, Hop, Locality};
 use wattle_net::Drain;
 use wattle_telemetry::Registry;
+use wattle_telemetry::access::AccessWriter;
 
 use crate::config::Post;
 use crate::settings::Settings;
@@ -25,6 +26,11 @@ pub(crate) fn identity(account: &str) -> SpiffeId {
 
 /// A worker that nobody tells anything but the test.
 pub(crate) fn worker() -> Rc<Worker> {
+    worker_with_log(None)
+}
+
+/// The same with an access log.
+pub(crate) fn worker_with_log(access: Option<AccessWriter>) -> Rc<Worker> {
     let control = SocketAddr::from(([127, 0, 0, 1], 1));
     let settings = Settings::new(
         identity("a"),
@@ -36,7 +42,7 @@ pub(crate) fn worker() -> Rc<Worker> {
     let (asks, _) = mpsc::channel(1);
     let shard = Registry::new(wattle_telemetry::Limits::default()).shard();
     let (_, draining) = Drain::new();
-    Worker::new(Arc::new(settings), Post::new(0, asks), draining, shard, None)
+    Worker::new(Arc::new(settings), Post::new(0, asks), draining, shard, access)
 }
 
 /// A healthy endpoint without a proxy.

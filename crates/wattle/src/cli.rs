@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    analyze, certs, check, completions, control, demo, diff, exec_in, explain, get, proxy, repair, rotate,
-    sample, stat, supervise, up,
+    analyze, certs, check, completions, control, demo, diff, exec_in, explain, get, policy, proxy, repair,
+    rotate, sample, stat, supervise, up, why,
 };
 use crate::logging::LogFormat;
 use crate::output::Format;
@@ -60,6 +60,10 @@ pub(crate) enum Command {
     Stat(stat::Arguments),
     /// Say what would happen to a request, and why
     Explain(explain::Arguments),
+    /// Say why something was refused, and what would have to change
+    Why(why::Arguments),
+    /// Prove what policies let in, for all requests there could be
+    Policy(policy::Arguments),
     /// Say what is wrong with manifests, or does not do what one may expect
     Analyze(analyze::Arguments),
     /// Say what changes for whom between two directories of manifests
@@ -130,6 +134,8 @@ mod tests {
             "up",
             "stat",
             "explain",
+            "why",
+            "policy",
             "analyze",
             "diff",
             "get",

@@ -8,11 +8,14 @@ use wattle_model::{EndpointHealth, Hop};
 use wattle_wire::{Kind, ResourceName};
 
 use super::guest::Guest;
+use wattle_telemetry::Refusal;
+
 use super::ledger::{Entry, Version};
 use super::stream::Stream;
 use super::{Hub, access, trust};
 use crate::explain::{ExplainError, Explanation, Question, explain};
 use crate::view::{DiagnosticView, EndpointView, ObjectView, ProxyStatus, ResourceStatus, ServiceView};
+use crate::why::{Why, WhyError, why};
 
 /// Facts for [`Status`](crate::view::Status) that the hub knows.
 pub(crate) struct Census {
@@ -166,6 +169,11 @@ impl Hub {
     /// Answers a question about a request. What it compiles beyond what is subscribed to is dropped with the next change.
     pub(crate) fn explain(&mut self, question: &Question) -> Result<Explanation, ExplainError> {
         explain(&mut self.mesh, question)
+    }
+
+    /// Asks again about recorded facts.
+    pub(crate) fn why(&mut self, refusal: &Refusal) -> Result<Why, WhyError> {
+        why(&mut self.mesh, refusal)
     }
 
     /// Virtual addresses as given.

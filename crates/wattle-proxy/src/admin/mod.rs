@@ -1,4 +1,4 @@
-//! What a proxy says of itself: `/ready`, `/metrics`, `/stats`; on loopback also `/config`, `/certs`, `/drain`, `/logging`.
+//! What a proxy says of itself: `/ready`, `/metrics`, `/stats`; on loopback also `/config`, `/refusals`, `/certs`, `/drain`, `/logging`.
 
 mod answers;
 mod pages;
@@ -6,4 +6,4 @@ mod serve;
 
 pub(crate) use answers::{gauges, json_page, plain, typed, typed_status};
 pub(crate) use pages::Facts;
-pub(crate) use serve::{Audience, Pages, serve};
+pub(crate) use serve::{Audience, Pages, serve, serve_socket};

@@ -3,23 +3,26 @@
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use http::{Method, StatusCode};
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use wattle_dns::Counters;
 use wattle_http::{Request, Response};
 use wattle_telemetry::{Registry, text};
 use wattle_wire::Resource;
 
 use super::{Audience, Pages, gauges, json_page, plain, typed, typed_status};
-use crate::config::{ConfigDump, StreamHealth};
+use crate::config::{ConfigDump, Feed, News, StreamHealth};
 use crate::identity::IdentityHealth;
 use crate::names;
 use crate::run::Hooks;
 use crate::settings::Settings;
+
+/// Longest wait for a worker.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the pages tell.
 pub(crate) struct Facts {
@@ -34,6 +37,8 @@ pub(crate) struct Facts {
     pub(crate) renew: Arc<Notify>,
     pub(crate) draining: Cell<bool>,
     pub(crate) hooks: Hooks,
+    /// Reaches the workers.
+    pub(crate) feed: Feed,
 }
 
 impl Pages for Facts {
@@ -49,6 +54,7 @@ impl Pages for Facts {
             (&Method::GET, "/stats") => json_page(&json!(self.registry.snapshot())),
             (&Method::GET, "/status") => json_page(&self.status()),
             (&Method::GET, "/config") if local => self.config(),
+            (&Method::GET, "/refusals") if local => self.refusals().await,
             (&Method::POST, "/drain") if local => {
                 self.drain.notify_one();
                 plain(StatusCode::OK, "draining\n")
@@ -125,6 +131,19 @@ impl Facts {
         json_page(&json!(resources))
     }
 
+    /// What was refused last, of every worker that answers in time.
+    async fn refusals(&self) -> Response {
+        let (sender, mut answers) = mpsc::unbounded_channel();
+        self.feed.tell_all(&News::Refusals(sender));
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let mut all = Vec::new();
+        // Ends with the last worker's answer, since each then drops its end.
+        while let Ok(Some(some)) = tokio::time::timeout_at(deadline, answers.recv()).await {
+            all.extend(some);
+        }
+        json_page(&json!(all))
+    }
+
     fn metrics(&self) -> String {
         let mut out = text(&self.registry);
         gauges(
@@ -199,6 +218,7 @@ GET  /metrics        Prometheus text format
 GET  /stats          edges with counts and latency, JSON
 GET  /status         identity, control plane, certificate, JSON
 GET  /config         resources held, JSON (loopback only)
+GET  /refusals       what was refused last, with the facts, JSON (loopback only)
 POST /drain          finish open work, then end (loopback only)
 POST /renew          ask for a new certificate now (loopback only)
 POST /logging?level= change the log level (loopback only)

@@ -2,11 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use wattle_http::{DrainSignal, Handler, Limits, Request, Response, h1};
+use tokio::net::{TcpListener, UnixListener};
+use wattle_http::{DrainSignal, Handler, Io, Limits, Request, Response, h1};
 use wattle_net::{ListenOptions, listen};
 
 /// Connections served at once; a further one waits in the kernel's queue.
@@ -60,12 +63,49 @@ pub(crate) fn serve<P: Pages + 'static>(
             pages: pages.clone(),
             audience,
         });
-        tokio::task::spawn_local(accept(listener, desk));
+        tokio::task::spawn_local(accept(Door::Tcp(listener), desk));
     }
     Ok(())
 }
 
-async fn accept<P: Pages + 'static>(listener: tokio::net::TcpListener, desk: Rc<Desk<P>>) {
+/// Serves the local pages on a socket that its owner alone may open; a proxy does its work without, so a failure is only
+/// said.
+pub(crate) fn serve_socket<P: Pages + 'static>(pages: &Rc<P>, path: &Path) {
+    let opened = || {
+        // One that a crash left.
+        let _ = std::fs::remove_file(path);
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        io::Result::Ok(listener)
+    };
+    match opened() {
+        Ok(listener) => {
+            let desk = Rc::new(Desk {
+                pages: pages.clone(),
+                audience: Audience::Local,
+            });
+            tokio::task::spawn_local(accept(Door::Socket(listener), desk));
+        }
+        Err(error) => tracing::warn!(%error, path = %path.display(), "no socket for the admin pages"),
+    }
+}
+
+/// Where questions come in.
+enum Door {
+    Tcp(TcpListener),
+    Socket(UnixListener),
+}
+
+impl Door {
+    async fn accept(&self) -> io::Result<Box<dyn Io>> {
+        Ok(match self {
+            Self::Tcp(listener) => Box::new(listener.accept().await?.0),
+            Self::Socket(listener) => Box::new(listener.accept().await?.0),
+        })
+    }
+}
+
+async fn accept<P: Pages + 'static>(door: Door, desk: Rc<Desk<P>>) {
     let limits = Rc::new(Limits {
         idle_timeout: Some(IDLE),
         ..Limits::default()
@@ -76,7 +116,7 @@ async fn accept<P: Pages + 'static>(listener: tokio::net::TcpListener, desk: Rc<
         let Ok(place) = places.clone().acquire_owned().await else {
             return;
         };
-        let Ok((socket, _)) = listener.accept().await else {
+        let Ok(socket) = door.accept().await else {
             tokio::time::sleep(PAUSE).await;
             continue;
         };

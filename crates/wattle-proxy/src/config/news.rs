@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use wattle_model::{BackendId, Destination, Endpoints, Inbound, Workload};
+use wattle_telemetry::Refusal;
 
 use super::Materials;
 use crate::identity::Credentials;
@@ -58,6 +59,8 @@ pub(crate) enum News {
     Outside(Arc<Materials>),
     /// Who an address belongs to.
     Peer(IpAddr, Option<Arc<Workload>>),
+    /// Say what was refused last.
+    Refusals(mpsc::UnboundedSender<Vec<Refusal>>),
     /// Finish what is open, at the latest after this time, then end.
     Drain(Duration),
 }

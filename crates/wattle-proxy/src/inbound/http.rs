@@ -17,7 +17,8 @@ use super::{Arrived, Who, metrics};
 use crate::phases::connect::{self, Wanted};
 use crate::phases::limit::{self, Refused};
 use crate::phases::record::Record;
-use crate::phases::{authorize, exchange, external, reply, route, transform};
+use crate::phases::trial::Marks;
+use crate::phases::{authorize, exchange, external, refuse, reply, route, transform};
 use crate::worker::{Worker, is_http2};
 
 /// Times a request is sent again because a kept connection turned out to be closed.
@@ -88,24 +89,46 @@ impl Requests {
 
     /// May the request in, and where does it go? By the policy as it is now, so that a change applies to kept connections.
     /// The head becomes the one that the application gets, so that policies judge what it will see.
-    async fn admit(&self, request: &mut Request) -> Result<Admitted, Refused> {
+    async fn admit(&self, request: &mut Request, record: &mut Record) -> Result<Admitted, Refused> {
         let inbound = self.worker.inbound().ok_or(Reason::ConfigUnavailable)?;
         let token = match self.worker.tokens() {
             Some(tokens) => tokens.authenticate(&self.worker.clock, &mut request.head)?,
             None => None,
         };
         let token = token.as_deref().map(|verified| &verified.facts);
+        match self.judge(&inbound, request, token, record).await {
+            Ok(to_client) => Ok(Admitted {
+                app: self.app(&inbound),
+                wanted: self.wanted(&inbound, &request.head),
+                to_client,
+            }),
+            Err(refused) => Err(self.kept(refused, &request.head, token)),
+        }
+    }
+
+    /// External, authorize, limit; gives what the response is changed by.
+    async fn judge(
+        &self,
+        inbound: &Inbound,
+        request: &mut Request,
+        token: Option<&TokenFacts>,
+        record: &mut Record,
+    ) -> Result<Vec<external::Change>, Refused> {
         let connection = authorize::facts(&self.who);
         let mut to_client = Vec::new();
         if !inbound.authorization.external.is_empty() {
-            let asks = external::asks(&inbound, &connection, Some(&self.facts(&request.head, token)))?;
+            let asks = external::asks(inbound, &connection, Some(&self.facts(&request.head, token)))?;
             // A future of its own size only where it is needed.
             let asked = Box::pin(external::request(&self.worker, &self.who, &asks, request));
             to_client = asked.await?;
         }
         let head = &request.head;
         let facts = self.facts(head, token);
-        authorize::authorize(&inbound, &connection, Some(&facts))?;
+        if inbound.authorization.tries_or_audits() {
+            let marks = Marks::of(&self.worker, inbound, &connection, Some(&facts));
+            record.name(|names| marks.tell(names));
+        }
+        authorize::authorize(inbound, &connection, Some(&facts))?;
         if let Some(limits) = self.worker.rate_limits() {
             let caller = limit::Caller {
                 connection: &connection,
@@ -113,15 +136,30 @@ impl Requests {
             };
             limit::limit(&self.worker, &limits, &caller, &facts).await?;
         }
-        let wanted = match Wanted::by(head) {
-            Wanted::Http1 if is_http2(inbound.port(connection.port).protocol) => Wanted::Http2,
+        Ok(to_client)
+    }
+
+    /// How the application is spoken to.
+    fn wanted(&self, inbound: &Inbound, head: &RequestHead) -> Wanted {
+        match Wanted::by(head) {
+            Wanted::Http1 if is_http2(inbound.port(self.who.local.port()).protocol) => Wanted::Http2,
             wanted => wanted,
-        };
-        Ok(Admitted {
-            app: self.app(&inbound),
-            wanted,
-            to_client,
-        })
+        }
+    }
+
+    /// Keeps the facts of a refusal, once.
+    fn kept(&self, mut refused: Refused, head: &RequestHead, token: Option<&TokenFacts>) -> Refused {
+        if refused.id.is_none() {
+            let why = (refused.reason.id(), refused.detail);
+            let facts = self.facts(head, token);
+            refused.id = Some(refuse::keep(&self.worker, &self.who, why, Some(&facts)));
+        }
+        refused
+    }
+
+    /// Refuses what the application has not seen.
+    fn turned_away(&self, record: Record, head: &RequestHead, refused: impl Into<Refused>) -> Response {
+        self.refused(record, self.kept(refused.into(), head, None))
     }
 
     /// What policies judge of a request.
@@ -178,6 +216,7 @@ impl Requests {
         let refused = refused.into();
         record.local(refused.reason);
         record.detail(refused.detail);
+        record.name(|names| names.refusal = refused.id.clone());
         let mut response = refused.reply(record.is_grpc());
         record.local_head(&response.head);
         response.body = record.watch(response.body);
@@ -200,7 +239,7 @@ impl Handler for Requests {
         record.on(self.metrics(record.is_grpc()));
         record.name(|names| names.source = self.who.peer.as_ref().map(|id| id.as_str().into()));
         if !transform::has_host(&request.head) {
-            return self.refused(record, Reason::BadRequest);
+            return self.turned_away(record, &request.head, Reason::BadRequest);
         }
         // First, so that `connection` takes away nothing that is set here.
         transform::leave_downstream(&mut request.head);
@@ -208,13 +247,13 @@ impl Handler for Requests {
             app,
             wanted,
             to_client,
-        } = match self.admit(&mut request).await {
+        } = match self.admit(&mut request, &mut record).await {
             Ok(admitted) => admitted,
-            Err(refused) => return self.refused(record, refused),
+            Err(refused) => return self.turned_away(record, &request.head, refused),
         };
         match app.bounds.request() {
             Ok(permit) => record.count(permit),
-            Err(reason) => return self.refused(record, reason),
+            Err(reason) => return self.turned_away(record, &request.head, reason),
         }
         if let Err(reason) = exchange::keep_small_body(&mut request).await {
             return self.refused(record, reason);

@@ -23,6 +23,7 @@ use crate::identity::Alpn;
 use crate::phases::accept::{Accepted, accept};
 use crate::phases::detect::{self, Spoken};
 use crate::phases::identify::{self, Identified};
+use crate::phases::refuse;
 use crate::phases::relay::Opaque;
 use crate::phases::reply;
 use crate::worker::Worker;
@@ -98,7 +99,15 @@ pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted, sni: Option
         Err(turned_away) => {
             identify::log(&turned_away, peer, destination.port());
             metrics::turned_away(worker, turned_away.reason);
-            let opaque = Opaque::begin(worker, peer, destination);
+            let who = Who {
+                downstream: peer,
+                local: destination,
+                peer: None,
+                sni: sni.map(Into::into),
+            };
+            let mut opaque = Opaque::begin(worker, peer, destination);
+            let why = (turned_away.reason, "");
+            opaque.names.refusal = Some(refuse::keep(worker, &who, why, None));
             opaque.refused(
                 worker,
                 None,

@@ -15,8 +15,10 @@ use crate::phases::authorize;
 use crate::phases::detect::{self, Spoken};
 use crate::phases::external;
 use crate::phases::identify;
+use crate::phases::refuse;
 use crate::phases::relay::Opaque;
 use crate::phases::reply;
+use crate::phases::trial::Marks;
 use crate::worker::{Connecting, Worker};
 
 /// Longest time for either side of an undeclared connection to say the first word.
@@ -178,12 +180,19 @@ fn refuse(worker: &Worker, arrived: Arrived, reason: Reason) {
         port = arrived.who.local.port(), reason = reason.id(), "connection refused"
     );
     let metrics = metrics::tcp(worker, &arrived.who);
-    begin(worker, &arrived.who).refused(worker, Some(&metrics), reason.id(), reply::flags(reason));
+    let mut opaque = begin(worker, &arrived.who);
+    opaque.names.refusal = Some(refuse::keep(worker, &arrived.who, (reason.id(), ""), None));
+    opaque.refused(worker, Some(&metrics), reason.id(), reply::flags(reason));
     arrived.stream.abort();
 }
 
 fn begin(worker: &Worker, who: &Who) -> Opaque {
     let mut opaque = Opaque::begin(worker, who.downstream, who.local);
     opaque.names.source = who.peer.as_ref().map(|id| id.as_str().into());
+    if let Some(inbound) = worker.inbound()
+        && inbound.authorization.tries_or_audits()
+    {
+        Marks::of(worker, &inbound, &authorize::facts(who), None).tell(&mut opaque.names);
+    }
     opaque
 }

@@ -4,6 +4,7 @@
 mod asked;
 mod counted;
 mod limited;
+mod refused;
 mod tokens;
 
 use std::net::SocketAddr;

@@ -11,6 +11,9 @@ use super::external::Denial;
 /// Names the reason of a reply that the application did not give.
 pub(crate) const REASON: HeaderName = HeaderName::from_static("wattle-reason");
 
+/// Names the facts that the proxy keeps of what it refused.
+pub(crate) const REFUSAL: HeaderName = HeaderName::from_static("wattle-refusal");
+
 /// A reply of the proxy's own.
 pub(crate) fn local(reason: Reason, grpc: bool) -> Response {
     if grpc {

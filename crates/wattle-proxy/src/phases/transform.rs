@@ -43,6 +43,7 @@ pub(crate) fn leave_upstream(head: &mut ResponseHead) {
 /// Removes what only proxies may say: an application that repeats another's refusal must not be taken for its proxy.
 pub(crate) fn leave_application(head: &mut ResponseHead) {
     remove(&mut head.headers, &super::reply::REASON);
+    remove(&mut head.headers, &super::reply::REFUSAL);
 }
 
 /// Applies a rule's or backend's filters to the request.

@@ -14,7 +14,7 @@ use wattle_net::{ConnectOptions, Draining, Keepalive};
 use wattle_telemetry::Shard;
 use wattle_telemetry::access::AccessWriter;
 
-use super::{Bounds, Clock, Destinations, NamedHosts};
+use super::{Bounds, Clock, Destinations, NamedHosts, Refusals};
 use crate::config::{Ask, Dialled, Materials, News, Post};
 use crate::identity::{Credentials, Outside};
 use crate::inbound::{App, Apps};
@@ -43,6 +43,8 @@ pub(crate) struct Worker {
     pub(crate) destinations: Destinations,
     /// What DNS says of hosts outside.
     pub(crate) named_hosts: NamedHosts,
+    /// What was refused last.
+    pub(crate) refusals: Refusals,
     /// The application's ports, as upstreams of inbound requests.
     pub(crate) apps: Apps,
     credentials: RefCell<Option<Arc<Credentials>>>,
@@ -78,6 +80,7 @@ impl Worker {
             access: access.map(RefCell::new),
             destinations: Destinations::default(),
             named_hosts: NamedHosts::default(),
+            refusals: Refusals::default(),
             apps: Apps::default(),
             credentials: RefCell::new(None),
             generation: Cell::new(0),
@@ -136,6 +139,8 @@ impl Worker {
             News::Peer(ip, workload) => {
                 self.peers.borrow_mut().insert(ip, workload);
             }
+            // Nobody listens any more, if it fails.
+            News::Refusals(asked) => _ = asked.send(self.refusals.all()),
             News::Drain(_) => self.http_drain.drain(),
         }
     }

@@ -32,6 +32,12 @@ pub struct AccessRecord<'a> {
     pub reason: &'static str,
     /// `reason_detail`: the stable id of what exactly was wrong, where the reason has several causes; else empty.
     pub detail: &'static str,
+    /// `refusal_id`: names the facts that the proxy keeps of what it refused; else empty.
+    pub refusal: &'a str,
+    /// `audited_by`: the policy that marks it for auditing; else empty.
+    pub audited_by: &'a str,
+    /// `dry_run`: what the policies that are tried only would decide; else empty.
+    pub dry_run: &'a str,
     /// `grpc_status`.
     pub grpc_status: Option<u32>,
     /// `bytes_received` from the downstream, of the body.
@@ -81,6 +87,9 @@ impl Default for AccessRecord<'_> {
             response_flags: ResponseFlags::NONE,
             reason: "",
             detail: "",
+            refusal: "",
+            audited_by: "",
+            dry_run: "",
             grpc_status: None,
             bytes_received: 0,
             bytes_sent: 0,
@@ -134,6 +143,9 @@ impl AccessRecord<'_> {
         line.plain("response_flags", Some(self.response_flags));
         line.text("response_code_details", reason);
         line.text("reason_detail", self.detail);
+        line.text("refusal_id", self.refusal);
+        line.text("audited_by", self.audited_by);
+        line.text("dry_run", self.dry_run);
         line.optional("grpc_status", self.grpc_status.map(u64::from));
         line.number("bytes_received", self.bytes_received);
         line.number("bytes_sent", self.bytes_sent);

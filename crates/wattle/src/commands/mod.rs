@@ -10,6 +10,7 @@ pub(crate) mod diff;
 pub(crate) mod exec_in;
 pub(crate) mod explain;
 pub(crate) mod get;
+pub(crate) mod policy;
 pub(crate) mod proxy;
 pub(crate) mod repair;
 pub(crate) mod rotate;
@@ -18,6 +19,7 @@ pub(crate) mod stat;
 pub(crate) mod supervise;
 pub(crate) mod up;
 pub(crate) mod version;
+pub(crate) mod why;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -41,6 +43,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Up(arguments) => up::run(&arguments, &shared),
         Command::Stat(arguments) => stat::run(&arguments, &shared),
         Command::Explain(arguments) => explain::run(&arguments, &shared),
+        Command::Why(arguments) => why::run(&arguments, &shared),
+        Command::Policy(arguments) => policy::run(&arguments, &shared),
         Command::Analyze(arguments) => analyze::run(&arguments, &shared),
         Command::Diff(arguments) => diff::run(&arguments, &shared),
         Command::Get(arguments) => get::run(&arguments, &shared),

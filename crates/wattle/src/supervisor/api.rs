@@ -5,6 +5,7 @@
 //! | `GET /mesh` | [`MeshView`] |
 //! | `GET /processes` | list of [`Status`] |
 //! | `GET /stats` | what all proxies have counted, `wattle_telemetry::Snapshot` |
+//! | `GET /refusals` | what all proxies refused last, list of `wattle_telemetry::Refusal` |
 //! | `POST /processes/NAMESPACE/NAME/{stop,start,restart}` | names of the instances meant |
 //! | `POST /processes/NAMESPACE/NAME/{kill,kill-proxy}` | likewise; SIGKILL to the application or the proxy |
 //! | `POST /control/kill` | SIGKILL to the control plane |
@@ -110,6 +111,7 @@ impl Handler for Answers {
             (&Method::GET, ["mesh"]) => answer(StatusCode::OK, &self.mesh()),
             (&Method::GET, ["processes"]) => answer(StatusCode::OK, &self.statuses()),
             (&Method::GET, ["stats"]) => answer(StatusCode::OK, &scrape::all(&self.world).await),
+            (&Method::GET, ["refusals"]) => answer(StatusCode::OK, &scrape::refusals(&self.world).await),
             (&Method::POST, ["processes", namespace, name, verb]) => self.act(namespace, name, verb).await,
             (&Method::POST, ["control", "kill"]) => self.kill_control(),
             (&Method::POST, ["drain"]) => self.order(Order::Drain, &[]).await,

@@ -1,5 +1,6 @@
 //! What a caller is told that is refused on the way in.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -21,6 +22,8 @@ pub(crate) struct Refused {
     pub(crate) reason: Reason,
     /// The cause, where the reason has several, for the log.
     pub(crate) detail: &'static str,
+    /// Names the facts that are kept of it.
+    pub(crate) id: Option<Rc<str>>,
     /// When to come again, from now.
     wait: Option<Duration>,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -33,6 +36,7 @@ impl From<Reason> for Refused {
         Self {
             reason,
             detail: "",
+            id: None,
             wait: None,
             headers: Vec::new(),
             denial: None,
@@ -82,6 +86,9 @@ impl Refused {
     /// Adds what is told to the reply: `retry-after` (RFC 9110 §10.2.3), to gRPC its own.
     fn tell(self, headers: &mut HeaderMap, grpc: bool) {
         headers.extend(self.headers);
+        if let Some(id) = self.id.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
+            headers.insert(reply::REFUSAL, id);
+        }
         match self.wait {
             None => {}
             Some(wait) if grpc => {

@@ -36,6 +36,12 @@ pub(crate) struct Names {
     pub(crate) source: Option<Rc<str>>,
     /// SPIFFE name of the server.
     pub(crate) destination: Option<Rc<str>>,
+    /// Names the facts that are kept of a refusal.
+    pub(crate) refusal: Option<Rc<str>>,
+    /// The policy that marks it for auditing.
+    pub(crate) audited_by: Option<Rc<str>>,
+    /// What the policies that are tried only would decide.
+    pub(crate) dry_run: Option<Rc<str>>,
     /// Host of the service.
     pub(crate) service: Option<std::sync::Arc<str>>,
     /// Name of the route.
@@ -85,6 +91,9 @@ impl Line {
             response_flags: exchange.status.flags,
             reason: self.reason,
             detail: self.detail,
+            refusal: self.names.refusal.as_deref().unwrap_or_default(),
+            audited_by: self.names.audited_by.as_deref().unwrap_or_default(),
+            dry_run: self.names.dry_run.as_deref().unwrap_or_default(),
             grpc_status: exchange.status.grpc,
             bytes_received: exchange.request_bytes,
             bytes_sent: exchange.response_bytes,
