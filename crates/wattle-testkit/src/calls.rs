@@ -43,7 +43,9 @@ fn taken(stream: TcpStream) -> io::Result<tokio::net::TcpStream> {
 }
 
 async fn exchange(stream: TcpStream, request: &Request) -> io::Result<Answer> {
-    let (client, connection) = h2::client::handshake(taken(stream)?).await.map_err(io::Error::other)?;
+    let (client, connection) = h2::client::handshake(taken(stream)?)
+        .await
+        .map_err(io::Error::other)?;
     let driver = tokio::spawn(connection);
     let answered = ask(client, request).await;
     driver.abort();
@@ -117,8 +119,7 @@ async fn answer(
     if let Some(authority) = head.uri.authority() {
         headers.push(("host".to_owned(), authority.to_string()));
     }
-    let asked =
-        json!({ "name": *name, "method": head.method.as_str(), "target": head.uri.path(), "headers": headers });
+    let asked = json!({ "name": *name, "method": head.method.as_str(), "target": head.uri.path(), "headers": headers });
     let wish = script::wish(&headers, &asked);
     while let Some(part) = body.data().await {
         let _ = body.flow_control().release_capacity(part?.len());

@@ -47,14 +47,23 @@ const SETTLED: Duration = Duration::from_secs(1);
 
 /// Prefixes of Services, with name, number, target and protocol of their ports.
 const SERVICES: [(&str, &str); 4] = [
-    ("shop", "{name: http, port: 80, targetPort: 8080, appProtocol: http}"),
-    ("calls", "{name: calls, port: 90, targetPort: 9000, appProtocol: grpc}"),
+    (
+        "shop",
+        "{name: http, port: 80, targetPort: 8080, appProtocol: http}",
+    ),
+    (
+        "calls",
+        "{name: calls, port: 90, targetPort: 9000, appProtocol: grpc}",
+    ),
     (
         "bytes",
         "{name: bytes, port: 91, targetPort: 9100, appProtocol: tcp}, \
          {name: more, port: 92, targetPort: 9100, appProtocol: tcp}",
     ),
-    ("hello", "{name: tls, port: 443, targetPort: 9100, appProtocol: tls}"),
+    (
+        "hello",
+        "{name: tls, port: 443, targetPort: 9100, appProtocol: tls}",
+    ),
 ];
 
 fn mesh_manifest() -> String {
@@ -71,17 +80,26 @@ fn mesh_manifest() -> String {
     };
     let ports = ", ports: [{name: http, port: 8080, appProtocol: http}, \
                  {name: calls, port: 9000, appProtocol: grpc}, {name: bytes, port: 9100, appProtocol: tcp}]";
-    let at = |region: &str| format!("topology.kubernetes.io/region: {region}, topology.kubernetes.io/zone: a");
+    let at =
+        |region: &str| format!("topology.kubernetes.io/region: {region}, topology.kubernetes.io/zone: a");
     let (one, two) = (at("one"), at("two"));
     let mut objects = vec![
         process("shop-v1", &format!("app: shop, version: v1, {one}"), ports),
         process("shop-v2", &format!("app: shop, version: v2, {two}"), ports),
         process("other", &format!("app: other, {one}"), ports),
-        process("outside", "app: outside", ", proxy: {enabled: false}, ports: [{port: 8080}]"),
+        process(
+            "outside",
+            "app: outside",
+            ", proxy: {enabled: false}, ports: [{port: 8080}]",
+        ),
         process("ours", &format!("app: client, {one}"), ""),
         process("theirs", &format!("app: client, {one}"), ", proxy: {kind: envoy}"),
         service("other", "app: other", SERVICES[0].1),
-        service("outside", "app: outside", "{name: http, port: 80, targetPort: 8080}"),
+        service(
+            "outside",
+            "app: outside",
+            "{name: http, port: 80, targetPort: 8080}",
+        ),
     ];
     for (prefix, ports) in SERVICES {
         // What no route takes over goes to one workload, so that the outcome is certain.
@@ -222,7 +240,11 @@ impl Run<'_> {
         eprintln!("{:?}", self.tally);
         let missing = self.coverage.missing();
         if let Ok(path) = std::env::var("WATTLE_TEST_REPORT") {
-            let report = format!("{}\n\nnot covered:\n{}\n", self.differing.join("\n\n"), missing.join("\n"));
+            let report = format!(
+                "{}\n\nnot covered:\n{}\n",
+                self.differing.join("\n\n"),
+                missing.join("\n")
+            );
             std::fs::write(path, report).unwrap();
         }
         assert!(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use wattle_testkit::{Answer, Conversation, Mesh, Request, Spot, call, eventually};
+use wattle_testkit::{Answer, Conversation, Mesh, Request, Spot, call};
 
 use crate::greeter;
 use crate::seen::{Outcome, headers_of};
@@ -36,12 +36,20 @@ impl<'a> Client<'a> {
 
     /// Waits until it sees a config.
     pub(crate) fn waits_for(&mut self, config: &Config, number: usize) {
-        let what = format!("{} sees config {number}", self.name);
-        eventually(&what, PATIENCE, || {
-            self.shows(&config.probe)?
-                .contains(&config.shows)
-                .then_some(())
-        });
+        let begun = Instant::now();
+        loop {
+            let shown = self.shows(&config.probe);
+            if shown.as_ref().is_some_and(|shown| shown.contains(&config.shows)) {
+                return;
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{} does not see config {number}, but {shown:?}:\n{}",
+                self.name,
+                config.text
+            );
+            std::thread::yield_now();
+        }
     }
 
     /// All that is said in answer to a step.

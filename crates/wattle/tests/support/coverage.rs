@@ -115,7 +115,9 @@ fn applied() -> BTreeSet<String> {
         if let Some(title) = line.strip_prefix("## ") {
             kind = title;
         }
-        let field = line.strip_prefix("| `").and_then(|rest| rest.split_once("` | applied |"));
+        let field = line
+            .strip_prefix("| `")
+            .and_then(|rest| rest.split_once("` | applied |"));
         if let Some((path, _)) = field.filter(|_| KINDS.contains(&kind)) {
             fields.insert(folded(&format!("{kind} {path}")));
         }

@@ -38,7 +38,9 @@ fn greet(mut stream: TcpStream, name: &str) -> io::Result<()> {
         _ => line(&mut stream)?,
     };
     // The rest of the line has the caller's address.
-    let asked = asked.strip_prefix("PROXY TCP4 ").map_or(&*asked, |_| "PROXY TCP4");
+    let asked = asked
+        .strip_prefix("PROXY TCP4 ")
+        .map_or(&*asked, |_| "PROXY TCP4");
     stream.write_all(format!("{name} heard {asked}\n").as_bytes())
 }
 

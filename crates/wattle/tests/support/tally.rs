@@ -34,10 +34,7 @@ impl Tally {
         self.requests += 1;
         let status = outcome.status;
         let of_grpc = outcome.headers.iter().find(|(name, _)| name == "grpc-status");
-        let (http, call) = (
-            matches!(step.way, Way::Http(_)),
-            matches!(step.way, Way::Call(_)),
-        );
+        let (http, call) = (matches!(step.way, Way::Http(_)), matches!(step.way, Way::Call(_)));
         let bytes = matches!(step.way, Way::Bytes | Way::Hello(_));
         let many = matches!(step.way, Way::Many(..)) && status == 200;
         let said = outcome.said.as_deref();
@@ -49,13 +46,13 @@ impl Tally {
             (&mut self.redirected, (301..=308).contains(&status)),
             (&mut self.said, http && said.is_some()),
             (&mut self.failed, status >= 500),
-            (
-                &mut self.unrouted,
-                status == 404 && outcome.asked.is_empty(),
-            ),
+            (&mut self.unrouted, status == 404 && outcome.asked.is_empty()),
             (&mut self.repeated, outcome.asked.len() > 1),
             (&mut self.delayed, outcome.delayed),
-            (&mut self.called, call && of_grpc.is_some_and(|(_, code)| code == "0")),
+            (
+                &mut self.called,
+                call && of_grpc.is_some_and(|(_, code)| code == "0"),
+            ),
             (
                 &mut self.calls_refused,
                 call && of_grpc.is_some_and(|(_, code)| code != "0"),

@@ -67,7 +67,10 @@ fn istio(dice: &mut Dice, marker: &str) -> String {
 fn rule(dice: &mut Dice) -> String {
     let matches = matching(dice);
     let to = match dice.below(4) {
-        0 => format!("{{host: bytes-any, subset: {}, port: {{number: 91}}}}", dice.one(&["v1", "v2"])),
+        0 => format!(
+            "{{host: bytes-any, subset: {}, port: {{number: 91}}}}",
+            dice.one(&["v1", "v2"])
+        ),
         _ => format!("{{host: {}, port: {{number: 91}}}}", dice.one(&BACKENDS)),
     };
     let other = if dice.chance(20) {

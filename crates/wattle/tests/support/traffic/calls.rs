@@ -195,7 +195,10 @@ fn rule(dice: &mut Dice) -> String {
         fields.push(format!("match: [{{{uri}}}]"));
     }
     let to = match dice.below(4) {
-        0 => format!("{{host: calls-any, subset: {}, port: {{number: 90}}}}", dice.one(&["v1", "v2"])),
+        0 => format!(
+            "{{host: calls-any, subset: {}, port: {{number: 90}}}}",
+            dice.one(&["v1", "v2"])
+        ),
         _ => format!("{{host: {}, port: {{number: 90}}}}", dice.one(&BACKENDS)),
     };
     fields.push(format!("route: [{{destination: {to}}}]"));
@@ -218,7 +221,7 @@ fn rule(dice: &mut Dice) -> String {
                 ]);
                 format!(
                     "retries: {{attempts: {}, retryOn: '{on}', backoff: 1ms}}",
-                    dice.one(&["0", "1", "3"])
+                    dice.one(&["1", "2", "3"])
                 )
             }),
             (25, &|dice| match dice.below(4) {

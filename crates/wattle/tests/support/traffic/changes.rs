@@ -14,8 +14,16 @@ pub(super) fn direct_response(dice: &mut Dice) -> String {
 
 /// Copies of all requests, or of none.
 pub(super) fn mirrors(dice: &mut Dice) -> String {
-    let to = dice.one(&["host: other", "host: shop-v1, port: {number: 80}", "host: shop-any, subset: v2"]);
-    let to = if dice.chance(40) { format!("host: {}", dice.one(&BACKENDS)) } else { to.to_owned() };
+    let to = dice.one(&[
+        "host: other",
+        "host: shop-v1, port: {number: 80}",
+        "host: shop-any, subset: v2",
+    ]);
+    let to = if dice.chance(40) {
+        format!("host: {}", dice.one(&BACKENDS))
+    } else {
+        to.to_owned()
+    };
     let old = dice.one(&[
         "",
         ", mirrorPercentage: {value: 100}",
@@ -37,7 +45,10 @@ pub(super) fn redirect(dice: &mut Dice) -> String {
     let fields = some(
         dice,
         &[
-            (60, &|dice| dice.one(&["uri: /moved", "uri: /moved", "prefixRewrite: /moved"]).to_owned()),
+            (60, &|dice| {
+                dice.one(&["uri: /moved", "uri: /moved", "prefixRewrite: /moved"])
+                    .to_owned()
+            }),
             (50, &|_| "authority: elsewhere.example".to_owned()),
             (30, &|_| "scheme: https".to_owned()),
             (30, &|dice| {
@@ -93,10 +104,18 @@ pub(super) fn retries(dice: &mut Dice) -> String {
         "retriable-status-codes,404",
         "connect-failure",
     ]);
+    if dice.chance(20) {
+        return "retries: {attempts: 0}".to_owned();
+    }
     format!(
         "retries: {{attempts: {}, retryOn: '{on}', backoff: 1ms{}}}",
-        dice.one(&["0", "1", "3"]),
-        dice.one(&["", "", ", perTryTimeout: 10s", ", retryIgnorePreviousHosts: false"])
+        dice.one(&["1", "2", "3"]),
+        dice.one(&[
+            "",
+            "",
+            ", perTryTimeout: 10s",
+            ", retryIgnorePreviousHosts: false"
+        ])
     )
 }
 
@@ -104,7 +123,11 @@ pub(super) fn fault(dice: &mut Dice) -> String {
     match dice.below(3) {
         0 => format!(
             "fault: {{delay: {{fixedDelay: 500ms, {}}}}}",
-            dice.one(&["percentage: {value: 100}", "percentage: {value: 0}", "percent: 100"])
+            dice.one(&[
+                "percentage: {value: 100}",
+                "percentage: {value: 0}",
+                "percent: 100"
+            ])
         ),
         1 => "fault: {abort: {httpStatus: 418, percentage: {value: 0}}}".to_owned(),
         _ => format!(

@@ -12,8 +12,12 @@ pub(super) fn config(dice: &mut Dice, number: usize, api: &str) -> String {
         shown(number)
     );
     let routes = (0..=dice.below(2)).map(|route| {
-        let rules: Vec<String> = (0..=dice.below(3)).map(|_| rule(dice)).collect();
-        let parent = dice.one(&["name: shop", "name: shop, port: 80", "namespace: default, name: shop, sectionName: http"]);
+        let rules: Vec<String> = (0..=dice.below(3)).map(|number| rule(dice, number)).collect();
+        let parent = dice.one(&[
+            "name: shop",
+            "name: shop, port: 80",
+            "namespace: default, name: shop, sectionName: http",
+        ]);
         format!(
             "---\napiVersion: {api}\nkind: HTTPRoute\nmetadata: {{name: route-{route}}}\nspec:\n  \
              parentRefs: [{{group: '', kind: Service, {parent}}}]\n  rules:\n{}",
@@ -24,15 +28,18 @@ pub(super) fn config(dice: &mut Dice, number: usize, api: &str) -> String {
     marker + &routes
 }
 
-fn rule(dice: &mut Dice) -> String {
+fn rule(dice: &mut Dice, number: usize) -> String {
     let mut fields = Vec::new();
+    if dice.chance(20) {
+        fields.push(format!("name: rule-{number}"));
+    }
     if dice.chance(85) {
         let matches: Vec<String> = (0..=dice.below(2)).map(|_| matching(dice)).collect();
         fields.push(format!("matches: [{}]", matches.join(", ")));
     }
     if dice.chance(15) {
         fields.push(format!("filters: [{}]", redirect(dice)));
-        return format!("  - {{{}}}\n", fields.join(", "));
+        return written(dice, fields);
     }
     let filters = some(
         dice,
@@ -48,7 +55,6 @@ fn rule(dice: &mut Dice) -> String {
             (12, &|dice| mirror(dice, "")),
         ],
     );
-    let permits = filters.contains("CORS");
     if !filters.is_empty() {
         fields.push(format!("filters: [{filters}]"));
     }
@@ -57,12 +63,14 @@ fn rule(dice: &mut Dice) -> String {
     } else {
         String::new()
     };
+    let permits = filters.contains("CORS") || own.contains("CORS");
     fields.push(match dice.below(20) {
         // Without a backend Envoy answers no preflight.
         0 | 1 if permits => format!("backendRefs: [{{name: other, port: 80{own}}}]"),
         0 => "backendRefs: [{name: missing, port: 80}]".to_owned(),
         1 => "backendRefs: []".to_owned(),
-        2..5 => format!(
+        // CORS is the rule's where it has several backends.
+        2..5 if !own.contains("CORS") => format!(
             "backendRefs: [{{name: {}, port: 80, weight: 3{own}}}, {{name: other, port: 80, weight: 0}}]",
             dice.one(&BACKENDS)
         ),
@@ -86,6 +94,18 @@ fn rule(dice: &mut Dice) -> String {
             "retry: {{attempts: {}, codes: [{}], backoff: 1ms}}",
             dice.one(&["1", "3"]),
             dice.one(&["503", "500, 503", "502"])
+        ));
+    }
+    written(dice, fields)
+}
+
+/// The rule; one that replaces the prefix that matched has exactly one match, of a prefix.
+fn written(dice: &mut Dice, mut fields: Vec<String>) -> String {
+    if fields.iter().any(|field| field.contains("ReplacePrefixMatch")) {
+        fields.retain(|field| !field.starts_with("matches"));
+        let path = dice.one(&["/", "/a", "/a/b", "/b", "/v1", "/c/d"]);
+        fields.push(format!(
+            "matches: [{{path: {{type: PathPrefix, value: {path}}}}}]"
         ));
     }
     format!("  - {{{}}}\n", fields.join(", "))

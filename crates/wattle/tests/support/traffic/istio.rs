@@ -8,7 +8,13 @@ use crate::dice::Dice;
 pub(super) fn config(dice: &mut Dice, number: usize) -> String {
     let rules: Vec<String> = (0..=dice.below(5)).map(|_| rule(dice, true)).collect();
     let delegated: Vec<String> = (0..=dice.below(2)).map(|_| rule(dice, false)).collect();
-    let scope = dice.one(&["", "", "  gateways: [mesh]\n", "  exportTo: ['.']\n", "  exportTo: ['*']\n"]);
+    let scope = dice.one(&[
+        "",
+        "",
+        "  gateways: [mesh]\n",
+        "  exportTo: ['.']\n",
+        "  exportTo: ['*']\n",
+    ]);
     format!(
         "{}---\n{}---\n\
          apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: more}}\nspec:\n  http:\n{}---\n\
@@ -113,7 +119,12 @@ fn matching(dice: &mut Dice) -> String {
             (6, &|dice| {
                 format!(
                     "scheme: {}",
-                    dice.one(&["{exact: http}", "{prefix: ht}", "{regex: 'https?'}", "{exact: https}"])
+                    dice.one(&[
+                        "{exact: http}",
+                        "{prefix: ht}",
+                        "{regex: 'https?'}",
+                        "{exact: https}"
+                    ])
                 )
             }),
             (5, &|_| "gateways: [mesh]".to_owned()),

@@ -30,7 +30,10 @@ fn annotated(dice: &mut Dice, routes: &str) -> String {
     if !routes.contains(number) || dice.chance(40) {
         return routes.to_owned();
     }
-    let with = format!("metadata: {{annotations: {{MORE {}}}, name: route-0}}", annotations(dice));
+    let with = format!(
+        "metadata: {{annotations: {{MORE {}}}, name: route-0}}",
+        annotations(dice)
+    );
     routes.replacen(number, &with, 1)
 }
 
@@ -40,9 +43,14 @@ fn annotations(dice: &mut Dice) -> String {
         dice,
         &[
             (70, &|dice| {
-                format!("retry.linkerd.io/http: '{}'", dice.one(&["5xx", "503", "500-503,404", "gateway-error"]))
+                format!(
+                    "retry.linkerd.io/http: '{}'",
+                    dice.one(&["5xx", "503", "500-503,404", "gateway-error"])
+                )
             }),
-            (50, &|dice| format!("retry.linkerd.io/limit: '{}'", dice.one(&["1", "2", "3"]))),
+            (50, &|dice| {
+                format!("retry.linkerd.io/limit: '{}'", dice.one(&["1", "2", "3"]))
+            }),
             (20, &|dice| {
                 let limit = dice.one(&["request", "response"]);
                 format!("timeout.linkerd.io/{limit}: 300ms")

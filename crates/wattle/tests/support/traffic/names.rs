@@ -41,7 +41,11 @@ pub(super) fn config(dice: &mut Dice, number: usize) -> Config {
 }
 
 fn gateway(dice: &mut Dice, marker: &str) -> String {
-    let mut routes = route("marker", "'hello.default.svc'", &format!("{{name: {marker}, port: 443}}"));
+    let mut routes = route(
+        "marker",
+        "'hello.default.svc'",
+        &format!("{{name: {marker}, port: 443}}"),
+    );
     for number in 0..=dice.below(3) {
         let hosts = dice.one(&[
             "a.example",
@@ -88,11 +92,18 @@ fn istio(dice: &mut Dice, marker: &str) -> String {
 }
 
 fn rule(dice: &mut Dice) -> String {
-    let hosts = dice.one(&["hello", "hello.default.svc.cluster.local", "hello, hello.default.svc.cluster.local"]);
+    let hosts = dice.one(&[
+        "hello",
+        "hello.default.svc.cluster.local",
+        "hello, hello.default.svc.cluster.local",
+    ]);
     let facts = facts(dice, "443");
     let comma = if facts.is_empty() { "" } else { ", " };
     let to = match dice.below(4) {
-        0 => format!("{{host: hello-any, subset: {}, port: {{number: 443}}}}", dice.one(&["v1", "v2"])),
+        0 => format!(
+            "{{host: hello-any, subset: {}, port: {{number: 443}}}}",
+            dice.one(&["v1", "v2"])
+        ),
         _ => format!("{{host: {}, port: {{number: 443}}}}", dice.one(&BACKENDS)),
     };
     let other = if dice.chance(20) {

@@ -62,7 +62,12 @@ fn entry(dice: &mut Dice, world: &World) -> (String, Steps) {
             world.addresses[index]
         ),
     };
-    let seen = dice.one(&["", ", exportTo: ['*']", ", exportTo: ['.']", ", exportTo: [elsewhere]"]);
+    let seen = dice.one(&[
+        "",
+        ", exportTo: ['*']",
+        ", exportTo: ['.']",
+        ", exportTo: [elsewhere]",
+    ]);
     let mut text = format!(
         "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: outside}}\n\
          spec: {{hosts: [outside.example], addresses: [{OUTSIDE}], {backends}{seen}}}\n"
@@ -80,7 +85,13 @@ fn entry(dice: &mut Dice, world: &World) -> (String, Steps) {
     }
     let steps: Steps = Box::new(|dice| {
         let request = request(dice);
-        to(OUTSIDE, Way::Http(Request { host: "outside.example".to_owned(), ..request }))
+        to(
+            OUTSIDE,
+            Way::Http(Request {
+                host: "outside.example".to_owned(),
+                ..request
+            }),
+        )
     });
     (text, steps)
 }
@@ -95,7 +106,9 @@ fn secured(dice: &mut Dice, world: &World) -> (String, Steps) {
     let tls = match dice.below(6) {
         0 => format!("mode: SIMPLE, insecureSkipVerify: true{name}"),
         1 => format!("mode: SIMPLE, caCertificates: {authorities}, subjectAltNames: ['{server}']{name}"),
-        2 => format!("mode: SIMPLE, caCertificates: {authorities}, subjectAltNames: ['spiffe://outside.example/other']"),
+        2 => format!(
+            "mode: SIMPLE, caCertificates: {authorities}, subjectAltNames: ['spiffe://outside.example/other']"
+        ),
         3 => format!("mode: MUTUAL, {files}, subjectAltNames: ['{server}']{name}"),
         4 => format!("mode: MUTUAL, {files}, subjectAltNames: ['spiffe://outside.example/other']"),
         _ => "mode: DISABLE".to_owned(),
@@ -104,7 +117,10 @@ fn secured(dice: &mut Dice, world: &World) -> (String, Steps) {
         0 => format!("tls: {{{tls}}}"),
         _ => format!("portLevelSettings: [{{port: {{number: 80}}, tls: {{{tls}}}}}]"),
     };
-    let names = dice.one(&["", ", subjectAltNames: ['spiffe://outside.example/ns/default/sa/server']"]);
+    let names = dice.one(&[
+        "",
+        ", subjectAltNames: ['spiffe://outside.example/ns/default/sa/server']",
+    ]);
     let text = format!(
         "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: outside}}\n\
          spec: {{hosts: [outside.example], addresses: [{OUTSIDE}], resolution: STATIC, location: MESH_EXTERNAL{names}, \
@@ -134,7 +150,10 @@ fn announced(dice: &mut Dice, world: &World) -> (String, Steps) {
 
 /// Objects of another namespace that this one sees, or does not.
 fn seen_by(dice: &mut Dice) -> (String, Steps) {
-    let scope = |dice: &mut Dice| dice.one(&["['*']", "['.']", "[default]", "[elsewhere]", "['.', default]"]).to_owned();
+    let scope = |dice: &mut Dice| {
+        dice.one(&["['*']", "['.']", "[default]", "[elsewhere]", "['.', default]"])
+            .to_owned()
+    };
     let text = format!(
         "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: shop-any, namespace: default}}\n\
          spec: {{host: shop-any, exportTo: {}, subsets: [{{name: v2, labels: {{version: v2}}}}]}}\n---\n\
@@ -169,7 +188,13 @@ fn scoped(dice: &mut Dice) -> (String, Steps) {
     let steps: Steps = Box::new(|dice| {
         let service = dice.one(&["shop", "other", "shop-v1"]);
         let request = request(dice);
-        to(service, Way::Http(Request { host: service.to_owned(), ..request }))
+        to(
+            service,
+            Way::Http(Request {
+                host: service.to_owned(),
+                ..request
+            }),
+        )
     });
     (text, steps)
 }
@@ -186,11 +211,19 @@ fn near(dice: &mut Dice) -> (String, Steps) {
         "failoverPriority: ['topology.kubernetes.io/region']",
         "failoverPriority: ['version']",
     ]);
-    let detection = dice.one(&["", ", outlierDetection: {consecutive5xxErrors: 100, interval: 10s}"]);
+    let detection = dice.one(&[
+        "",
+        ", outlierDetection: {consecutive5xxErrors: 100, interval: 10s}",
+    ]);
     let text = format!(
         "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: shop-any}}\n\
          spec: {{host: shop-any, trafficPolicy: {{loadBalancer: {{simple: ROUND_ROBIN, localityLbSetting: {{{setting}}}}}{detection}}}}}\n"
     );
-    let steps: Steps = Box::new(|_| to("shop-any", Way::Many(Request::get("shop-any", "/"), 24, Keep::Named)));
+    let steps: Steps = Box::new(|_| {
+        to(
+            "shop-any",
+            Way::Many(Request::get("shop-any", "/"), 24, Keep::Named),
+        )
+    });
     (text, steps)
 }

@@ -45,10 +45,16 @@ fn policy(dice: &mut Dice, host: &str) -> String {
         dice,
         &[
             (25, &|dice| {
-                format!("portLevelSettings: [{{port: {{number: {port}}}, {}}}]", self::settings(dice))
+                format!(
+                    "portLevelSettings: [{{port: {{number: {port}}}, {}}}]",
+                    self::settings(dice)
+                )
             }),
             (15, &|dice| {
-                format!("retryBudget: {{percent: {}, minRetryConcurrency: 20}}", dice.one(&["50", "100"]))
+                format!(
+                    "retryBudget: {{percent: {}, minRetryConcurrency: 20}}",
+                    dice.one(&["50", "100"])
+                )
             }),
         ],
     );
@@ -98,7 +104,10 @@ fn pool(dice: &mut Dice) -> String {
             (30, &|_| "idleTimeout: 30s".to_owned()),
             (20, &|_| "maxConcurrentStreams: 50".to_owned()),
             (20, &|dice| {
-                format!("h2UpgradePolicy: {}", dice.one(&["UPGRADE", "DO_NOT_UPGRADE", "DEFAULT"]))
+                format!(
+                    "h2UpgradePolicy: {}",
+                    dice.one(&["UPGRADE", "DO_NOT_UPGRADE", "DEFAULT"])
+                )
             }),
         ],
     );
@@ -110,7 +119,9 @@ fn detection(dice: &mut Dice) -> String {
     let more = some(
         dice,
         &[
-            (40, &|dice| format!("consecutive5xxErrors: {}", dice.one(&["50", "5"]))),
+            (40, &|dice| {
+                format!("consecutive5xxErrors: {}", dice.one(&["50", "5"]))
+            }),
             (30, &|_| "consecutiveGatewayErrors: 5".to_owned()),
             (20, &|_| {
                 "splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 50".to_owned()

@@ -71,11 +71,7 @@ fn gateway(dice: &mut Dice, number: usize) -> (String, Vec<Step>) {
          {of_backend}",
         shown(number)
     );
-    let steps = vec![
-        many("/stays", &[], kept),
-        many("/shared", &[], Keep::Nothing),
-        many("/stays", &[], Keep::Nothing),
-    ];
+    let steps = vec![many("/stays", &[], kept), many("/shared", &[], Keep::Nothing)];
     (text, steps)
 }
 
@@ -86,7 +82,10 @@ fn istio(dice: &mut Dice, number: usize) -> (String, Vec<Step>) {
         2 => by_header("consistentHash: {httpHeaderName: x-key, maglev: {tableSize: 251}}"),
         3 => (
             "consistentHash: {httpCookie: {name: stays, path: /, ttl: 3600s}}",
-            vec![many("/", &[], Keep::Cookie), many("/", &[("cookie", "stays=here")], Keep::Nothing)],
+            vec![
+                many("/", &[], Keep::Cookie),
+                many("/", &[("cookie", "stays=here")], Keep::Nothing),
+            ],
         ),
         4 => (
             "consistentHash: {useSourceIp: true, minimumRingSize: 64}",
@@ -94,7 +93,10 @@ fn istio(dice: &mut Dice, number: usize) -> (String, Vec<Step>) {
         ),
         5 => (
             "consistentHash: {httpQueryParameterName: q}",
-            vec![many("/a?q=1", &[], Keep::Nothing), many("/a?p=2&q=some", &[], Keep::Vary("x-key"))],
+            vec![
+                many("/a?q=1", &[], Keep::Nothing),
+                many("/a?p=2&q=some", &[], Keep::Vary("x-key")),
+            ],
         ),
         _ => (
             dice.one(&["simple: ROUND_ROBIN", "simple: RANDOM", "simple: LEAST_REQUEST"]),
@@ -106,7 +108,9 @@ fn istio(dice: &mut Dice, number: usize) -> (String, Vec<Step>) {
         1 => format!(
             "trafficPolicy: {{loadBalancer: {{simple: RANDOM}}, portLevelSettings: [{{port: {{number: 80}}, loadBalancer: {{{balancer}}}}}]}}"
         ),
-        _ => format!("subsets: [{{name: all, labels: {{app: shop}}, trafficPolicy: {{loadBalancer: {{{balancer}}}}}}}]"),
+        _ => format!(
+            "subsets: [{{name: all, labels: {{app: shop}}, trafficPolicy: {{loadBalancer: {{{balancer}}}}}}}]"
+        ),
     };
     let subset = if policy.starts_with("subsets") {
         ", subset: all"
