@@ -35,7 +35,7 @@ pub(crate) fn wish(headers: &[(String, String)], answer: &Value) -> Wish {
             .map(|(_, value)| &**value)
     };
     // A mirrored request is noted, and plays no part in what the others are answered.
-    if value("host").is_some_and(|host| host.ends_with("-shadow")) {
+    if value("host").is_some_and(is_shadow) {
         let _ = value("x-echo-key").map(|key| note(key, answer));
         return Wish {
             status: None,
@@ -54,11 +54,21 @@ pub(crate) fn wish(headers: &[(String, String)], answer: &Value) -> Wish {
     Wish { status, delay }
 }
 
+/// Whether a host is that of a copy, with a port or without.
+fn is_shadow(host: &str) -> bool {
+    host.split(':')
+        .next()
+        .is_some_and(|name| name.ends_with("-shadow"))
+}
+
 /// How many were noted under the key for the same server before.
 fn note(key: &str, answer: &Value) -> usize {
     let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
     let all = asked.entry(key.to_owned()).or_default();
-    let is_copy = |one: &Value| one["headers"].to_string().contains("-shadow\"]");
+    let is_copy = |one: &Value| {
+        let mut headers = one["headers"].as_array().into_iter().flatten();
+        headers.any(|pair| pair[0] == "host" && pair[1].as_str().is_some_and(is_shadow))
+    };
     let same = all
         .iter()
         .filter(|other| other["name"] == answer["name"] && !is_copy(other));

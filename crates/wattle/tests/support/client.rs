@@ -129,6 +129,10 @@ impl<'a> Client<'a> {
             if index == 0 {
                 outcome = seen(&request, Some(answer.clone()));
                 outcome.headers.retain(|(name, _)| name != "x-served-by");
+                // How an endpoint is written is each proxy's own.
+                let token = |name: &str| matches!(keep, Keep::Header(known) if known == name);
+                let tokens = outcome.headers.iter_mut().filter(|(name, _)| token(name));
+                tokens.for_each(|(_, value)| value.clear());
             }
             keep_session(&mut request, &answer, keep);
         }

@@ -51,6 +51,9 @@ fn routed<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String,
         .filter(|(name, _)| !name.starts_with("x-envoy-") && !name.starts_with("wattle-"))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
+    // How much is left when a call is repeated; Envoy says the whole limit again.
+    let limits = kept.iter_mut().filter(|(name, _)| name == "grpc-timeout");
+    limits.for_each(|(_, value)| value.clear());
     kept.sort();
     kept
 }

@@ -67,23 +67,30 @@ impl Family {
         Self::Places,
     ];
 
-    /// The family of a config. One follows the other, so that a step cannot find what an older config of its own left.
-    fn of(number: usize) -> Self {
-        const ORDER: [Family; 12] = [
-            Family::Istio,
-            Family::Gateway,
-            Family::Calls,
-            Family::Bytes,
-            Family::Istio,
-            Family::Linkerd,
-            Family::Names,
-            Family::Gateway,
-            Family::Sessions,
-            Family::Places,
-            Family::Calls,
-            Family::Istio,
-        ];
-        ORDER[number % ORDER.len()]
+    /// The order of families. One follows the other, so that no step finds what an older config of its family left.
+    const ORDER: [Self; 14] = [
+        Self::Istio,
+        Self::Gateway,
+        Self::Calls,
+        Self::Bytes,
+        Self::Places,
+        Self::Linkerd,
+        Self::Names,
+        Self::Istio,
+        Self::Sessions,
+        Self::Gateway,
+        Self::Calls,
+        Self::Places,
+        Self::Istio,
+        Self::Linkerd,
+    ];
+
+    /// The family of a config, and how many of it came before.
+    fn of(number: usize) -> (Self, usize) {
+        let (turn, place) = (number / Self::ORDER.len(), number % Self::ORDER.len());
+        let family = Self::ORDER[place];
+        let count = |within: &[Self]| within.iter().filter(|other| **other == family).count();
+        (family, turn * count(&Self::ORDER) + count(&Self::ORDER[..place]))
     }
 }
 
@@ -206,19 +213,19 @@ const ORIGINS: [&str; 3] = [
 
 /// The config of a number.
 pub(crate) fn config(dice: &mut Dice, number: usize, world: &World) -> Config {
-    let family = Family::of(number);
+    let (family, nth) = Family::of(number);
     let mut config = match family {
         Family::Istio => Config::of_shop(family, istio::config(dice, number), number),
         Family::Gateway => {
             let api = "gateway.networking.k8s.io/v1";
             Config::of_shop(family, gateway::config(dice, number, api), number)
         }
-        Family::Linkerd => linkerd::config(dice, number),
+        Family::Linkerd => linkerd::config(dice, number, nth),
         Family::Calls => calls::config(dice, number),
-        Family::Bytes => bytes::config(dice, number),
-        Family::Names => names::config(dice, number),
-        Family::Sessions => sessions::config(dice, number),
-        Family::Places => places::config(dice, number, world),
+        Family::Bytes => bytes::config(dice, nth),
+        Family::Names => names::config(dice, nth),
+        Family::Sessions => sessions::config(dice, number, nth),
+        Family::Places => places::config(dice, (number, nth), world),
     };
     let strict = "---\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\n\
                   metadata: {name: default}\nspec: {mtls: {mode: STRICT}}\n";

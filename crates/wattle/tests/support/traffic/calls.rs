@@ -100,7 +100,7 @@ fn grpc_rule(dice: &mut Dice, rule: usize) -> String {
     if !filters.is_empty() {
         fields.push(format!("filters: [{filters}]"));
     }
-    let own = if dice.chance(25) {
+    let own = if dice.chance(40) {
         format!(", filters: [{}]", self::filters(dice))
     } else {
         String::new()
@@ -135,7 +135,7 @@ fn filters(dice: &mut Dice) -> String {
             (25, &|dice| {
                 modifier(dice, "ResponseHeaderModifier", "responseHeaderModifier")
             }),
-            (15, &|dice| mirror(dice, "calls")),
+            (25, &|dice| mirror(dice, "calls")),
         ],
     )
 }
@@ -232,7 +232,12 @@ fn rule(dice: &mut Dice) -> String {
                 ),
                 _ => format!(
                     "fault: {{abort: {{grpcStatus: {}, percentage: {{value: 100}}}}}}",
-                    dice.one(&["UNAVAILABLE", "NOT_FOUND", "'8'", "PERMISSION_DENIED"])
+                    dice.one(&[
+                        "UNAVAILABLE",
+                        "NOT_FOUND",
+                        "RESOURCE_EXHAUSTED",
+                        "PERMISSION_DENIED"
+                    ])
                 ),
             }),
             (10, &|dice| {

@@ -30,6 +30,7 @@ pub(super) fn mirrors(dice: &mut Dice) -> String {
         ", mirrorPercentage: {value: 0}",
         ", mirrorPercent: 100",
         ", mirror_percent: 0",
+        ", mirror_percent: 100",
     ]);
     match dice.below(3) {
         0 => format!("mirror: {{{to}}}{old}"),

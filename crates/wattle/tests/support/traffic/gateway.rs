@@ -58,7 +58,7 @@ fn rule(dice: &mut Dice, number: usize) -> String {
     if !filters.is_empty() {
         fields.push(format!("filters: [{filters}]"));
     }
-    let own = if dice.chance(25) {
+    let own = if dice.chance(40) {
         format!(", filters: [{}]", of_backend(dice, &filters))
     } else {
         String::new()
@@ -126,7 +126,7 @@ fn of_backend(dice: &mut Dice, of_rule: &str) -> String {
             }),
             (if rewrites { 20 } else { 0 }, &rewrite),
             (if permits { 20 } else { 0 }, &cors),
-            (15, &|dice| mirror(dice, "")),
+            (30, &|dice| mirror(dice, "")),
         ],
     );
     filters
@@ -143,7 +143,7 @@ pub(super) fn mirror(dice: &mut Dice, prefix: &str) -> String {
         ", percent: 100",
         ", percent: 0",
         ", fraction: {numerator: 5, denominator: 5}",
-        ", fraction: {numerator: 0}",
+        ", fraction: {numerator: 0, denominator: 5}",
     ]);
     let space = dice.one(&["", "group: '', kind: Service, namespace: default, "]);
     format!(
@@ -237,7 +237,7 @@ fn cors(dice: &mut Dice) -> String {
             (50, &|_| "allowMethods: [GET, POST]".to_owned()),
             (30, &|_| "allowHeaders: [x-one]".to_owned()),
             (30, &|_| "exposeHeaders: [x-served-by]".to_owned()),
-            (30, &|_| "maxAge: 60".to_owned()),
+            (50, &|_| "maxAge: 60".to_owned()),
             (25, &|_| "allowCredentials: true".to_owned()),
         ],
     );

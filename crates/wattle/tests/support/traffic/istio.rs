@@ -83,7 +83,7 @@ fn forward(dice: &mut Dice, fields: &mut Vec<String>) {
                 false => fault(dice),
             }),
             (15, &cors),
-            (12, &mirrors),
+            (18, &mirrors),
         ],
     );
     if !more.is_empty() {

@@ -5,21 +5,21 @@ use wattle_testkit::Request;
 use super::{Config, Family, SERVERS, Step, Way, gateway, request, some};
 use crate::dice::Dice;
 
-pub(super) fn config(dice: &mut Dice, number: usize) -> Config {
-    match dice.below(3) {
-        0 => {
+pub(super) fn config(dice: &mut Dice, number: usize, nth: usize) -> Config {
+    match nth % 4 {
+        0 | 1 => {
             let api = dice.one(&["policy.linkerd.io/v1beta2", "policy.linkerd.io/v1beta3"]);
             let routes = gateway::config(dice, number, api);
             let text = annotated(dice, &routes);
             Config::of_shop(Family::Linkerd, text, number)
         }
-        1 => {
+        2 => {
             let noted = format!(", {}", annotations(dice));
-            of_noted(service(number, &noted), number)
+            of_noted(service(nth, &noted), nth)
         }
         _ => {
-            let text = service(number, "") + &profile(dice);
-            of_noted(text, number)
+            let text = service(nth, "") + &profile(dice);
+            of_noted(text, nth)
         }
     }
 }
@@ -65,7 +65,7 @@ fn annotations(dice: &mut Dice) -> String {
 }
 
 /// A Service that other configs have not; its server takes turns, so that one sees which config is in force.
-fn of_noted(text: String, number: usize) -> Config {
+fn of_noted(text: String, nth: usize) -> Config {
     let to = |request: Request| Step {
         to: "noted".to_owned(),
         port: 80,
@@ -75,7 +75,7 @@ fn of_noted(text: String, number: usize) -> Config {
         family: Family::Linkerd,
         text,
         probe: to(Request::get("noted", "/")),
-        shows: format!("\"{}\"", SERVERS[number / 12 % 2]),
+        shows: format!("\"{}\"", SERVERS[nth / 2 % 2]),
         steps: Box::new(move |dice| {
             let request = request(dice);
             let host = request.host.to_ascii_lowercase().replacen("shop", "noted", 1);
@@ -84,7 +84,7 @@ fn of_noted(text: String, number: usize) -> Config {
     }
 }
 
-fn service(number: usize, annotations: &str) -> String {
+fn service(nth: usize, annotations: &str) -> String {
     let accrual = if annotations.is_empty() {
         ""
     } else {
@@ -94,7 +94,7 @@ fn service(number: usize, annotations: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Service\nmetadata: {{annotations: {{MORE a: b{annotations}{accrual}}}, name: noted}}\n\
          spec: {{selector: {{app: shop, version: v{}}}, ports: [{{name: http, port: 80, targetPort: 8080, appProtocol: http}}]}}\n",
-        number / 12 % 2 + 1
+        nth / 2 % 2 + 1
     )
 }
 
@@ -134,7 +134,7 @@ fn route(dice: &mut Dice, number: usize) -> String {
             (40, &|dice| {
                 let class = dice.one(&[
                     "{condition: {status: {min: 404, max: 404}}, isFailure: true}",
-                    "{condition: {status: {min: 500, max: 502}}, isFailure: false}",
+                    "{condition: {any: [{status: {min: 500, max: 502}}]}, isFailure: false}",
                     "{condition: {all: [{status: {min: 400, max: 599}}, {not: {status: {min: 503, max: 503}}}]}, isFailure: true}",
                     "{condition: {any: [{status: {min: 502}}, {status: {min: 404, max: 410}}]}, isFailure: true}",
                 ]);

@@ -19,8 +19,8 @@ const ASKED: [&str; 8] = [
     "elsewhere.test",
 ];
 
-pub(super) fn config(dice: &mut Dice, number: usize) -> Config {
-    let (marker, server) = MARKERS[number / 12 % 2];
+pub(super) fn config(dice: &mut Dice, nth: usize) -> Config {
+    let (marker, server) = MARKERS[nth % 2];
     let text = if dice.chance(50) {
         gateway(dice, marker)
     } else {

@@ -8,14 +8,14 @@ use crate::dice::Dice;
 /// Where the ServiceEntries of a config are.
 const OUTSIDE: &str = "240.9.0.1";
 
-pub(super) fn config(dice: &mut Dice, number: usize, world: &World) -> Config {
-    let (objects, steps) = match number / 12 % 6 {
-        0 => entry(dice, world),
-        4 => secured(dice, world),
+pub(super) fn config(dice: &mut Dice, (number, nth): (usize, usize), world: &World) -> Config {
+    let (objects, steps) = match nth % 6 {
+        0 => entry(dice, nth / 6, world),
+        4 => secured(dice, nth / 6, world),
         5 => announced(dice, world),
         1 => seen_by(dice),
         2 => scoped(dice),
-        _ => near(dice),
+        _ => near(dice, nth / 6),
     };
     let marker = format!(
         "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: marker}}\n\
@@ -43,9 +43,9 @@ fn to(service: &str, way: Way) -> Step {
 }
 
 /// A host that has no Service, and what is done for it.
-fn entry(dice: &mut Dice, world: &World) -> (String, Steps) {
+fn entry(dice: &mut Dice, nth: usize, world: &World) -> (String, Steps) {
     let index = dice.below(SERVERS.len());
-    let backends = match dice.below(3) {
+    let backends = match nth % 3 {
         0 => format!(
             "resolution: STATIC, location: MESH_INTERNAL, workloadSelector: {{labels: {{app: {}}}}}, \
              ports: [{{number: 80, name: http, protocol: HTTP, targetPort: 8080}}]",
@@ -97,13 +97,13 @@ fn entry(dice: &mut Dice, world: &World) -> (String, Steps) {
 }
 
 /// A host that is called by TLS of the proxy's own.
-fn secured(dice: &mut Dice, world: &World) -> (String, Steps) {
+fn secured(dice: &mut Dice, nth: usize, world: &World) -> (String, Steps) {
     let of = |name: &str| format!("{}/{name}.pem", world.certificates);
     let (authorities, certificate, key) = (of("ca"), of("client"), of("client-key"));
     let name = dice.one(&["", ", sni: other.example"]);
     let server = "spiffe://outside.example/ns/default/sa/server";
     let files = format!("clientCertificate: {certificate}, privateKey: {key}, caCertificates: {authorities}");
-    let tls = match dice.below(6) {
+    let tls = match nth % 6 {
         0 => format!("mode: SIMPLE, insecureSkipVerify: true{name}"),
         1 => format!("mode: SIMPLE, caCertificates: {authorities}, subjectAltNames: ['{server}']{name}"),
         2 => format!(
@@ -200,8 +200,8 @@ fn scoped(dice: &mut Dice) -> (String, Steps) {
 }
 
 /// Localities: clients and `shop-v1` are in `one/a`, `shop-v2` is in `two/a`.
-fn near(dice: &mut Dice) -> (String, Steps) {
-    let setting = dice.one(&[
+fn near(dice: &mut Dice, nth: usize) -> (String, Steps) {
+    let settings = [
         "enabled: true",
         "enabled: false",
         "distribute: [{from: one/*, to: {two/*: 100}}]",
@@ -209,8 +209,8 @@ fn near(dice: &mut Dice) -> (String, Steps) {
         "distribute: [{from: one/a, to: {one/*: 50, two/*: 50}}]",
         "failover: [{from: one, to: two}]",
         "failoverPriority: ['topology.kubernetes.io/region']",
-        "failoverPriority: ['version']",
-    ]);
+    ];
+    let setting = settings[nth % settings.len()];
     let detection = dice.one(&[
         "",
         ", outlierDetection: {consecutive5xxErrors: 100, interval: 10s}",

@@ -8,11 +8,11 @@ use crate::dice::Dice;
 /// Enough that a choice among two meets both.
 const MANY: usize = 24;
 
-pub(super) fn config(dice: &mut Dice, number: usize) -> Config {
-    let (text, steps) = if dice.chance(40) {
-        gateway(dice, number)
+pub(super) fn config(dice: &mut Dice, number: usize, nth: usize) -> Config {
+    let (text, steps) = if nth.is_multiple_of(2) {
+        gateway(number, nth / 2)
     } else {
-        istio(dice, number)
+        istio(dice, number, nth / 2)
     };
     Config {
         family: Family::Sessions,
@@ -34,9 +34,9 @@ fn many(target: &str, headers: &[(&str, &str)], keep: Keep) -> Step {
     to_shop(Way::Many(request, MANY, keep))
 }
 
-fn gateway(dice: &mut Dice, number: usize) -> (String, Vec<Step>) {
-    let api = dice.one(&["gateway.networking.k8s.io/v1", "policy.linkerd.io/v1beta3"]);
-    let (persistence, kept) = match dice.below(4) {
+fn gateway(number: usize, nth: usize) -> (String, Vec<Step>) {
+    let api = ["gateway.networking.k8s.io/v1", "policy.linkerd.io/v1beta3"][nth / 4 % 2];
+    let (persistence, kept) = match nth % 4 {
         0 => ("{sessionName: stays, type: Cookie}", Keep::Cookie),
         1 => (
             "{sessionName: stays, type: Cookie, absoluteTimeout: 1h, cookieConfig: {lifetimeType: Permanent}}",
@@ -49,7 +49,7 @@ fn gateway(dice: &mut Dice, number: usize) -> (String, Vec<Step>) {
         ),
     };
     // By the rule, or for whoever calls the backend.
-    let (of_rule, of_backend) = if dice.chance(60) {
+    let (of_rule, of_backend) = if nth < 8 && nth != 2 {
         (format!("\n    sessionPersistence: {persistence}"), String::new())
     } else {
         let policy = format!(
@@ -75,8 +75,8 @@ fn gateway(dice: &mut Dice, number: usize) -> (String, Vec<Step>) {
     (text, steps)
 }
 
-fn istio(dice: &mut Dice, number: usize) -> (String, Vec<Step>) {
-    let (balancer, steps) = match dice.below(7) {
+fn istio(dice: &mut Dice, number: usize, nth: usize) -> (String, Vec<Step>) {
+    let (balancer, steps) = match nth % 7 {
         0 => by_header("consistentHash: {httpHeaderName: x-key}"),
         1 => by_header("consistentHash: {httpHeaderName: x-key, ringHash: {minimumRingSize: 64}}"),
         2 => by_header("consistentHash: {httpHeaderName: x-key, maglev: {tableSize: 251}}"),
@@ -103,7 +103,7 @@ fn istio(dice: &mut Dice, number: usize) -> (String, Vec<Step>) {
             vec![many("/", &[], Keep::Nothing)],
         ),
     };
-    let policy = match dice.below(3) {
+    let policy = match nth % 3 {
         0 => format!("trafficPolicy: {{loadBalancer: {{{balancer}}}}}"),
         1 => format!(
             "trafficPolicy: {{loadBalancer: {{simple: RANDOM}}, portLevelSettings: [{{port: {{number: 80}}, loadBalancer: {{{balancer}}}}}]}}"
