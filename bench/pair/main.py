@@ -73,11 +73,12 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--scenarios", default="", help="comma-separated; default all")
     parser.add_argument("--proxies", default="", help="comma-separated of direct, envoy, wattle; default all")
     parser.add_argument("--quiet-wait", type=float, default=20, help="longest wait for a quiet machine before a cell, s")
-    parser.add_argument("--out", default="", help="folder of RESULTS.md and results.json; default bench/ (quick: none)")
+    parser.add_argument("--out", default="", help="folder of RESULTS.md and results.json; default bench/, none for --quick or a part")
     options = parser.parse_args(words)
     if options.quick:
         options.rounds, options.quiet_wait = 1, 0
-    elif not options.out:
+    elif not options.out and not options.scenarios and not options.proxies:
+        # A part must not take the place of the whole.
         options.out = str(HERE)
     return options
 

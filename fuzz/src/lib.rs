@@ -12,6 +12,7 @@ pub mod dns;
 mod facts;
 pub mod http;
 pub mod identity;
+pub mod jwt;
 pub mod wire;
 pub mod yaml;
 

@@ -16,7 +16,7 @@ use crate::scalar::Port;
 
 mod read;
 
-pub(crate) use read::{authorization_policy, some_of, text_port};
+pub(crate) use read::{authorization_policy, some_of, target_ref, text_port};
 
 /// `spec` of an AuthorizationPolicy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

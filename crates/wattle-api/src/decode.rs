@@ -272,6 +272,14 @@ impl<'a> Fields<'a> {
         self.cursor.refuse(code, reason)
     }
 
+    /// Notes an error at the value of `key`, else at the mapping itself.
+    pub(crate) fn refuse_at(&self, key: &str, code: &'static str, reason: &str) -> Invalid {
+        match self.at(key) {
+            Some(cursor) => cursor.refuse(code, reason),
+            None => self.refuse(code, reason),
+        }
+    }
+
     /// Warns at the mapping itself.
     pub(crate) fn warn(&self, code: &'static str, reason: &str, hint: &str) {
         self.cursor.warn(code, reason, hint);

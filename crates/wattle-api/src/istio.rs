@@ -25,6 +25,8 @@ mod value;
 mod virtual_service;
 mod workload_group;
 
+pub(crate) use time::{time, write_time};
+
 pub use client_tls::{ClientTls, ClientTlsMode};
 pub use connection_pool::{ConnectionPool, H2Upgrade, Http2KeepAlive, HttpPool, TcpKeepalive, TcpPool};
 pub use consistent_hash::{ConsistentHash, Cookie, HashKey, HashRing};

@@ -33,6 +33,8 @@ pub enum Kind {
     EndpointSlice,
     /// Istio PeerAuthentication.
     PeerAuthentication,
+    /// Istio RequestAuthentication.
+    RequestAuthentication,
     /// Istio AuthorizationPolicy.
     AuthorizationPolicy,
     /// Istio WorkloadEntry.
@@ -63,11 +65,13 @@ pub enum Kind {
     RateLimit,
     /// Our EgressPolicy.
     EgressPolicy,
+    /// Istio MeshConfig: the core `v1` ConfigMap `istio`.
+    MeshConfig,
 }
 
 impl Kind {
     /// Every kind, in the order a reader meets them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::Namespace,
         Self::Service,
         Self::ServiceAccount,
@@ -80,6 +84,7 @@ impl Kind {
         Self::BackendTrafficPolicy,
         Self::EndpointSlice,
         Self::PeerAuthentication,
+        Self::RequestAuthentication,
         Self::AuthorizationPolicy,
         Self::WorkloadEntry,
         Self::VirtualService,
@@ -95,6 +100,7 @@ impl Kind {
         Self::ServiceProfile,
         Self::RateLimit,
         Self::EgressPolicy,
+        Self::MeshConfig,
     ];
 
     /// The kind as written in a manifest; two kinds of different groups may be written alike.
@@ -113,6 +119,7 @@ impl Kind {
             Self::BackendTrafficPolicy => "XBackendTrafficPolicy",
             Self::EndpointSlice => "EndpointSlice",
             Self::PeerAuthentication => "PeerAuthentication",
+            Self::RequestAuthentication => "RequestAuthentication",
             Self::AuthorizationPolicy => "AuthorizationPolicy",
             Self::WorkloadEntry => "WorkloadEntry",
             Self::VirtualService => "VirtualService",
@@ -128,6 +135,7 @@ impl Kind {
             Self::ServiceProfile => "ServiceProfile",
             Self::RateLimit => "RateLimit",
             Self::EgressPolicy => "EgressPolicy",
+            Self::MeshConfig => "ConfigMap",
         }
     }
 
@@ -135,14 +143,16 @@ impl Kind {
     #[must_use]
     pub fn group(self) -> &'static str {
         match self {
-            Self::Namespace | Self::Service | Self::ServiceAccount => "",
+            Self::Namespace | Self::Service | Self::ServiceAccount | Self::MeshConfig => "",
             Self::HttpRoute | Self::ReferenceGrant => "gateway.networking.k8s.io",
             Self::GrpcRoute | Self::TlsRoute | Self::TcpRoute | Self::BackendTlsPolicy => {
                 "gateway.networking.k8s.io"
             }
             Self::BackendTrafficPolicy => "gateway.networking.x-k8s.io",
             Self::EndpointSlice => "discovery.k8s.io",
-            Self::PeerAuthentication | Self::AuthorizationPolicy => "security.istio.io",
+            Self::PeerAuthentication | Self::RequestAuthentication | Self::AuthorizationPolicy => {
+                "security.istio.io"
+            }
             Self::WorkloadEntry
             | Self::VirtualService
             | Self::DestinationRule
@@ -171,10 +181,12 @@ impl Kind {
     #[must_use]
     pub fn versions(self) -> &'static [&'static str] {
         match self {
-            Self::Namespace | Self::Service | Self::ServiceAccount => &["v1"],
-            Self::HttpRoute | Self::ReferenceGrant | Self::PeerAuthentication | Self::AuthorizationPolicy => {
-                &["v1", "v1beta1"]
-            }
+            Self::Namespace | Self::Service | Self::ServiceAccount | Self::MeshConfig => &["v1"],
+            Self::HttpRoute
+            | Self::ReferenceGrant
+            | Self::PeerAuthentication
+            | Self::RequestAuthentication
+            | Self::AuthorizationPolicy => &["v1", "v1beta1"],
             Self::WorkloadEntry
             | Self::VirtualService
             | Self::DestinationRule

@@ -14,6 +14,7 @@
 //!    the compiler names the places. Remove the kind from `NOT_YET` in `registry.rs`.
 //! 3. A row in `tests/kinds.rs` (it comes back as it was written) and rows in `tests/refused.rs`.
 
+mod authentication;
 mod authorization;
 mod backend_tls;
 mod backend_traffic;
@@ -36,6 +37,7 @@ mod linkerd;
 mod linkerd_annotations;
 mod matcher;
 mod matching;
+mod mesh_config;
 mod meta;
 mod name;
 mod nearest;
@@ -55,6 +57,7 @@ mod stream_route;
 mod tree;
 mod workload;
 
+pub use authentication::{ClaimToHeader, JwtRule, RequestAuthentication, TokenHeader};
 pub use authorization::{Account, Action, AuthorizationPolicy, Operation, Provider, Source, TargetRef};
 pub use backend_tls::{BackendTlsPolicy, CaCertificateRef, CaCertificates, SubjectAltName, TlsValidation};
 pub use backend_traffic::{BackendTrafficPolicy, RequestRate, RetryBudget, RetryConstraint};
@@ -84,6 +87,10 @@ pub use linkerd::{
 pub use linkerd_annotations::{FailureAccrual, GrpcCode, LinkerdAnnotations, LinkerdRetry, PortRanges};
 pub use matcher::{PathPattern, TextMatch, Values};
 pub use matching::{HeaderMatch, PathMatch, QueryMatch, ValueMatch};
+pub use mesh_config::{
+    AuthorizationCheck, Authorizer, BodyInCheck, ExtensionProvider, HttpAuthorizer, MeshConfig,
+    ProviderService,
+};
 pub use meta::{Labels, Meta, Origin};
 pub use object::{Object, Resource};
 pub use parse::{MAX_FILE_BYTES, Parsed, Refused, fields_of, parse, parse_bytes, parse_bytes_in, parse_in};

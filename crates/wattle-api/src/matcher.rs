@@ -93,7 +93,7 @@ impl fmt::Display for TextMatch {
 pub enum PathPattern {
     /// As other text.
     Text(TextMatch),
-    /// Path elements, with `{*}` for one and `{**}` at the end for any number.
+    /// Path elements, with `{*}` for one and at most one `{**}`, behind the others, for any number.
     Template(String),
 }
 
@@ -126,7 +126,7 @@ pub(crate) fn path_pattern(cursor: &Cursor<'_>) -> Decoded<PathPattern> {
     }
     if !is_template(&text) {
         let reason = format!(
-            "found {}, expected {{*}} and {{**}} as whole path elements, {{**}} last",
+            "found {}, expected {{*}} and {{**}} as whole path elements, none of them behind {{**}}",
             quote(&text)
         );
         return Err(cursor.refuse("invalid-path", reason));
@@ -138,14 +138,46 @@ fn is_template(text: &str) -> bool {
     let Some(rest) = text.strip_prefix('/') else {
         return false;
     };
-    let elements: Vec<&str> = rest.split('/').collect();
-    let literal = |element: &str| !element.contains(['*', '{', '}']);
-    elements
-        .iter()
-        .enumerate()
-        .all(|(index, element)| match *element {
-            "{*}" => true,
-            "{**}" => index + 1 == elements.len(),
-            other => literal(other),
-        })
+    // No further one may follow `{**}`; what is literal may (Istio).
+    let mut after_many = false;
+    rest.split('/').all(|element| match element {
+        "{*}" | "{**}" => {
+            let first = !after_many;
+            after_many |= element == "{**}";
+            first
+        }
+        literal => !literal.contains(['*', '{', '}']),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_has_whole_elements_and_no_operator_behind_the_one_for_many() {
+        let good = [
+            "/{*}",
+            "/{**}",
+            "/a/{*}/b/{**}",
+            "/a/{**}/",
+            "/a/{**}/b/c",
+            "/{*}/{*}",
+        ];
+        assert!(good.into_iter().all(is_template));
+        let bad = [
+            "{*}",
+            "/*/b/{*}",
+            "/**/b/{*}",
+            "/{**}/a/{*}",
+            "/{**}/{**}",
+            "/a/{*}.txt",
+            "/a{**}",
+            "/{*",
+            "/a/{b}/{*}",
+        ];
+        for text in bad {
+            assert!(!is_template(text), "{text}");
+        }
+    }
 }

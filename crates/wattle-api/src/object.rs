@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use crate::authentication::RequestAuthentication;
 use crate::authorization::AuthorizationPolicy;
 use crate::backend_tls::BackendTlsPolicy;
 use crate::backend_traffic::BackendTrafficPolicy;
@@ -14,6 +15,7 @@ use crate::grpc::GrpcRoute;
 use crate::istio::{DestinationRule, ServiceEntry, Sidecar, VirtualService, WorkloadGroup};
 use crate::key::{Kind, ObjectKey};
 use crate::linkerd::{EgressNetwork, LocalRateLimit, Server, ServiceProfile};
+use crate::mesh_config::MeshConfig;
 use crate::meta::{Meta, Origin};
 use crate::peer::PeerAuthentication;
 use crate::process::Process;
@@ -71,6 +73,8 @@ pub enum Object {
     EndpointSlice(Resource<EndpointSlice>),
     /// Istio PeerAuthentication.
     PeerAuthentication(Resource<PeerAuthentication>),
+    /// Istio RequestAuthentication.
+    RequestAuthentication(Resource<RequestAuthentication>),
     /// Istio AuthorizationPolicy.
     AuthorizationPolicy(Resource<AuthorizationPolicy>),
     /// Istio WorkloadEntry.
@@ -101,6 +105,8 @@ pub enum Object {
     RateLimit(Resource<RateLimit>),
     /// Our EgressPolicy.
     EgressPolicy(Resource<EgressPolicy>),
+    /// Istio MeshConfig.
+    MeshConfig(Resource<MeshConfig>),
 }
 
 /// The same expression for the resource of whatever kind.
@@ -119,6 +125,7 @@ macro_rules! each {
             Object::BackendTrafficPolicy($resource) => $then,
             Object::EndpointSlice($resource) => $then,
             Object::PeerAuthentication($resource) => $then,
+            Object::RequestAuthentication($resource) => $then,
             Object::AuthorizationPolicy($resource) => $then,
             Object::WorkloadEntry($resource) => $then,
             Object::VirtualService($resource) => $then,
@@ -134,6 +141,7 @@ macro_rules! each {
             Object::ServiceProfile($resource) => $then,
             Object::RateLimit($resource) => $then,
             Object::EgressPolicy($resource) => $then,
+            Object::MeshConfig($resource) => $then,
         }
     };
 }
@@ -155,6 +163,7 @@ impl Object {
             Self::BackendTrafficPolicy(_) => Kind::BackendTrafficPolicy,
             Self::EndpointSlice(_) => Kind::EndpointSlice,
             Self::PeerAuthentication(_) => Kind::PeerAuthentication,
+            Self::RequestAuthentication(_) => Kind::RequestAuthentication,
             Self::AuthorizationPolicy(_) => Kind::AuthorizationPolicy,
             Self::WorkloadEntry(_) => Kind::WorkloadEntry,
             Self::VirtualService(_) => Kind::VirtualService,
@@ -170,6 +179,7 @@ impl Object {
             Self::ServiceProfile(_) => Kind::ServiceProfile,
             Self::RateLimit(_) => Kind::RateLimit,
             Self::EgressPolicy(_) => Kind::EgressPolicy,
+            Self::MeshConfig(_) => Kind::MeshConfig,
         }
     }
 
@@ -210,6 +220,7 @@ impl Object {
             (Self::BackendTrafficPolicy(a), Self::BackendTrafficPolicy(b)) => same(a, b),
             (Self::EndpointSlice(a), Self::EndpointSlice(b)) => same(a, b),
             (Self::PeerAuthentication(a), Self::PeerAuthentication(b)) => same(a, b),
+            (Self::RequestAuthentication(a), Self::RequestAuthentication(b)) => same(a, b),
             (Self::AuthorizationPolicy(a), Self::AuthorizationPolicy(b)) => same(a, b),
             (Self::WorkloadEntry(a), Self::WorkloadEntry(b)) => same(a, b),
             (Self::VirtualService(a), Self::VirtualService(b)) => same(a, b),
@@ -225,6 +236,7 @@ impl Object {
             (Self::ServiceProfile(a), Self::ServiceProfile(b)) => same(a, b),
             (Self::RateLimit(a), Self::RateLimit(b)) => same(a, b),
             (Self::EgressPolicy(a), Self::EgressPolicy(b)) => same(a, b),
+            (Self::MeshConfig(a), Self::MeshConfig(b)) => same(a, b),
             _ => false,
         }
     }
@@ -234,7 +246,10 @@ impl Object {
     /// # Errors
     /// None that is known: every field is text, number, list or mapping with text keys.
     pub fn manifest(&self) -> Result<Json, serde_json::Error> {
-        let spec = each!(self, resource => write(&resource.spec)?);
+        let spec = match self {
+            Self::MeshConfig(config) => config.spec.as_data()?,
+            other => each!(other, resource => write(&resource.spec)?),
+        };
         let mut manifest = json!({
             "apiVersion": self.kind().api_version(),
             "kind": self.kind().as_str(),
@@ -245,6 +260,7 @@ impl Object {
             (Kind::EndpointSlice, Json::Object(fields)) => {
                 fields.into_iter().for_each(|(key, value)| manifest[key] = value);
             }
+            (Kind::MeshConfig, data) => manifest["data"] = data,
             (_, spec) => manifest["spec"] = spec,
         }
         if let Self::WorkloadEntry(Resource {

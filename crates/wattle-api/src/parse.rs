@@ -14,7 +14,7 @@ use crate::object::Object;
 use crate::registry::{self, Known};
 use crate::report::Report;
 use crate::tree::{self, Node, Value};
-use crate::{linkerd_annotations, scalar};
+use crate::{linkerd_annotations, mesh_config, scalar};
 
 mod kinds;
 
@@ -171,6 +171,7 @@ impl Parser {
         match header(root) {
             Err(finding) => self.refuse(None, finding),
             Ok(header) => match registry::find(header.group, header.version, header.kind) {
+                Known::Kind(Kind::MeshConfig) => self.mesh_config(root),
                 Known::Kind(kind) => self.decode(kind, root),
                 Known::Refused(finding) => {
                     let at = root.child("kind").map_or(root.at, |kind| kind.at);
@@ -185,6 +186,22 @@ impl Parser {
                     self.say(Finding { at, ..finding }.about(severity, None, Arc::clone(&self.file)));
                 }
             },
+        }
+    }
+
+    /// A ConfigMap, which may be anybody's.
+    fn mesh_config(&mut self, root: &Node) {
+        match mesh_config::unfolded(root) {
+            Ok(Some(unfolded)) => self.decode(Kind::MeshConfig, &unfolded),
+            Ok(None) => {
+                let at = root.child("kind").map_or(root.at, |kind| kind.at);
+                let finding = Finding {
+                    at,
+                    ..registry::other_config_map()
+                };
+                self.say(finding.about(Severity::Info, None, Arc::clone(&self.file)));
+            }
+            Err(finding) => self.refuse(self.salvage(Kind::MeshConfig, root), finding),
         }
     }
 

@@ -14,7 +14,7 @@ const NOT_YET: &[(&str, &[&str])] = &[
         &["GatewayClass", "Gateway", "ListenerSet", "UDPRoute"],
     ),
     ("gateway.networking.x-k8s.io", &["XMesh", "XBackend"]),
-    ("security.istio.io", &["RequestAuthentication"]),
+    ("security.istio.io", &[]),
     ("networking.istio.io", &["Gateway", "EnvoyFilter", "ProxyConfig"]),
     ("telemetry.istio.io", &["Telemetry"]),
     ("extensions.istio.io", &["WasmPlugin", "TrafficExtension"]),
@@ -82,6 +82,11 @@ pub(crate) fn find(group: &str, version: &str, kind: &str) -> Known {
         shown(group)
     );
     Known::Skipped(Severity::Info, finding("skipped-kind", reason))
+}
+
+/// What is said of a ConfigMap that is not Istio's.
+pub(crate) fn other_config_map() -> Finding {
+    finding("skipped-kind", "the ConfigMap is not read by the mesh".to_owned())
 }
 
 fn versioned(kind: Kind, version: &str) -> Known {
@@ -169,6 +174,14 @@ pub(crate) fn top_fields(kind: Kind) -> &'static [&'static str] {
             "addressType",
             "endpoints",
             "ports",
+        ],
+        Kind::MeshConfig => &[
+            "apiVersion",
+            "kind",
+            "metadata",
+            "data",
+            "binaryData",
+            "immutable",
         ],
         _ => &["apiVersion", "kind", "metadata", "spec", "status"],
     }

@@ -280,7 +280,7 @@ fn other_kinds_are_skipped_aloud_by_how_much_it_matters() {
         info
     );
     assert_eq!(
-        severity("apiVersion: security.istio.io/v1\nkind: RequestAuthentication\n"),
+        severity("apiVersion: telemetry.istio.io/v1\nkind: Telemetry\n"),
         (Severity::Warning, "unsupported-kind")
     );
 }
@@ -342,4 +342,22 @@ fn a_diagnostic_is_json_for_programs() {
             "hint": "",
         })
     );
+}
+
+#[test]
+fn a_claim_fills_no_header_by_which_a_message_is_framed() {
+    let rules = [
+        "outputPayloadToHeader: Content-Length",
+        "outputClaimToHeaders: [{header: transfer-encoding, claim: sub}]",
+    ];
+    for rule in rules {
+        let said = said(&format!(
+            "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {{name: a, namespace: n}}\n\
+             spec: {{jwtRules: [{{issuer: i, {rule}}}]}}\n"
+        ));
+        assert!(
+            said.contains("a header that does not say how the message is read"),
+            "{said}"
+        );
+    }
 }

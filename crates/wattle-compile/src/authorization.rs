@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use wattle_api::{
-    Account, Action, AuthorizationPolicy, AuthorizationRule, Condition as When, ConditionKey, Kind,
-    PathPattern, Resource, TextMatch as Text, Values,
+    Account, Action, AuthorizationPolicy, AuthorizationRule, Condition as When, ConditionKey, Kind, Labels,
+    Meta, PathPattern, Resource, Selector, TargetRef, TextMatch as Text,
 };
 use wattle_model::{
-    Authorization, Condition, IpBlock, Operation, Pattern, Policy, PolicyRule, Source, TextMatch,
+    Attribute, Authorization, Condition, IpBlock, Operation, Pattern, Policy, PolicyRule, Source, TextMatch,
 };
 
 use crate::linkerd::server;
 use crate::route::{object_ref, unread};
 use crate::view::{View, selects};
-use crate::{Instance, Settings};
+use crate::{Instance, Settings, external};
+
+/// Istio's annotation of a policy that is tried only.
+const DRY_RUN: &str = "istio.io/dry-run";
 
 /// The policies of a workload: of the root namespace, then of its own, by name.
 pub(crate) fn of(instance: &Instance, view: &View<'_>) -> Authorization {
@@ -26,19 +30,38 @@ pub(crate) fn of(instance: &Instance, view: &View<'_>) -> Authorization {
         .chain(view.authorization_policies(own));
     let mut authorization = Authorization {
         deny: unreadable(instance, view),
-        allow: Vec::new(),
+        ..Authorization::default()
     };
+    let mut dry_run = Authorization::default();
     authorization.deny.extend(server::refusals(instance, view));
     for policy in policies.filter(|policy| selected(policy, instance, view)) {
         let compiled = compile(policy, view.settings);
+        let tried = is_dry_run(&policy.meta.annotations);
+        if policy.spec.action == Action::Custom {
+            // Nobody is asked for a trial.
+            if !tried {
+                let provider = policy.spec.provider.as_ref();
+                let named = provider.map_or("", |provider| provider.name.as_str());
+                external::add(&mut authorization, named, compiled, view);
+            }
+            continue;
+        }
+        let into = if tried { &mut dry_run } else { &mut authorization };
         match policy.spec.action {
-            Action::Allow => authorization.allow.push(compiled),
-            // Without a provider to ask, what would be asked about is refused.
-            Action::Deny | Action::Custom => authorization.deny.push(compiled),
-            Action::Audit => {}
+            Action::Allow => into.allow.push(compiled),
+            Action::Deny | Action::Custom => into.deny.push(compiled),
+            Action::Audit => into.audit.push(compiled),
         }
     }
+    if dry_run != Authorization::default() {
+        authorization.dry_run = Some(Arc::new(dry_run));
+    }
     authorization
+}
+
+/// A policy that is tried only, by its annotation; only `true` says so (Istio).
+pub(crate) fn is_dry_run(annotations: &Labels) -> bool {
+    annotations.get(DRY_RUN).is_some_and(|said| said == "true")
 }
 
 /// A policy that nobody can read might refuse anything, so that it refuses everything; a limit of rate too.
@@ -64,18 +87,36 @@ fn unreadable(instance: &Instance, view: &View<'_>) -> Vec<Policy> {
 /// True when the policy is for the workload: by its selector, by a Service that has the workload behind it, or because
 /// it names neither.
 pub(crate) fn selected(policy: &Resource<AuthorizationPolicy>, instance: &Instance, view: &View<'_>) -> bool {
-    if let Some(selector) = &policy.spec.selector {
+    let spec = &policy.spec;
+    is_for(
+        &policy.meta,
+        spec.selector.as_ref(),
+        &spec.target_refs,
+        instance,
+        view,
+    )
+}
+
+/// The same for a policy of any kind.
+pub(crate) fn is_for(
+    meta: &Meta,
+    selector: Option<&Selector>,
+    targets: &[TargetRef],
+    instance: &Instance,
+    view: &View<'_>,
+) -> bool {
+    if let Some(selector) = selector {
         return selector.selects(&instance.labels);
     }
-    policy.spec.target_refs.is_empty()
-        || policy.spec.target_refs.iter().any(|target| {
-            let service = (Arc::clone(&policy.meta.namespace), Arc::from(&*target.name));
+    targets.is_empty()
+        || targets.iter().any(|target| {
+            let service = (Arc::clone(&meta.namespace), Arc::from(&*target.name));
             let found = (target.group.is_empty() && target.kind == "Service")
                 .then(|| view.service(&service))
                 .flatten();
             let behind =
                 |labels: &wattle_api::Labels| !labels.is_empty() && selects(labels, &instance.labels);
-            policy.meta.namespace == instance.key.namespace
+            meta.namespace == instance.key.namespace
                 && found.is_some_and(|found| behind(&found.spec.selector))
         })
 }
@@ -95,7 +136,7 @@ pub(crate) fn rule(written: &AuthorizationRule, namespace: &str, settings: &Sett
     rule.from = written
         .from
         .iter()
-        .map(|from| source(from, namespace, settings, &mut lost))
+        .map(|from| source(from, namespace, settings))
         .collect();
     rule.to = written.to.iter().map(|to| operation(to, &mut lost)).collect();
     rule.when = written
@@ -118,54 +159,49 @@ impl Lost {
     }
 }
 
-fn source(written: &wattle_api::Source, namespace: &str, settings: &Settings, lost: &mut Lost) -> Source {
-    lost.when(
-        !written.request_principals.is_empty(),
-        "from.source.requestPrincipals",
-    );
-    lost.when(!written.remote_ip_blocks.is_empty(), "from.source.remoteIpBlocks");
+fn source(written: &wattle_api::Source, namespace: &str, settings: &Settings) -> Source {
     let principal = |text: &Text| self::principal(text, settings);
     let account = |account: &Account| {
         let namespace = account.namespace.as_deref().unwrap_or(namespace);
         TextMatch::Exact(format!("{namespace}/{}", account.name).into())
     };
-    let mut blocks = |blocks: &[_]| {
-        let parsed: Option<Vec<_>> = blocks
-            .iter()
-            .map(|block: &_| IpBlock::parse(&ToString::to_string(block)))
-            .collect();
-        lost.when(parsed.is_none(), "from.source.ipBlocks");
-        parsed.unwrap_or_default()
-    };
-    let mut source = Source {
+    let domain = |text: &Text| trust_domain(text, settings);
+    Source {
         principals: written.principals.any.iter().map(principal).collect(),
         not_principals: written.principals.not.iter().map(principal).collect(),
         namespaces: texts(&written.namespaces.any),
         not_namespaces: texts(&written.namespaces.not),
         service_accounts: written.service_accounts.any.iter().map(account).collect(),
         not_service_accounts: written.service_accounts.not.iter().map(account).collect(),
+        trust_domains: written.trust_domains.any.iter().map(domain).collect(),
+        not_trust_domains: written.trust_domains.not.iter().map(domain).collect(),
+        request_principals: texts(&written.request_principals.any),
+        not_request_principals: texts(&written.request_principals.not),
         ip_blocks: blocks(&written.ip_blocks.any),
         not_ip_blocks: blocks(&written.ip_blocks.not),
-    };
-    trust_domains(&mut source, &written.trust_domains, settings, lost);
-    source
+        remote_ip_blocks: blocks(&written.remote_ip_blocks.any),
+        not_remote_ip_blocks: blocks(&written.remote_ip_blocks.not),
+    }
 }
 
-/// A trust domain is the first part of a principal; together with a list of principals it cannot be said.
-fn trust_domains(source: &mut Source, written: &Values<Text>, settings: &Settings, lost: &mut Lost) {
-    let within = |text: &Text| match text {
-        Text::Exact(domain) => Some(principal(&Text::Prefix(format!("{domain}/")), settings)),
-        Text::Prefix(start) => Some(TextMatch::Prefix(start.as_str().into())),
-        Text::Present => Some(TextMatch::Present),
-        Text::Suffix(_) => None,
-    };
-    let any: Option<Vec<_>> = written.any.iter().map(within).collect();
-    let not: Option<Vec<_>> = written.not.iter().map(within).collect();
-    let sayable = any.is_some() && not.is_some() && (written.any.is_empty() || source.principals.is_empty());
-    lost.when(!sayable, "from.source.trustDomains");
-    if let (true, Some(any), Some(not)) = (sayable, any, not) {
-        source.principals.extend(any);
-        source.not_principals.extend(not);
+fn blocks(written: &[IpNet]) -> Vec<IpBlock> {
+    written.iter().map(block).collect()
+}
+
+fn block(written: &IpNet) -> IpBlock {
+    IpBlock {
+        address: written.addr(),
+        prefix_len: written.prefix_len(),
+    }
+}
+
+/// `cluster.local` is the mesh's own trust domain, as in a principal.
+fn trust_domain(written: &Text, settings: &Settings) -> TextMatch {
+    match written {
+        Text::Exact(domain) if domain == "cluster.local" => {
+            TextMatch::Exact(settings.trust_domain.to_string().into())
+        }
+        other => text(other),
     }
 }
 
@@ -189,33 +225,57 @@ fn operation(written: &wattle_api::Operation, lost: &mut Lost) -> Operation {
 }
 
 fn condition(written: &When, namespace: &str, settings: &Settings, lost: &mut Lost) -> Option<Condition> {
-    let key = written.key.to_string();
-    if !Condition::is_supported(&key) {
-        lost.when(true, &format!("when[{key}]"));
+    let attribute = Attribute::parse(&written.key.to_string());
+    if !attribute.is_supported() {
+        lost.when(true, &format!("when[{attribute}]"));
         return None;
     }
-    let value = |value: &String| match written.key {
-        // Addresses, ports and accounts are meant as written: a star is nothing special in them.
-        ConditionKey::SourceIp | ConditionKey::DestinationPort => TextMatch::Exact(value.as_str().into()),
+    let mut condition = Condition {
+        attribute,
+        values: Vec::new(),
+        not_values: Vec::new(),
+        blocks: Vec::new(),
+        not_blocks: Vec::new(),
+    };
+    let (any, not) = (&written.values.any, &written.values.not);
+    if condition.attribute.is_address() {
+        let mut blocks = |list: &[String]| {
+            let blocks: Option<Vec<_>> = list.iter().map(|text| IpBlock::parse(text)).collect();
+            lost.when(blocks.is_none(), &format!("when[{}]", written.key));
+            blocks.unwrap_or_default()
+        };
+        condition.blocks = blocks(any);
+        condition.not_blocks = blocks(not);
+    } else {
+        let value = |value: &String| value_of(&written.key, value, namespace, settings);
+        condition.values = any.iter().map(value).collect();
+        condition.not_values = not.iter().map(value).collect();
+    }
+    Some(condition)
+}
+
+fn value_of(key: &ConditionKey, value: &str, namespace: &str, settings: &Settings) -> TextMatch {
+    match key {
+        // Ports and accounts are meant as written: a star is nothing special in them.
+        ConditionKey::DestinationPort => TextMatch::Exact(value.into()),
         ConditionKey::SourceServiceAccount if !value.contains('/') => {
             TextMatch::Exact(format!("{namespace}/{value}").into())
         }
         ConditionKey::SourcePrincipal => principal(&Text::new(value), settings),
+        ConditionKey::SourceTrustDomain => trust_domain(&Text::new(value), settings),
         _ => text(&Text::new(value)),
-    };
-    Some(Condition {
-        key: key.into(),
-        values: written.values.any.iter().map(value).collect(),
-        not_values: written.values.not.iter().map(value).collect(),
-    })
+    }
 }
 
-/// `cluster.local` in a policy is the mesh's own trust domain, whatever that is called (Istio).
+/// `cluster.local` in a policy is the mesh's own trust domain, whatever that is called, and so are its aliases (Istio).
 pub(crate) fn principal(written: &Text, settings: &Settings) -> TextMatch {
     let own = |text: &str| {
         let text = text.strip_prefix("spiffe://").unwrap_or(text);
-        match text.strip_prefix("cluster.local/") {
-            Some(rest) => format!("{}/{rest}", settings.trust_domain),
+        let aliases = &settings.trust_domain_aliases;
+        let is_own =
+            |domain: &str| domain == "cluster.local" || aliases.iter().any(|alias| **alias == *domain);
+        match text.split_once('/').filter(|(domain, _)| is_own(domain)) {
+            Some((_, rest)) => format!("{}/{rest}", settings.trust_domain),
             None => text.to_owned(),
         }
     };
@@ -226,7 +286,7 @@ pub(crate) fn principal(written: &Text, settings: &Settings) -> TextMatch {
     }
 }
 
-fn texts(written: &[Text]) -> Vec<TextMatch> {
+pub(crate) fn texts(written: &[Text]) -> Vec<TextMatch> {
     written.iter().map(text).collect()
 }
 
@@ -252,4 +312,29 @@ fn path(written: &PathPattern) -> Option<TextMatch> {
     Pattern::new(&elements.collect::<Vec<_>>().join("/"))
         .ok()
         .map(TextMatch::Regex)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_of_the_own_trust_domain_means_the_same_in_a_principal() {
+        let settings = Settings {
+            trust_domain: "new.example".into(),
+            trust_domain_aliases: vec!["old.example".into()],
+            ..Settings::default()
+        };
+        for (written, meant) in [
+            ("cluster.local/ns/a/sa/b", "new.example/ns/a/sa/b"),
+            ("old.example/ns/a/sa/b", "new.example/ns/a/sa/b"),
+            ("spiffe://old.example/ns/a/sa/b", "new.example/ns/a/sa/b"),
+            ("other.example/ns/a/sa/b", "other.example/ns/a/sa/b"),
+        ] {
+            let exact = principal(&Text::Exact(written.to_owned()), &settings);
+            assert_eq!(exact, TextMatch::Exact(meant.into()), "{written}");
+        }
+        let prefix = principal(&Text::Prefix("old.example/ns/a/".to_owned()), &settings);
+        assert_eq!(prefix, TextMatch::Prefix("new.example/ns/a/".into()));
+    }
 }

@@ -8,6 +8,7 @@ use crate::store::Store;
 use crate::view::View;
 
 mod attached;
+mod external;
 mod istio;
 mod limit;
 mod linkerd;
@@ -101,6 +102,7 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
         Object::WorkloadEntry(entry) => service::check_entry(entry, &mut findings),
         Object::PeerAuthentication(policy) => policy::check_peer(policy, &view, &mut findings),
         Object::AuthorizationPolicy(policy) => policy::check_authorization(policy, &view, &mut findings),
+        Object::RequestAuthentication(policy) => policy::check_tokens(policy, &view, &mut findings),
         Object::VirtualService(found) => istio::check_virtual_service(found, &view, &mut findings),
         Object::DestinationRule(rule) => istio::check_destination_rule(rule, &view, &mut findings),
         Object::ServiceEntry(entry) => istio::check_service_entry(entry, &view, &mut findings),
@@ -115,6 +117,7 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
         Object::Server(server) => limit::check_server(server, &view, &mut findings),
         Object::ServiceProfile(profile) => limit::check_profile(profile, &view, &mut findings),
         Object::EgressPolicy(policy) => limit::check_egress(policy, &view, &mut findings),
+        Object::MeshConfig(config) => external::check_config(config, &view, &mut findings),
         Object::EgressNetwork(_) => {}
         other => {
             let what = format!("the kind {} is read but not applied yet", other.kind());

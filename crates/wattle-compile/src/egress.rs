@@ -158,9 +158,11 @@ impl Table {
         for port in ports.filter(|port| port.port.number() == outside.port) {
             let origin = origin(policy, index);
             let labels = labels(policy);
+            // Where everything else is let out too there is nothing to verify.
+            let verifies = policy.spec.mode == Some(EgressMode::RegistryOnly);
             match port.protocol {
                 EgressProtocol::Http | EgressProtocol::Grpc => {
-                    let backend = self.originating(policy, rule);
+                    let backend = self.backend(policy, rule.tls_origination.as_ref(), verifies);
                     let mut allowed = catch_all(origin, forward(Some(backend), &outside));
                     allowed.matches = RequestMatch {
                         hosts: hosts.clone(),
@@ -170,12 +172,13 @@ impl Table {
                     self.rules.push(allowed);
                 }
                 EgressProtocol::Https | EgressProtocol::Tls => {
+                    let backend = self.backend(policy, None, verifies);
                     self.connections
-                        .push(connection(origin, hosts.clone(), labels, Some(0)));
+                        .push(connection(origin, hosts.clone(), labels, Some(backend)));
                 }
                 // Which host an address belongs to, nobody here knows.
                 EgressProtocol::Tcp if named => {
-                    let backend = self.originating(policy, rule);
+                    let backend = self.backend(policy, rule.tls_origination.as_ref(), false);
                     self.connections
                         .push(connection(origin, Vec::new(), labels, Some(backend)));
                 }
@@ -199,23 +202,25 @@ impl Table {
     }
 
     /// The backend of a rule: the original destination, over TLS where the rule asks for it.
-    fn originating(&mut self, policy: &Policy, rule: &EgressRule) -> u32 {
-        let Some(written) = &rule.tls_origination else {
+    fn backend(&mut self, policy: &Policy, tls: Option<&TlsOrigination>, verifies_host: bool) -> u32 {
+        if tls.is_none() && !verifies_host {
             return 0;
+        }
+        let made = BackendPolicy {
+            origins: vec![object_ref(&policy.meta, Kind::EgressPolicy, &policy.origin)],
+            tls: tls.map(originating).unwrap_or_default(),
+            ..BackendPolicy::default()
         };
         self.backends.push(Backend {
-            policy: Arc::new(BackendPolicy {
-                origins: vec![object_ref(&policy.meta, Kind::EgressPolicy, &policy.origin)],
-                tls: tls(written),
-                ..BackendPolicy::default()
-            }),
+            policy: Arc::new(made),
+            verifies_host,
             ..Backend::default()
         });
         u32::try_from(self.backends.len() - 1).unwrap_or(u32::MAX)
     }
 }
 
-fn tls(written: &TlsOrigination) -> UpstreamTls {
+fn originating(written: &TlsOrigination) -> UpstreamTls {
     let name = |name: &String| SubjectName::Dns(name.as_str().into());
     UpstreamTls::Origination {
         sni: written.sni.as_deref().map(Into::into),

@@ -8,7 +8,10 @@ use wattle_model::{Inbound, InboundPort, MtlsMode, Protocol};
 
 use crate::linkerd::server;
 use crate::view::View;
-use crate::{Instance, authorization, backend, endpoints, istio, peer_authentication, protocol, rate_limit};
+use crate::{
+    Instance, authorization, backend, endpoints, istio, peer_authentication, protocol, rate_limit,
+    request_authentication,
+};
 
 /// The inbound side of `namespace/instance`; `None` when there is no such workload.
 pub(crate) fn inbound(name: &Arc<str>, view: &View<'_>) -> Option<Inbound> {
@@ -37,6 +40,7 @@ pub(crate) fn inbound(name: &Arc<str>, view: &View<'_>) -> Option<Inbound> {
         ports,
         mtls: modes.mode,
         mtls_origin: modes.origin,
+        tokens: request_authentication::of(instance, view),
         authorization: authorization::of(instance, view),
         locality: instance.locality.clone(),
         labels: instance

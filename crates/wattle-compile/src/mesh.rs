@@ -93,6 +93,12 @@ impl Mesh {
         self.invalidate();
     }
 
+    /// Sets or forgets the keys that were fetched from an address.
+    pub fn set_key_set(&mut self, address: &Arc<str>, keys: Option<Arc<str>>) {
+        self.store.set_key_set(address, keys);
+        self.invalidate();
+    }
+
     /// Services, and hosts of ServiceEntries, that need a virtual address and have none yet, by name.
     pub fn without_virtual_ip(&self) -> Vec<Name> {
         let services = self.store.services.iter();

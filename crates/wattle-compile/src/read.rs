@@ -30,6 +30,12 @@ pub enum Read {
     PeerAuthentications(Arc<str>),
     /// AuthorizationPolicies of a namespace.
     AuthorizationPolicies(Arc<str>),
+    /// RequestAuthentications of a namespace.
+    RequestAuthentications(Arc<str>),
+    /// Istio's MeshConfigs.
+    MeshConfigs,
+    /// The key set that was fetched from this address.
+    KeySet(Arc<str>),
     /// ReferenceGrants of a namespace.
     Grants(Arc<str>),
     /// VirtualServices for exactly this host or pattern.

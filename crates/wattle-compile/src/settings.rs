@@ -7,6 +7,8 @@ use std::sync::Arc;
 pub struct Settings {
     /// Trust domain of every workload; default `cluster.local`.
     pub trust_domain: Arc<str>,
+    /// Other names of it, which mean the same in policies (Istio `meshConfig.trustDomainAliases`); default none.
+    pub trust_domain_aliases: Vec<Arc<str>>,
     /// DNS domain of the mesh; default `cluster.local`.
     pub cluster_domain: Arc<str>,
     /// Policies of this namespace are for the whole mesh; default `wattle-system`.
@@ -19,6 +21,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             trust_domain: "cluster.local".into(),
+            trust_domain_aliases: Vec::new(),
             cluster_domain: "cluster.local".into(),
             root_namespace: "wattle-system".into(),
             cluster: "default".into(),

@@ -51,6 +51,8 @@ pub(crate) struct Store {
     pub(crate) istio: IstioShelves,
     /// Namespaces that say by [`ISTIO_DEFAULTS`] whether they want Istio's defaults.
     pub(crate) defaults: BTreeMap<Arc<str>, bool>,
+    /// Key sets by the address they were fetched from.
+    pub(crate) key_sets: BTreeMap<Arc<str>, Arc<str>>,
     /// Services by the first label of their selector.
     pub(crate) selecting: HashMap<Label, BTreeSet<Name>>,
     /// Routes, policies and slices by what finds them.
@@ -145,6 +147,17 @@ impl Store {
     /// What changed since the last call.
     pub(crate) fn take_touched(&mut self) -> BTreeSet<Read> {
         crate::names::touched(std::mem::take(&mut self.touched))
+    }
+
+    /// Sets or forgets the key set of an address.
+    pub(crate) fn set_key_set(&mut self, address: &Arc<str>, keys: Option<Arc<str>>) {
+        let before = match &keys {
+            Some(keys) => self.key_sets.insert(Arc::clone(address), Arc::clone(keys)),
+            None => self.key_sets.remove(address),
+        };
+        if before != keys {
+            self.touched.insert(Read::KeySet(Arc::clone(address)));
+        }
     }
 
     /// Sets or removes the virtual address of a Service that has none of its own.

@@ -90,6 +90,12 @@ impl<'a> View<'a> {
         self.store.unreadable(kind, namespace).next()
     }
 
+    /// The key set that was fetched from an address; `None` while there is none.
+    pub(crate) fn key_set(&self, address: &Arc<str>) -> Option<Arc<str>> {
+        self.read(Read::KeySet(Arc::clone(address)));
+        self.store.key_sets.get(address).cloned()
+    }
+
     /// Whether what is written in a namespace has Istio's defaults where ours are safer: the namespace says so by a label,
     /// else the root namespace does.
     pub(crate) fn has_istio_defaults(&self, namespace: &Arc<str>) -> bool {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use wattle_api::{Object, ObjectKey};
@@ -380,6 +381,29 @@ fn a_workload_that_moves_recompiles_its_endpoints_and_its_own_inbound() {
         ResourceName::Inbound("default/w7-0".into()),
     ];
     assert_eq!(changed, expected);
+}
+
+#[test]
+fn fetched_keys_recompile_the_workloads_that_take_tokens_by_them_alone() {
+    let mut mesh = large();
+    mesh.apply(one("apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {name: r}\nspec:\n  selector: {matchLabels: {app: a5}}\n  jwtRules: [{jwksUri: 'https://keys.example'}]\n"));
+    mesh.inbound("default/w5-0").unwrap();
+    for index in mesh.take_changed() {
+        let ResourceName::Inbound(name) = index else {
+            panic!("{index:?}")
+        };
+        mesh.inbound(&name).unwrap();
+    }
+    let address: Arc<str> = "https://keys.example".into();
+    for keys in [Some("1"), Some("2"), None] {
+        mesh.set_key_set(&address, keys.map(Into::into));
+        let changed: Vec<_> = mesh.take_changed().into_iter().collect();
+        assert_eq!(changed, [ResourceName::Inbound("default/w5-0".into())]);
+        let rules = &mesh.inbound("default/w5-0").unwrap().tokens;
+        assert_eq!(rules[0].keys.as_deref(), keys);
+    }
+    mesh.set_key_set(&"https://other.example".into(), Some("1".into()));
+    assert!(mesh.take_changed().is_empty());
 }
 
 #[test]

@@ -239,6 +239,8 @@ fn found(mesh: &mut Mesh, asked: &Asked) -> Option<(String, u32, u32)> {
         query: Some(&query).filter(|query| !query.is_empty()).map(String::as_str),
         headers: &headers,
         caller: wattle_model::CallerFacts::default(),
+        remote_ip: None,
+        token: None,
     };
     let destination = mesh.destination("a:80", "default").unwrap();
     let decision = destination.route(&request, 0, &mut NoTrace);

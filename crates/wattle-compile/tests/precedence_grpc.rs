@@ -170,6 +170,8 @@ fn found(mesh: &mut Mesh, call: &Call) -> Option<(String, u32, u32)> {
         query: None,
         headers: &headers,
         caller: wattle_model::CallerFacts::default(),
+        remote_ip: None,
+        token: None,
     };
     let destination = mesh.destination("a:80", "default").unwrap();
     let rule = destination.route(&request, 0, &mut NoTrace).rule?;

@@ -19,7 +19,9 @@ fn refused(mesh: &mut Mesh) -> bool {
     let connection = ConnectionFacts {
         peer: None,
         peer_ip: IpAddr::from([10, 0, 0, 1]),
+        local_ip: IpAddr::from([10, 0, 0, 2]),
         port: 80,
+        sni: None,
     };
     let inbound = mesh.inbound("shop/a").unwrap();
     matches!(

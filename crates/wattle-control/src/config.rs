@@ -2,9 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wattle_compile::Settings;
+use wattle_identity::Lifetimes;
+
+use crate::keys::KeySettings;
 
 /// Port of discovery and certificates.
 pub const DISCOVERY_PORT: u16 = 15012;
@@ -26,10 +30,27 @@ pub struct ControlConfig {
     pub state: PathBuf,
     /// Trust domain, DNS domain, root namespace and cluster name.
     pub settings: Settings,
-    /// Life of a workload's certificate, default and at most 24 h.
-    pub certificate_ttl: Duration,
+    /// How keys of token issuers are fetched.
+    pub keys: KeySettings,
+    /// Who signs, and whom else to believe.
+    pub trust: TrustSettings,
     /// Longest wait for streams to end when stopping, default 2 s.
     pub drain: Duration,
+}
+
+/// Who signs certificates, and whom to believe besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustSettings {
+    /// Lives of root, issuer and workload certificates that are made from now on.
+    pub lifetimes: Lifetimes,
+    /// Directory with an issuer to use in place of an own one: Istio's `cacerts` or a Secret of cert-manager, watched.
+    pub issuer: Option<PathBuf>,
+    /// Other names of the mesh's own trust domain (Istio `meshConfig.trustDomainAliases`).
+    pub aliases: Vec<Arc<str>>,
+    /// Foreign trust domains with the PEM file of their roots, watched.
+    pub federated: Vec<(Arc<str>, PathBuf)>,
+    /// PEM file of revocation lists, watched.
+    pub revoked: Option<PathBuf>,
 }
 
 impl ControlConfig {
@@ -43,7 +64,8 @@ impl ControlConfig {
             admin: state.join("admin.sock"),
             state,
             settings: Settings::default(),
-            certificate_ttl: Duration::from_secs(24 * 3600),
+            keys: KeySettings::default(),
+            trust: TrustSettings::default(),
             drain: Duration::from_secs(2),
         }
     }

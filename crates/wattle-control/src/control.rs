@@ -20,6 +20,7 @@ use crate::admin;
 use crate::config::ControlConfig;
 use crate::hub::{self, Disk, Hub, HubHandle};
 use crate::issuer::{Issuer, IssuerError};
+use crate::keys;
 use crate::metrics::Metrics;
 use crate::serve::{self, Services};
 use crate::store::{Store, StoreError};
@@ -74,12 +75,7 @@ impl Control {
         let trust_domain = TrustDomain::new(&config.settings.trust_domain)
             .map_err(|error| StartError::TrustDomain(config.settings.trust_domain.to_string(), error))?;
         let store = Arc::new(Store::open(&config.state)?);
-        let issuer = Issuer::open(
-            store.clone(),
-            &trust_domain,
-            config.certificate_ttl,
-            config.roots_path(),
-        )?;
+        let issuer = Issuer::open(store.clone(), &trust_domain, &config.trust, config.roots_path())?;
         let discovery = bind(config.discovery).await?;
         let listeners = admin::Listeners {
             admin: bind_unix(&config.admin)?,
@@ -102,7 +98,7 @@ impl Control {
         let state = admin::State {
             hub: hub.clone(),
             issuer: control.issuer.clone(),
-            store: store.clone(),
+            store,
             metrics: metrics.clone(),
             trust_domain,
             started: Instant::now(),
@@ -112,13 +108,14 @@ impl Control {
             .map_err(|error| StartError::Thread("wattle-admin", error))?;
         control.threads.push(admin_thread);
         let issuer = control.issuer.clone();
-        control.tasks.spawn(issuer.clone().keep(control.stop.clone()));
+        control
+            .tasks
+            .spawn(issuer.clone().keep(hub.clone(), control.stop.clone()));
         control.start_serving(
             discovery,
             Services {
                 hub,
                 issuer,
-                store,
                 metrics,
                 stop: control.stop.clone(),
             },
@@ -134,11 +131,16 @@ impl Control {
         store: &Arc<Store>,
         metrics: &Arc<Metrics>,
     ) -> Result<HubHandle, StartError> {
-        let hub = Hub::new(
+        let mut hub = Hub::new(
             config.settings.clone(),
             VirtualIps::restored(store.virtual_ips()?),
             metrics.clone(),
         );
+        let kept = keys::restored(store);
+        for (address, (set, _)) in &kept {
+            hub.restore_keys(address, set);
+        }
+        let wanted = hub.key_addresses();
         let disk = Disk {
             store: store.clone(),
             services: config.state.join("services.json"),
@@ -146,6 +148,16 @@ impl Control {
         let batches = watch(&config.directories, &self.tasks, &self.stop);
         let (hub, thread) = hub::spawn(hub, batches, disk, self.stop.clone(), self.asked_to_stop.clone())
             .map_err(|error| StartError::Thread("wattle-hub", error))?;
+        self.threads.push(thread);
+        let parts = keys::Parts {
+            settings: config.keys.clone(),
+            hub: hub.clone(),
+            store: store.clone(),
+            wanted,
+            kept,
+        };
+        let thread = keys::spawn(parts, self.stop.clone())
+            .map_err(|error| StartError::Thread("wattle-keys", error))?;
         self.threads.push(thread);
         Ok(hub)
     }

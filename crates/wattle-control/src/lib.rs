@@ -16,6 +16,7 @@ pub mod diff;
 pub mod explain;
 mod hub;
 mod issuer;
+mod keys;
 mod metrics;
 pub mod offline;
 mod serve;
@@ -23,7 +24,8 @@ mod store;
 pub mod view;
 mod virtual_ips;
 
-pub use config::{ControlConfig, DISCOVERY_PORT, METRICS_PORT};
+pub use config::{ControlConfig, DISCOVERY_PORT, METRICS_PORT, TrustSettings};
 pub use control::{Control, StartError};
 pub use issuer::IssuerError;
+pub use keys::KeySettings;
 pub use store::StoreError;

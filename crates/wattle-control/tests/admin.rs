@@ -95,6 +95,7 @@ async fn explanations_come_over_the_socket() {
         url: "http://reviews:9080/x?a=b&c=d".to_owned(),
         headers: vec![("x-user".to_owned(), "a b&c".to_owned())],
         port: None,
+        claims: None,
     };
     let found: Explanation = world.get(&format!("/explain?{}", question.to_query())).await;
     assert_eq!(found.answer.text, "allowed → default/reviews:9080");

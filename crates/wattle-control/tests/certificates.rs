@@ -85,7 +85,7 @@ async fn a_stream_ends_with_the_certificate_it_was_opened_with() {
     let mut world = World::start(MANIFESTS).await;
     world.stop().await;
     world
-        .resume(|config| config.certificate_ttl = Duration::from_secs(2))
+        .resume(|config| config.trust.lifetimes.workload = Duration::from_secs(2))
         .await;
     let mut proxy = world.join("client", "client-0").await;
     assert!(proxy.svid.not_after() <= SystemTime::now() + Duration::from_secs(3));

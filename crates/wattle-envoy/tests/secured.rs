@@ -9,8 +9,8 @@ use support::keys::certify;
 use support::mesh::{Mesh, backend, destination, endpoint, object, secured};
 use support::{Running, bootstrap, free};
 use wattle_model::{
-    Authorization, Condition, Inbound, InboundPort, MtlsMode, Operation, Policy, PolicyRule, Protocol,
-    Source, TextMatch,
+    Attribute, Authorization, Condition, Inbound, InboundPort, MtlsMode, Operation, Policy, PolicyRule,
+    Protocol, Source, TextMatch,
 };
 use wattle_testkit::{Answer, Echo, Need, Request, ask, lacks};
 
@@ -38,9 +38,11 @@ fn guarded(port: u16, mtls: MtlsMode, target: SocketAddr) -> Inbound {
         ..Source::default()
     }];
     let role = Condition {
-        key: "request.headers[x-role]".into(),
+        attribute: Attribute::parse("request.headers[x-role]"),
         values: vec![TextMatch::Exact("admin".into())],
         not_values: vec![],
+        blocks: vec![],
+        not_blocks: vec![],
     };
     Inbound {
         name: "shop/web-0".into(),
@@ -60,6 +62,7 @@ fn guarded(port: u16, mtls: MtlsMode, target: SocketAddr) -> Inbound {
                 from,
                 ..PolicyRule::default()
             })],
+            ..Authorization::default()
         },
         ..Inbound::default()
     }

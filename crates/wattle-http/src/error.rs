@@ -53,7 +53,7 @@ parse_errors! {
     HostInvalid = BAD_REQUEST, "host-invalid", "malformed host";
     /// `content-length` is not a number.
     LengthInvalid = BAD_REQUEST, "length-invalid", "malformed content-length";
-    /// Several `content-length` that differ.
+    /// Several `content-length`; of a response, several that differ.
     LengthConflict = BAD_REQUEST, "length-conflict", "conflicting content-length";
     /// `content-length` beside `transfer-encoding` (RFC 9112 §6.3).
     LengthAndEncoding = BAD_REQUEST, "length-and-encoding", "content-length beside transfer-encoding";
@@ -71,6 +71,8 @@ parse_errors! {
     Trailers = BAD_REQUEST, "trailers", "malformed trailers";
     /// The head did not come in time.
     HeadTimeout = REQUEST_TIMEOUT, "head-timeout", "message head did not arrive in time";
+    /// The body stopped for too long.
+    BodyTimeout = REQUEST_TIMEOUT, "body-timeout", "message body stopped for too long";
     /// More interim responses than any server sends.
     TooManyInformational = BAD_GATEWAY, "too-many-informational", "too many interim responses";
 }

@@ -410,6 +410,63 @@ fn a_slow_head_is_refused_and_an_idle_connection_closed() {
 }
 
 #[test]
+fn a_body_that_stops_is_refused_and_one_that_goes_on_slowly_is_not() {
+    let head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na";
+    run(async {
+        let (mut stream, _serving) = serve(echo(), Limits::default(), Drain::never());
+        stream.write_all(head).await.unwrap();
+        let answer = read_until(&mut stream, "stopped for too long").await;
+        assert!(answer.starts_with("HTTP/1.1 418 "), "{answer}");
+    });
+    run(async {
+        let (mut stream, _serving) = serve(echo(), Limits::default(), Drain::never());
+        stream.write_all(head).await.unwrap();
+        for piece in [b"b", b"c"] {
+            tokio::time::sleep(Duration::from_secs(299)).await;
+            stream.write_all(piece).await.unwrap();
+        }
+        let answer = read_until(&mut stream, "abc").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    });
+}
+
+#[test]
+fn an_upgrade_to_http2_in_the_clear_is_an_ordinary_request() {
+    let request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket, h2c\r\n\r\n";
+    let answer = run(async {
+        let (mut stream, _serving) = serve(echo(), Limits::default(), Drain::never());
+        stream.write_all(request.as_bytes()).await.unwrap();
+        read_until(&mut stream, "GET x / ").await
+    });
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[test]
+fn what_is_refused_does_not_depend_on_how_it_is_cut() {
+    let target = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(70_000));
+    assert!(run(talk(echo(), &[target.as_bytes()])).starts_with("HTTP/1.1 414 "));
+    let (start, rest) = target.as_bytes().split_at(30_000);
+    assert!(run(talk(echo(), &[start, rest])).starts_with("HTTP/1.1 414 "));
+}
+
+#[test]
+fn empty_lines_are_borne_only_so_long() {
+    run(async {
+        let (mut stream, serving) = serve(echo(), Limits::default(), Drain::never());
+        for _ in 0..9 {
+            stream.write_all(b"\r\n").await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        let answer = read_until(&mut stream, "\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        drop(stream);
+        assert!(serving.await.unwrap().is_err());
+    });
+    let many = "\r\n".repeat(9) + "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    assert!(run(talk(echo(), &[many.as_bytes()])).starts_with("HTTP/1.1 400 "));
+}
+
+#[test]
 fn interim_responses_are_forwarded() {
     run(async {
         let handler = Rc::new(Call(|request: Request| async move {

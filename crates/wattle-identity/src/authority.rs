@@ -10,95 +10,21 @@ use rustls_pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
 use crate::{
+    authority_error::{AuthorityError, SignError},
     bundle::{BundleError, TrustBundle},
-    csr::{self, CsrError},
-    instant::{Lifetime, system_time, unix_secs, utc},
+    certificate::{Certificate, fingerprint, hex},
+    csr,
+    instant::{Lifetime, system_time, unix_secs},
     issued::Issued,
-    key::{KeyError, PrivateKey, Signer},
+    key::{PrivateKey, Signer},
+    lifetimes::{Lifetimes, backdate},
     lineage::Lineage,
-    pem::{self, PemError},
-    profile,
-    rejection::Rejection,
+    pem, profile,
     spiffe::{SpiffeId, TrustDomain},
 };
 
-/// Longest life of a workload's certificate, and the one given to who asks for nought.
-pub const MAX_TTL: Duration = Duration::from_secs(24 * 3600);
-const ROOT_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-const ISSUER_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
-/// How far a peer's clock may be behind.
-const BACKDATE: Duration = Duration::from_secs(60);
-
-/// Why an authority could not be made or read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AuthorityError {
-    /// The text is not PEM.
-    #[error(transparent)]
-    Pem(#[from] PemError),
-    /// A key cannot be made or used.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The root does not make a bundle.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
-    /// Not 1 to 6 certificates and 1 or 2 keys.
-    #[error("authority holds {certificates} certificates and {keys} keys, expected 1 to 6 and 1 or 2")]
-    Count {
-        /// Certificates found.
-        certificates: usize,
-        /// Private keys found.
-        keys: usize,
-    },
-    /// A certificate cannot be read.
-    #[error("certificate of the authority cannot be read")]
-    Certificate(#[source] Rejection),
-    /// A certificate may not sign others.
-    #[error("certificate in the authority's chain is not an authority's")]
-    NotAnAuthority,
-    /// A key fits none of the certificates.
-    #[error("private key of the authority fits none of its certificates")]
-    OtherKey,
-    /// There is not exactly one root, or the issuer does not lead to it.
-    #[error("certificates do not form one chain from an issuer to one root")]
-    Broken,
-    /// The root's key is kept elsewhere.
-    #[error("issuer cannot be replaced here: the root's key is not present")]
-    NoRootKey,
-    /// A certificate could not be signed.
-    #[error("certificate of the authority could not be signed")]
-    Sign,
-}
-
-/// Why a workload got no certificate.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SignError {
-    /// The request is at fault.
-    #[error(transparent)]
-    Request(#[from] CsrError),
-    /// The caller belongs elsewhere.
-    #[error(
-        "caller {caller} is not of trust domain {trust_domain}, which is all that this authority may sign for"
-    )]
-    ForeignTrustDomain {
-        /// The proven name of the caller.
-        caller: SpiffeId,
-        /// The authority's own.
-        trust_domain: TrustDomain,
-    },
-    /// A certificate of the authority has ended: a new issuer or root is needed.
-    #[error("authority's own certificate expired at {}, it is {} here", utc(*.not_after_secs), utc(*.now_secs))]
-    AuthorityExpired {
-        /// End of validity, seconds since 1970.
-        not_after_secs: u64,
-        /// The time here, seconds since 1970.
-        now_secs: u64,
-    },
-    /// The library or the source of randomness failed.
-    #[error("certificate could not be signed")]
-    Sign,
-}
+/// Part of a root's life, in hundredths, after which it is to be replaced.
+const ROOT_DUE: u64 = 80;
 
 /// Signs certificates for the workloads of one trust domain; its keys are wiped when dropped and never printed.
 pub struct Authority {
@@ -106,19 +32,29 @@ pub struct Authority {
     lineage: Lineage,
     issuer: Issuer<'static, Signer>,
     lifetime: Lifetime,
-    max_ttl: Duration,
+    root_lifetime: Lifetime,
+    lifetimes: Lifetimes,
 }
 
 impl Authority {
     /// A new root (ECDSA P-256, 10 years) and an issuer below it (1 year, signs workloads only).
     pub fn create(trust_domain: &TrustDomain, now: SystemTime) -> Result<Self, AuthorityError> {
+        Self::create_for(trust_domain, Lifetimes::default(), now)
+    }
+
+    /// The same with other lives.
+    pub fn create_for(
+        trust_domain: &TrustDomain,
+        lifetimes: Lifetimes,
+        now: SystemTime,
+    ) -> Result<Self, AuthorityError> {
         let root_key = PrivateKey::generate()?;
-        let lifetime = Lifetime::starting(now, BACKDATE, ROOT_LIFE, None);
+        let lifetime = Lifetime::starting(now, backdate(lifetimes.root), lifetimes.root, None);
         let params = profile::authority(trust_domain, "root", 1, lifetime).ok_or(AuthorityError::Sign)?;
         let root = params
             .self_signed(&Signer::new(&root_key)?)
             .map_err(|_| AuthorityError::Sign)?;
-        Self::with_issuer(trust_domain, root.der().clone(), root_key, now)
+        Self::with_issuer(trust_domain, root.der().clone(), root_key, (lifetimes, now))
     }
 
     /// Reads certificates and keys from one PEM text, in any order: one root, an issuer with its key, what lies between
@@ -139,25 +75,33 @@ impl Authority {
         text
     }
 
-    /// The same authority under a shorter longest life of workload certificates; [`MAX_TTL`] stays the bound.
-    pub fn with_max_ttl(self, max_ttl: Duration) -> Self {
+    /// The same authority with other lives of what it makes from now on.
+    pub fn with_lifetimes(self, lifetimes: Lifetimes) -> Self {
         Self {
-            max_ttl: max_ttl.min(MAX_TTL),
+            lifetimes: lifetimes.bounded(),
             ..self
         }
+    }
+
+    /// The same authority under a shorter longest life of workload certificates; [`MAX_TTL`](crate::MAX_TTL) stays the bound.
+    pub fn with_max_ttl(self, max_ttl: Duration) -> Self {
+        let lifetimes = Lifetimes {
+            workload: max_ttl,
+            ..self.lifetimes
+        };
+        self.with_lifetimes(lifetimes)
     }
 
     /// A fresh issuer below the same root, to be made when [`needs_new_issuer`](Self::needs_new_issuer) says so. What the
     /// old one signed stays valid.
     pub fn renewed(&self, now: SystemTime) -> Result<Self, AuthorityError> {
         let root_key = self.lineage.root_key.as_ref().ok_or(AuthorityError::NoRootKey)?;
-        let renewed = Self::with_issuer(
+        Self::with_issuer(
             &self.trust_domain,
             self.lineage.root.clone(),
             root_key.duplicate(),
-            now,
-        )?;
-        Ok(renewed.with_max_ttl(self.max_ttl))
+            (self.lifetimes, now),
+        )
     }
 
     /// Whether less than half of the issuer's life is left.
@@ -169,6 +113,35 @@ impl Authority {
         unix_secs(now) > not_before_secs + not_after_secs.saturating_sub(not_before_secs) / 2
     }
 
+    /// Whether less than a fifth of the root's life is left.
+    pub fn needs_new_root(&self, now: SystemTime) -> bool {
+        let Lifetime {
+            not_before_secs,
+            not_after_secs,
+        } = self.root_lifetime;
+        unix_secs(now) > not_before_secs + not_after_secs.saturating_sub(not_before_secs) * ROOT_DUE / 100
+    }
+
+    /// Whether the root's key is kept here, so that issuers and roots can be made here.
+    pub fn has_root_key(&self) -> bool {
+        self.lineage.root_key.is_some()
+    }
+
+    /// What tells the certificate that signs workloads from every other: 32 hexadecimal digits of its SHA-256.
+    pub fn issuer_id(&self) -> String {
+        fingerprint(self.lineage.issuer())
+    }
+
+    /// The same of the root.
+    pub fn root_id(&self) -> String {
+        fingerprint(&self.lineage.root)
+    }
+
+    /// Lives of what is made from now on.
+    pub fn lifetimes(&self) -> Lifetimes {
+        self.lifetimes
+    }
+
     /// The trust domain that this authority may sign for.
     pub fn trust_domain(&self) -> &TrustDomain {
         &self.trust_domain
@@ -177,6 +150,11 @@ impl Authority {
     /// The root, as what others believe.
     pub fn bundle(&self) -> Result<TrustBundle, BundleError> {
         TrustBundle::new(self.trust_domain.clone(), [self.lineage.root.clone()])
+    }
+
+    /// When the root ends.
+    pub fn root_not_after(&self) -> SystemTime {
+        system_time(self.root_lifetime.not_after_secs)
     }
 
     /// When the first certificate of the authority's own chain ends.
@@ -205,16 +183,17 @@ impl Authority {
             });
         }
         let key = csr::accept(csr_pem, caller)?;
-        let ttl = if ttl.is_zero() {
-            self.max_ttl
-        } else {
-            ttl.min(self.max_ttl)
-        };
-        let lifetime = Lifetime::starting(now, BACKDATE, ttl, Some(self.lifetime));
+        let longest = self.lifetimes.workload;
+        let ttl = if ttl.is_zero() { longest } else { ttl.min(longest) };
+        let lifetime = Lifetime::starting(now, backdate(ttl), ttl, Some(self.lifetime));
         let params = profile::workload(caller, lifetime).ok_or(SignError::Sign)?;
         let leaf = params
             .signed_by(&key, &self.issuer)
             .map_err(|_| SignError::Sign)?;
+        let serial = params
+            .serial_number
+            .map(|serial| hex(serial.as_ref()))
+            .unwrap_or_default();
         let chain = [leaf.der()]
             .into_iter()
             .chain(&self.lineage.chain)
@@ -222,7 +201,9 @@ impl Authority {
             .collect();
         Ok(Issued {
             chain,
-            root: self.lineage.root.clone(),
+            roots: vec![self.lineage.root.clone()],
+            serial,
+            issuer_id: self.issuer_id(),
             lifetime,
         })
     }
@@ -231,13 +212,14 @@ impl Authority {
         trust_domain: &TrustDomain,
         root: CertificateDer<'static>,
         root_key: PrivateKey,
-        now: SystemTime,
+        (lifetimes, now): (Lifetimes, SystemTime),
     ) -> Result<Self, AuthorityError> {
-        let root_lifetime = crate::certificate::Certificate::read(&root)
+        let root_lifetime = Certificate::read(&root)
             .map_err(AuthorityError::Certificate)?
             .lifetime();
         let issuer_key = PrivateKey::generate()?;
-        let lifetime = Lifetime::starting(now, BACKDATE, ISSUER_LIFE, Some(root_lifetime));
+        let length = lifetimes.issuer;
+        let lifetime = Lifetime::starting(now, backdate(length), length, Some(root_lifetime));
         let params = profile::authority(trust_domain, "issuer", 0, lifetime).ok_or(AuthorityError::Sign)?;
         let signer =
             Issuer::from_ca_cert_der(&root, Signer::new(&root_key)?).map_err(|_| AuthorityError::Sign)?;
@@ -245,27 +227,29 @@ impl Authority {
             .signed_by(&Signer::new(&issuer_key)?, &signer)
             .map_err(|_| AuthorityError::Sign)?;
         let chain = vec![issuer.der().clone()];
-        Self::assemble(
-            trust_domain.clone(),
-            Lineage {
-                chain,
-                root,
-                root_key: Some(root_key),
-                issuer_key,
-            },
-        )
+        let lineage = Lineage {
+            chain,
+            root,
+            root_key: Some(root_key),
+            issuer_key,
+        };
+        Ok(Self::assemble(trust_domain.clone(), lineage)?.with_lifetimes(lifetimes))
     }
 
-    fn assemble(trust_domain: TrustDomain, lineage: Lineage) -> Result<Self, AuthorityError> {
+    pub(crate) fn assemble(trust_domain: TrustDomain, lineage: Lineage) -> Result<Self, AuthorityError> {
         let signer = Signer::new(&lineage.issuer_key)?;
         let issuer = Issuer::from_ca_cert_der(lineage.issuer(), signer).map_err(|_| AuthorityError::Sign)?;
         let lifetime = lineage.lifetime()?;
+        let root_lifetime = Certificate::read(&lineage.root)
+            .map_err(AuthorityError::Certificate)?
+            .lifetime();
         Ok(Self {
             trust_domain,
             lineage,
             issuer,
             lifetime,
-            max_ttl: MAX_TTL,
+            root_lifetime,
+            lifetimes: Lifetimes::default(),
         })
     }
 }

@@ -6,9 +6,10 @@ use rustls_pki_types::{CertificateDer, TrustAnchor};
 use webpki::anchor_from_trusted_cert;
 
 use crate::{
-    certificate::Certificate,
+    certificate::{Certificate, fingerprint},
     instant::system_time,
     pem::{self, PemError},
+    revocation::RevocationLists,
     spiffe::TrustDomain,
 };
 
@@ -94,6 +95,14 @@ impl TrustBundle {
         )
     }
 
+    /// The same roots for another trust domain: an alias of this one.
+    pub fn for_alias(&self, trust_domain: TrustDomain) -> Self {
+        Self {
+            trust_domain,
+            ..self.clone()
+        }
+    }
+
     /// The trust domain whose workloads these roots may vouch for.
     pub fn trust_domain(&self) -> &TrustDomain {
         &self.trust_domain
@@ -102,6 +111,18 @@ impl TrustBundle {
     /// The roots as DER.
     pub fn roots(&self) -> &[CertificateDer<'static>] {
         &self.roots
+    }
+
+    /// What tells these roots from any others: 32 hexadecimal digits of their SHA-256.
+    pub fn id(&self) -> String {
+        fingerprint(
+            &self
+                .roots
+                .iter()
+                .flat_map(|root| root.iter().copied())
+                .collect::<Vec<_>>()
+                .into(),
+        )
     }
 
     /// When the last root ends; after that nothing should be believed, and it is the owner of the bundle who must act.
@@ -147,41 +168,58 @@ impl fmt::Debug for TrustBundle {
     }
 }
 
-/// The bundles of all trust domains that are believed here; a root vouches for its own domain only.
+/// The bundles of all trust domains that are believed here, and what their issuers revoked; a root vouches for its own
+/// domain only.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BundleSet(BTreeMap<TrustDomain, TrustBundle>);
+pub struct BundleSet {
+    bundles: BTreeMap<TrustDomain, TrustBundle>,
+    revoked: RevocationLists,
+}
 
 impl BundleSet {
     /// A set of one.
     pub fn only(bundle: TrustBundle) -> Self {
-        Self(BTreeMap::from([(bundle.trust_domain.clone(), bundle)]))
+        Self {
+            bundles: BTreeMap::from([(bundle.trust_domain.clone(), bundle)]),
+            revoked: RevocationLists::default(),
+        }
+    }
+
+    /// The same under these revocation lists.
+    pub fn with_revoked(self, revoked: RevocationLists) -> Self {
+        Self { revoked, ..self }
     }
 
     /// Adds a bundle, replacing the one of the same trust domain; at most 64 domains.
     pub fn insert(&mut self, bundle: TrustBundle) -> Result<(), BundleError> {
-        if self.0.len() >= MAX_DOMAINS && !self.0.contains_key(&bundle.trust_domain) {
+        if self.bundles.len() >= MAX_DOMAINS && !self.bundles.contains_key(&bundle.trust_domain) {
             return Err(BundleError::TooManyDomains);
         }
-        self.0.insert(bundle.trust_domain.clone(), bundle);
+        self.bundles.insert(bundle.trust_domain.clone(), bundle);
         Ok(())
     }
 
     /// The bundle of a trust domain.
     pub fn bundle(&self, trust_domain: &str) -> Option<&TrustBundle> {
-        self.0.get(trust_domain)
+        self.bundles.get(trust_domain)
     }
 
     /// All bundles, by name of trust domain.
     pub fn iter(&self) -> impl Iterator<Item = &TrustBundle> {
-        self.0.values()
+        self.bundles.values()
+    }
+
+    /// What is revoked.
+    pub fn revoked(&self) -> &RevocationLists {
+        &self.revoked
     }
 
     /// The names of the trust domains, for a message.
     pub(crate) fn names(&self) -> String {
-        match self.0.len() {
+        match self.bundles.len() {
             0 => "(none is known here)".into(),
             _ => self
-                .0
+                .bundles
                 .keys()
                 .take(4)
                 .map(TrustDomain::as_str)

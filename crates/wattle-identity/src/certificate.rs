@@ -1,5 +1,6 @@
 //! What a certificate says, read once and strictly.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use rustls_pki_types::CertificateDer;
 use x509_parser::{
     certificate::X509Certificate,
@@ -44,6 +45,26 @@ impl<'a> Certificate<'a> {
     pub(crate) fn is_signed_by(&self, issuer: &Certificate<'_>) -> bool {
         self.0.issuer().as_raw() == issuer.0.subject().as_raw()
             && self.0.verify_signature(Some(issuer.0.public_key())).is_ok()
+    }
+
+    /// How many authorities may stand between this one and a workload; `None` is any number (RFC 5280 section 4.2.1.9).
+    pub(crate) fn path_len(&self) -> Option<u32> {
+        let constraints = self.0.basic_constraints().ok().flatten()?;
+        constraints.value.path_len_constraint
+    }
+
+    /// Whether its key usage, where it has one, lets it sign certificates.
+    pub(crate) fn may_sign(&self) -> bool {
+        match self.0.key_usage() {
+            Ok(usage) => usage.is_none_or(|usage| usage.value.key_cert_sign()),
+            Err(_) => false,
+        }
+    }
+
+    /// Its number among those of its issuer, in hexadecimal without leading noughts.
+    pub(crate) fn serial(&self) -> String {
+        let raw = self.0.raw_serial();
+        hex(raw.strip_prefix(&[0]).unwrap_or(raw))
     }
 
     /// SubjectPublicKeyInfo as DER.
@@ -92,6 +113,20 @@ impl<'a> Certificate<'a> {
             _ => Ok(()),
         }
     }
+}
+
+/// Bytes of a SHA-256 that tell certificates apart.
+const FINGERPRINT: usize = 16;
+
+/// What tells a certificate from every other: the first half of its SHA-256, in hexadecimal.
+pub(crate) fn fingerprint(der: &CertificateDer<'_>) -> String {
+    let digest = digest(&SHA256, der.as_ref());
+    hex(digest.as_ref().get(..FINGERPRINT).unwrap_or_default())
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Every subject name in a request's extensions; none when it asks for no name.

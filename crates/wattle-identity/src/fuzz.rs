@@ -1,17 +1,27 @@
 //! Every parser of bytes that a peer, a user or a file can bring here, as a plain function; none may panic on any input.
 
+use std::time::SystemTime;
+
 use rustls_pki_types::CertificateDer;
 
 use crate::{
-    authority::Authority, bundle::TrustBundle, csr, spiffe::SpiffeId, spiffe::TrustDomain, svid::Svid,
-    token::JoinToken, token::TokenHash, verify::peer_identity,
+    authority::Authority,
+    bundle::TrustBundle,
+    csr,
+    plugged::{Plugged, PluggedFiles},
+    revocation::RevocationLists,
+    spiffe::{SpiffeId, TrustDomain},
+    succession::Succession,
+    svid::Svid,
+    token::{JoinToken, TokenHash},
+    verify::peer_identity,
 };
 
 /// A parser that keeps nothing and panics on nothing.
 pub type Entry = fn(&[u8]);
 
 /// The parsers by name, for fuzz targets and the property test.
-pub const ENTRIES: [(&str, Entry); 8] = [
+pub const ENTRIES: [(&str, Entry); 11] = [
     ("spiffe_id", spiffe_id),
     ("trust_domain", trust_domain),
     ("bundle_pem", bundle_pem),
@@ -20,6 +30,9 @@ pub const ENTRIES: [(&str, Entry); 8] = [
     ("csr_pem", csr_pem),
     ("peer_certificate", peer_certificate),
     ("join_token", join_token),
+    ("plugged_pem", plugged_pem),
+    ("succession", succession),
+    ("revocation_pem", revocation_pem),
 ];
 
 /// [`SpiffeId`] from text; what is accepted must print as it came.
@@ -50,6 +63,30 @@ pub fn svid_pem(bytes: &[u8]) {
 /// [`Authority`] from PEM.
 pub fn authority_pem(bytes: &[u8]) {
     with_trust_domain(|trust_domain| drop(Authority::from_pem(&trust_domain, bytes)));
+}
+
+/// A [`Plugged`] issuer all of whose files hold the same bytes.
+pub fn plugged_pem(bytes: &[u8]) {
+    let files = PluggedFiles {
+        certificate: bytes,
+        key: bytes,
+        chain: bytes,
+        roots: bytes,
+    };
+    with_trust_domain(|trust_domain| drop(Plugged::read(&trust_domain, files, SystemTime::UNIX_EPOCH)));
+}
+
+/// A [`Succession`] whose authority and phases are the same bytes.
+pub fn succession(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    with_trust_domain(|trust_domain| drop(Succession::from_parts(&trust_domain, bytes, text)));
+}
+
+/// [`RevocationLists`] from PEM.
+pub fn revocation_pem(bytes: &[u8]) {
+    let _ = RevocationLists::from_pem(bytes);
 }
 
 /// A signing request from PEM, as the authority reads it.

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use rustls_pki_types::CertificateDer;
 
 use crate::{
+    bundle::TrustBundle,
     instant::{Lifetime, system_time},
     pem,
 };
@@ -13,7 +14,10 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Issued {
     pub(crate) chain: Vec<CertificateDer<'static>>,
-    pub(crate) root: CertificateDer<'static>,
+    /// At least one.
+    pub(crate) roots: Vec<CertificateDer<'static>>,
+    pub(crate) serial: String,
+    pub(crate) issuer_id: String,
     pub(crate) lifetime: Lifetime,
 }
 
@@ -26,14 +30,33 @@ impl Issued {
             .collect()
     }
 
-    /// One PEM text for each certificate, leaf first and the root last: the `cert_chain` of Istio's
+    /// The same with these roots, of which one vouches for it: while a root is being replaced there are several.
+    pub fn with_roots(self, bundle: &TrustBundle) -> Self {
+        Self {
+            roots: bundle.roots().to_vec(),
+            ..self
+        }
+    }
+
+    /// One PEM text for each certificate, leaf first; the last holds all roots: the `cert_chain` of Istio's
     /// `CreateCertificate` response.
     pub fn pem_blocks(&self) -> Vec<String> {
+        let roots = self.roots.iter().map(|root| pem::certificate(root)).collect();
         self.chain
             .iter()
-            .chain([&self.root])
             .map(|certificate| pem::certificate(certificate))
+            .chain([roots])
             .collect()
+    }
+
+    /// The leaf's number among those of its issuer, in hexadecimal.
+    pub fn serial(&self) -> &str {
+        &self.serial
+    }
+
+    /// Who signed it, as [`Authority::issuer_id`](crate::Authority::issuer_id).
+    pub fn issuer_id(&self) -> &str {
+        &self.issuer_id
     }
 
     /// Start of validity.

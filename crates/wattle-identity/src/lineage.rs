@@ -3,7 +3,7 @@
 use rustls_pki_types::CertificateDer;
 
 use crate::{
-    authority::AuthorityError,
+    authority_error::AuthorityError,
     certificate::Certificate,
     instant::Lifetime,
     key::{PrivateKey, Signer},

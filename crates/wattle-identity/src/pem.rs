@@ -33,6 +33,7 @@ pub(crate) struct Sections {
     pub(crate) certificates: Vec<CertificateDer<'static>>,
     pub(crate) keys: Vec<PrivateKey>,
     pub(crate) requests: Vec<Vec<u8>>,
+    pub(crate) revocation_lists: Vec<Vec<u8>>,
 }
 
 /// Reads every section.
@@ -49,6 +50,7 @@ pub(crate) fn read(text: &[u8]) -> Result<Sections, PemError> {
         match kind {
             SectionKind::Certificate => found.certificates.push(der.into()),
             SectionKind::Csr => found.requests.push(der),
+            SectionKind::Crl => found.revocation_lists.push(der),
             kind => found
                 .keys
                 .extend(PrivateKeyDer::from_pem(kind, der).map(PrivateKey::from_der)),

@@ -59,6 +59,9 @@ pub enum Rejection {
         /// The time here, seconds since 1970.
         now_secs: u64,
     },
+    /// A certificate of the chain is in its issuer's revocation list.
+    #[error("peer's certificate, or one above it, was revoked by its issuer")]
+    Revoked,
     /// The peer is who it says, but not one who may be at this endpoint.
     #[error("peer is {got}, expected {expected}")]
     UnexpectedIdentity {
@@ -102,6 +105,7 @@ impl Rejection {
             Self::UntrustedIssuer { .. } => "untrusted_issuer",
             Self::Expired { .. } => "expired",
             Self::NotYetValid { .. } => "not_yet_valid",
+            Self::Revoked => "revoked",
             Self::UnexpectedIdentity { .. } => "unexpected_identity",
             Self::WrongPurpose { .. } => "wrong_purpose",
             Self::Malformed { .. } => "malformed",
@@ -142,6 +146,7 @@ impl Rejection {
                 now_secs: time.as_secs(),
             },
             CertificateError::BadSignature => Self::BadSignature,
+            CertificateError::Revoked => Self::Revoked,
             other => Self::malformed(&other.to_string()),
         }
     }
@@ -160,8 +165,8 @@ impl Rejection {
     }
 }
 
-/// Errors of time keep rustls's own form, so that the peer is told `certificate_expired` and can see that its own renewal
-/// failed; everything else travels whole and the peer is told `certificate_unknown`.
+/// Errors of time and revocation keep rustls's own form, so that the peer is told `certificate_expired` or
+/// `certificate_revoked` and can see that its own renewal failed; everything else travels whole and the peer is told `certificate_unknown`.
 impl From<Rejection> for rustls::Error {
     fn from(rejection: Rejection) -> Self {
         let at = |secs| UnixTime::since_unix_epoch(std::time::Duration::from_secs(secs));
@@ -180,6 +185,7 @@ impl From<Rejection> for rustls::Error {
                 time: at(now_secs),
                 not_before: at(not_before_secs),
             },
+            Rejection::Revoked => CertificateError::Revoked,
             other => CertificateError::Other(OtherError(Arc::new(other))),
         })
     }

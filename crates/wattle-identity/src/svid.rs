@@ -11,7 +11,7 @@ use rustls_pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
 use crate::{
-    certificate::Certificate,
+    certificate::{Certificate, fingerprint},
     csr,
     instant::{Lifetime, system_time},
     key::{KeyError, PrivateKey, Signer},
@@ -63,6 +63,7 @@ pub struct Svid {
     lifetime: Lifetime,
     key: PrivateKey,
     certified: Arc<CertifiedKey>,
+    issuer_id: Option<String>,
 }
 
 impl Svid {
@@ -114,6 +115,12 @@ impl Svid {
         &self.id
     }
 
+    /// Who signed it, as [`Authority::issuer_id`](crate::Authority::issuer_id); not known of one that was read without
+    /// the certificate above it.
+    pub fn issuer_id(&self) -> Option<&str> {
+        self.issuer_id.as_deref()
+    }
+
     /// Start of validity.
     pub fn not_before(&self) -> SystemTime {
         system_time(self.lifetime.not_before_secs)
@@ -161,6 +168,7 @@ impl Svid {
             let leaf = Certificate::read(leaf).map_err(SvidError::Leaf)?;
             (leaf.workload().map_err(SvidError::Leaf)?, leaf.lifetime())
         };
+        let issuer_id = chain.get(1).map(fingerprint);
         // Authorities may append the root. A peer has its own and would only carry it on the wire.
         chain.retain(|certificate| {
             !Certificate::read(certificate).is_ok_and(|c| c.is_ca() && c.is_self_issued())
@@ -172,6 +180,7 @@ impl Svid {
             lifetime,
             key,
             certified: Arc::new(certified),
+            issuer_id,
         })
     }
 }

@@ -9,7 +9,10 @@ use rustls::{
     server::danger::{ClientCertVerified, ClientCertVerifier},
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use webpki::{EndEntityCert, KeyUsage};
+use webpki::{
+    CertRevocationList, EndEntityCert, KeyUsage, RevocationCheckDepth, RevocationOptions,
+    RevocationOptionsBuilder, UnknownStatusPolicy,
+};
 
 use crate::{
     bundle::BundleSet,
@@ -50,6 +53,7 @@ pub fn verify_peer(
         Purpose::Client => KeyUsage::client_auth(),
         Purpose::Server => KeyUsage::server_auth(),
     };
+    let lists: Vec<_> = bundles.revoked().lists().iter().collect();
     let outcome = EndEntityCert::try_from(leaf).and_then(|leaf| {
         let algorithms = signature_algorithms().all;
         leaf.verify_for_usage(
@@ -58,7 +62,7 @@ pub fn verify_peer(
             intermediates,
             now,
             usage,
-            None,
+            revocation(&lists),
             None,
         )
         .map(|_| ())
@@ -67,6 +71,17 @@ pub fn verify_peer(
         Ok(()) => Ok(id),
         Err(error) => Err(explain(error, id, bundle.roots().len(), purpose)),
     }
+}
+
+/// Every certificate of the chain is looked for in the list of its issuer, where there is one.
+fn revocation<'a>(lists: &'a [&'a CertRevocationList<'a>]) -> Option<RevocationOptions<'a>> {
+    let options = RevocationOptionsBuilder::new(lists).ok()?;
+    Some(
+        options
+            .with_depth(RevocationCheckDepth::Chain)
+            .with_status_policy(UnknownStatusPolicy::Allow)
+            .build(),
+    )
 }
 
 fn explain(error: webpki::Error, got: SpiffeId, roots: usize, purpose: Purpose) -> Rejection {
@@ -86,6 +101,7 @@ fn explain(error: webpki::Error, got: SpiffeId, roots: usize, purpose: Purpose) 
         | webpki::Error::MaximumPathBuildCallsExceeded
         | webpki::Error::MaximumPathDepthExceeded
         | webpki::Error::MaximumSignatureChecksExceeded => Rejection::UntrustedIssuer { got, roots },
+        webpki::Error::CertRevoked => Rejection::Revoked,
         webpki::Error::RequiredEkuNotFoundContext(_) => {
             let role = if purpose == Purpose::Client {
                 "client"
@@ -108,6 +124,7 @@ pub fn peer_identity(chain: &[CertificateDer<'_>]) -> Result<SpiffeId, Rejection
 pub struct Peer {
     id: SpiffeId,
     lifetime: Lifetime,
+    serial: String,
 }
 
 impl Peer {
@@ -117,7 +134,13 @@ impl Peer {
         Ok(Self {
             id: leaf.workload()?,
             lifetime: leaf.lifetime(),
+            serial: leaf.serial(),
         })
+    }
+
+    /// The number of the peer's certificate among those of its issuer, in hexadecimal.
+    pub fn serial(&self) -> &str {
+        &self.serial
     }
 
     /// The peer's proven name.

@@ -110,6 +110,8 @@ fn main() {
         query: None,
         headers: &headers,
         caller: wattle_model::CallerFacts::default(),
+        remote_ip: None,
+        token: None,
     };
     let begun = Instant::now();
     for random in 0..u64::from(decisions) {

@@ -1,18 +1,23 @@
-//! May this request or connection in? The decision of an inbound proxy, as Istio defines it, failing closed.
+//! May this request or connection in? The decision of an inbound proxy, as Istio and Linkerd define it, failing closed.
 //!
-//! DENY policies come first, then ALLOW; without any ALLOW policy everything else is allowed. A TCP connection has no
-//! HTTP attributes: an ALLOW rule that asks for one never matches it, a DENY rule drops them and so matches more.
+//! Who is asked outside comes first, then DENY policies, then the gate of the port, then ALLOW; without any ALLOW policy
+//! everything else is allowed. A TCP connection has no HTTP attributes: an ALLOW rule that asks for one never matches it,
+//! a DENY rule drops them and so matches more.
 
 use crate::{
-    ConnectionFacts, Inbound, ObjectRef, Policy, PolicyRule, Reason, RequestFacts, Step, Trace, Verdict,
+    Authorization, ConnectionFacts, ExternalAuthorizer, Gate, Inbound, ObjectRef, Policy, Reason,
+    RequestFacts, Step, Trace, Verdict,
     path::{lenient_path, normal_path},
 };
 
-use unmet::{Unmet, Wanted};
+use subject::{Effect, Subject};
 
 mod condition;
+mod gate;
 mod operation;
+mod rule;
 mod source;
+mod subject;
 #[cfg(test)]
 mod tests;
 mod unmet;
@@ -22,108 +27,163 @@ mod unmet;
 pub enum AuthorizationDecision<'a> {
     /// It may.
     Allowed {
-        /// The ALLOW policy that matched; `None` when there is no ALLOW policy.
+        /// The ALLOW policy that matched, else what the port's gate let in by; `None` when there is neither.
         policy: Option<&'a ObjectRef>,
     },
     /// It may not.
     Refused {
         /// [`Reason::PolicyDenied`] or [`Reason::PolicyNotAllowed`].
         reason: Reason,
-        /// The DENY policy that matched; the only ALLOW policy when there is just one and it did not match.
+        /// The DENY policy that matched; the gate that lets in nothing of the kind; the only ALLOW policy when there is
+        /// just one and it did not match.
         policy: Option<&'a ObjectRef>,
         /// Index of the rule that matched, from 0.
         rule: Option<u32>,
     },
 }
 
-/// What a policy does when it matches; decides in which direction a doubt is resolved.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Effect {
-    Deny,
-    Allow,
-}
-
-/// What is evaluated, with the path in the form that policies compare.
-#[derive(Clone, Copy)]
-struct Subject<'a> {
-    connection: &'a ConnectionFacts<'a>,
-    request: Option<&'a RequestFacts<'a>>,
-    path: &'a str,
-    effect: Effect,
+/// Somebody outside who must be asked, and why.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ask<'a> {
+    /// Who.
+    pub authorizer: &'a ExternalAuthorizer,
+    /// The CUSTOM policy that matched.
+    pub policy: &'a ObjectRef,
+    /// Index of its rule that matched, from 0.
+    pub rule: u32,
 }
 
 impl Inbound {
-    /// Decides about a request, or about a TCP connection when `request` is `None`.
+    /// Decides about a request, or about a TCP connection when `request` is `None`; after everybody in
+    /// [`asks`](Self::asks) has agreed.
     ///
-    /// Paths are compared in normal form (see [`normal_path`](crate::normal_path)); DENY policies also with everything
-    /// decoded and slashes merged, so that an odd spelling is no way around them.
+    /// Paths are compared in normal form (see [`normal_path`](crate::normal_path)); DENY policies, and what other policies
+    /// exclude, also with everything decoded and slashes merged, so that an odd spelling is no way around them.
     pub fn authorize(
         &self,
         connection: &ConnectionFacts<'_>,
         request: Option<&RequestFacts<'_>>,
         trace: &mut impl Trace,
     ) -> AuthorizationDecision<'_> {
-        let raw = request.map_or("", |request| request.path);
-        if let Some((policy, rule)) = self.denied_by(connection, request, raw, trace) {
-            let policy = Some(&policy.origin);
-            return AuthorizationDecision::Refused {
-                reason: Reason::PolicyDenied,
-                policy,
-                rule: Some(rule),
-            };
-        }
-        let allow = &self.authorization.allow;
-        if allow.is_empty() {
-            return AuthorizationDecision::Allowed { policy: None };
-        }
-        let path = normal_path(raw);
-        let subject = Subject {
-            connection,
-            request,
-            path: &path,
-            effect: Effect::Allow,
-        };
-        match allow
-            .iter()
-            .find(|policy| policy.matching_rule(&subject, trace).is_some())
-        {
-            Some(policy) => AuthorizationDecision::Allowed {
-                policy: Some(&policy.origin),
-            },
-            None => not_allowed(allow, trace),
-        }
+        self.authorization.decide(connection, request, trace)
     }
 
-    fn denied_by(
+    /// Who must be asked about the request or connection before [`authorize`](Self::authorize) decides.
+    pub fn asks<'a>(
+        &'a self,
+        connection: &ConnectionFacts<'_>,
+        request: Option<&RequestFacts<'_>>,
+        trace: &mut impl Trace,
+    ) -> Vec<Ask<'a>> {
+        let mut asks = Vec::new();
+        for external in &self.authorization.external {
+            if let Some((policy, rule)) = matched(&external.policies, Effect::Ask, connection, request, trace)
+            {
+                asks.push(Ask {
+                    authorizer: &external.authorizer,
+                    policy: &policy.origin,
+                    rule,
+                });
+            }
+        }
+        asks
+    }
+
+    /// The AUDIT policy that marks the request or connection, or the auditing gate that alone lets it in.
+    pub fn audited_by(
         &self,
         connection: &ConnectionFacts<'_>,
         request: Option<&RequestFacts<'_>>,
-        raw: &str,
+    ) -> Option<&ObjectRef> {
+        let audit = &self.authorization.audit;
+        let trace = &mut crate::NoTrace;
+        matched(audit, Effect::Audit, connection, request, trace)
+            .map(|(policy, _)| &policy.origin)
+            .or_else(|| self.authorization.audited_gate(connection, request))
+    }
+
+    /// What the policies that are tried only would decide; `None` when there are none.
+    pub fn tried(
+        &self,
+        connection: &ConnectionFacts<'_>,
+        request: Option<&RequestFacts<'_>>,
         trace: &mut impl Trace,
-    ) -> Option<(&Policy, u32)> {
-        let deny = &self.authorization.deny;
-        if deny.is_empty() {
-            return None;
-        }
-        let (normal, lenient) = (normal_path(raw), lenient_path(raw));
-        let forms = [
-            Some(&normal),
-            Some(&lenient).filter(|lenient| **lenient != normal),
-        ];
-        for path in forms.into_iter().flatten() {
-            let subject = Subject {
-                connection,
-                request,
-                path,
-                effect: Effect::Deny,
+    ) -> Option<AuthorizationDecision<'_>> {
+        let dry_run = self.authorization.dry_run.as_deref()?;
+        Some(dry_run.decide(connection, request, trace))
+    }
+}
+
+impl Authorization {
+    fn decide(
+        &self,
+        connection: &ConnectionFacts<'_>,
+        request: Option<&RequestFacts<'_>>,
+        trace: &mut impl Trace,
+    ) -> AuthorizationDecision<'_> {
+        if let Some((policy, rule)) = matched(&self.deny, Effect::Deny, connection, request, trace) {
+            return AuthorizationDecision::Refused {
+                reason: Reason::PolicyDenied,
+                policy: Some(&policy.origin),
+                rule: Some(rule),
             };
-            for policy in deny {
-                if let Some(rule) = policy.matching_rule(&subject, trace) {
-                    return Some((policy, rule));
-                }
+        }
+        let gate = self.gate(connection.port);
+        let let_in = match gate.map(|gate| gate.lets_in(connection, request, trace)) {
+            Some(None) => return refused_by(gate),
+            Some(by) => by,
+            None => None,
+        };
+        if self.allow.is_empty() {
+            return AuthorizationDecision::Allowed { policy: let_in };
+        }
+        match matched(&self.allow, Effect::Allow, connection, request, trace) {
+            Some((policy, _)) => AuthorizationDecision::Allowed {
+                policy: Some(&policy.origin),
+            },
+            None => not_allowed(&self.allow, trace),
+        }
+    }
+}
+
+/// The first policy that matches, with its rule. What must not be got around by an odd spelling is compared in two forms.
+fn matched<'a>(
+    policies: &'a [Policy],
+    effect: Effect,
+    connection: &ConnectionFacts<'_>,
+    request: Option<&RequestFacts<'_>>,
+    trace: &mut impl Trace,
+) -> Option<(&'a Policy, u32)> {
+    if policies.is_empty() {
+        return None;
+    }
+    let raw = request.map_or("", |request| request.path);
+    let normal = normal_path(raw);
+    let lenient = lenient_path(raw);
+    let lenient = Some(&*lenient).filter(|lenient| *lenient != normal);
+    let also = lenient.filter(|_| effect.doubts());
+    for path in [Some(&*normal), also].into_iter().flatten() {
+        let subject = Subject {
+            connection,
+            request,
+            path,
+            lenient: lenient.filter(|_| !effect.doubts()),
+            effect,
+        };
+        for policy in policies {
+            if let Some(rule) = policy.matching_rule(&subject, trace) {
+                return Some((policy, rule));
             }
         }
-        None
+    }
+    None
+}
+
+fn refused_by(gate: Option<&Gate>) -> AuthorizationDecision<'_> {
+    AuthorizationDecision::Refused {
+        reason: Reason::PolicyNotAllowed,
+        policy: gate.map(|gate| &gate.origin),
+        rule: None,
     }
 }
 
@@ -141,74 +201,4 @@ fn not_allowed<'a>(allow: &'a [Policy], trace: &mut impl Trace) -> Authorization
         policy,
         rule: None,
     }
-}
-
-impl Policy {
-    /// The first rule that matches.
-    fn matching_rule(&self, subject: &Subject<'_>, trace: &mut impl Trace) -> Option<u32> {
-        if self.rules.is_empty() {
-            trace.note(|| {
-                Step::new(
-                    self.origin.to_string(),
-                    Verdict::Skipped,
-                    "it has no rules and matches nothing",
-                )
-            });
-        }
-        for (index, rule) in (0u32..).zip(&self.rules) {
-            if self.rule_matches(index, rule, subject, trace) {
-                return Some(index);
-            }
-        }
-        None
-    }
-
-    fn rule_matches(
-        &self,
-        index: u32,
-        rule: &PolicyRule,
-        subject: &Subject<'_>,
-        trace: &mut impl Trace,
-    ) -> bool {
-        let unmet = rule.unmet(subject);
-        trace.note(|| {
-            let name = format!("{} rule {index}", self.origin);
-            match (&unmet, subject.effect, &rule.unsupported) {
-                (Some(unmet), ..) => Step::new(name, Verdict::Skipped, unmet.explain(subject)),
-                (None, Effect::Deny, Some(field)) => Step::new(
-                    name,
-                    Verdict::Refused,
-                    format!("{field} cannot be evaluated here, so it is taken to hold"),
-                ),
-                (None, Effect::Deny, None) => Step::new(name, Verdict::Refused, "it denies"),
-                (None, Effect::Allow, _) => Step::new(name, Verdict::Matched, "it allows"),
-            }
-        });
-        unmet.is_none()
-    }
-}
-
-impl PolicyRule {
-    /// What keeps the rule from matching; `None` when it matches.
-    fn unmet(&self, subject: &Subject<'_>) -> Option<Unmet<'_>> {
-        if let (Effect::Allow, Some(field)) = (subject.effect, &self.unsupported) {
-            return Some(Unmet::new(field, Wanted::Supported));
-        }
-        let from = none_of(&self.from, |source| source.unmet(subject));
-        let to = || none_of(&self.to, |operation| operation.unmet(subject));
-        let when = || self.when.iter().find_map(|condition| condition.unmet(subject));
-        from.or_else(to).or_else(when)
-    }
-}
-
-/// Why none of the alternatives holds; `None` when one does or when there are none.
-fn none_of<'r, T>(alternatives: &'r [T], unmet: impl Fn(&'r T) -> Option<Unmet<'r>>) -> Option<Unmet<'r>> {
-    let mut first = None;
-    for alternative in alternatives {
-        match unmet(alternative) {
-            None => return None,
-            Some(why) => first = first.or(Some(why)),
-        }
-    }
-    first
 }

@@ -55,4 +55,7 @@ pub struct Backend {
     pub protocol: Protocol,
     /// How traffic to it is spread, limited and secured.
     pub policy: Arc<BackendPolicy>,
+    /// Of the original destination: it counts only where DNS gives it for the host that is asked for, by `:authority` or by
+    /// the server name of TLS; else an address that DNS gives is dialled.
+    pub verifies_host: bool,
 }

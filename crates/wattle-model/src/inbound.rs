@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::{
-    Authorization, ConnectionFacts, Limits, Locality, ObjectRef, Protocol, RateLimit, Reason, Step, Trace,
-    Verdict,
+    Authorization, ConnectionFacts, Limits, Locality, ObjectRef, Protocol, RateLimit, Reason, Step,
+    TokenRule, Trace, Verdict,
 };
 
 /// A running workload: its name, labels of its telemetry, and its identity.
@@ -58,6 +58,8 @@ pub struct Inbound {
     pub mtls: MtlsMode,
     /// The PeerAuthentication that set [`Self::mtls`].
     pub mtls_origin: Option<ObjectRef>,
+    /// Whose tokens are taken; a token of nobody here is refused, none at all is not.
+    pub tokens: Vec<TokenRule>,
     /// Who may do what.
     pub authorization: Authorization,
     /// How much is taken; a request must pass all that apply to it.
@@ -217,7 +219,9 @@ mod tests {
         ConnectionFacts {
             peer,
             peer_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            local_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port,
+            sni: None,
         }
     }
 

@@ -13,6 +13,8 @@
 //! (what a workload's own proxy enforces), then [`route`](crate::Destination::route) and
 //! [`authorize`](crate::Inbound::authorize).
 
+mod attribute;
+mod authentication;
 mod authorization;
 mod authorize;
 mod caller;
@@ -24,11 +26,13 @@ mod cors;
 mod decide;
 mod destination;
 mod endpoint;
+mod external;
 mod facts;
 mod fault;
 mod filter;
 mod host;
 mod inbound;
+mod ip_block;
 mod matching;
 mod mirror;
 mod names;
@@ -44,9 +48,16 @@ mod retry;
 mod route;
 mod trace;
 pub mod traffic;
+mod trust;
 
-pub use authorization::{Authorization, Condition, IpBlock, Operation, Policy, PolicyRule, Source};
-pub use authorize::AuthorizationDecision;
+pub use attribute::Attribute;
+pub use authentication::{
+    Claim, ClaimHeader, PrincipalPart, TokenFacts, TokenLocation, TokenPrincipal, TokenRule,
+};
+pub use authorization::{
+    Authorization, Condition, External, Gate, GateRoute, Operation, Policy, PolicyRule, Source,
+};
+pub use authorize::{Ask, AuthorizationDecision};
 pub use caller::{Access, CallerFacts, CallerScope};
 pub use chance::Chance;
 pub use compare::Mismatch;
@@ -55,11 +66,13 @@ pub use cors::{Cors, CorsList, CorsReply, CorsVerdict};
 pub use decide::{Outcome, RouteDecision, Share};
 pub use destination::{Backend, BackendId, Destination, ServicePort};
 pub use endpoint::{Endpoint, EndpointHealth, Endpoints, Hop, Locality, NamedEndpoint};
-pub use facts::{ConnectionFacts, PeerFacts, RequestFacts};
+pub use external::{CheckProtocol, CheckedBody, ExternalAuthorizer, HttpCheck};
+pub use facts::{ConnectionFacts, PeerFacts, RequestFacts, original_client};
 pub use fault::{Abort, Fault};
 pub use filter::{DirectResponse, Filters, HeaderModifier, PathRewrite, Redirect, RedirectPort, UrlRewrite};
 pub use host::{HostMatch, host_of};
 pub use inbound::{EffectivePort, Inbound, InboundPort, MtlsMode, Refusal, Workload};
+pub use ip_block::IpBlock;
 pub use matching::{CallerLabel, HeaderMatch, PathMatch, QueryMatch, RequestMatch, TextMatch};
 pub use mirror::Mirror;
 pub use names::{NameTarget, NamedHost, Names};
@@ -74,3 +87,4 @@ pub use retry::{RetryConditions, RetryOn, RetryPolicy, TryResult};
 pub use route::{Action, RouteRule, RouteTable, Timeouts, WeightedBackend};
 pub use trace::{NoTrace, Step, Trace, Verdict};
 pub use traffic::{BackendPolicy, Limits};
+pub use trust::{Trust, TrustedDomain};

@@ -138,6 +138,14 @@ reasons! {
     UpstreamTunnelFailure = "upstream_tunnel_failure", 503, "UF", Safe, "the tunnel to the backend failed";
     /// Nothing was sent in either direction for longer than the route allows.
     IdleTimeout = "idle_timeout", 504, "SI", Never, "the exchange was idle for longer than its route allows";
+    /// The request's token is not valid here; the log says why.
+    TokenInvalid = "token_invalid", 401, "-", Never, "the token is not valid";
+    /// The service that policies ask refused the request.
+    ExternalDenied = "external_denied", 403, "UAEX", Never, "refused by external authorization";
+    /// The service that policies ask did not answer, and requests without its word are refused.
+    ExternalFailure = "external_failure", 403, "UAEX", Safe, "external authorization did not answer";
+    /// The client stopped in the middle of its request's body.
+    RequestBodyTimeout = "request_body_timeout", 408, "DPE", Never, "the request's body took too long to arrive";
 }
 
 impl Reason {
@@ -173,7 +181,8 @@ mod tests {
         request_head_timeout request_target_too_long request_header_too_large unsupported_transfer_encoding \
         unsupported_http_version request_body_broken overload draining loop_detected internal fault_injected \
         upstream_overflow rate_limited rate_limit_service_failure egress_not_allowed upstream_name_failure \
-        upstream_tunnel_failure idle_timeout";
+        upstream_tunnel_failure idle_timeout token_invalid external_denied external_failure \
+        request_body_timeout";
 
     #[test]
     fn ids_are_stable() {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::LocalSet;
+use wattle_model::Trust;
 use wattle_telemetry::access::{AccessLog, AccessLogConfig, Sink};
 use wattle_telemetry::{Limits, Registry};
 
@@ -99,7 +100,9 @@ async fn main(settings: Arc<Settings>, hooks: Hooks) -> Result<(), StartError> {
     });
     admin::serve(&facts, settings.admin, settings.status).map_err(io_error("admin"))?;
     tokio::task::spawn_local(tell_credentials(feed.clone(), credentials.clone()));
-    tokio::task::spawn_local(Keeper::new(settings.clone(), credentials_sender, identity, renew).run());
+    let (trust, told) = watch::channel(None);
+    let keeper = Keeper::new(settings.clone(), credentials_sender, identity, renew).hearing(told);
+    tokio::task::spawn_local(keeper.run());
     tokio::task::spawn_local(crate::programs::serve(settings.clone(), credentials.clone()));
     let config = config_task(
         &settings,
@@ -110,6 +113,7 @@ async fn main(settings: Arc<Settings>, hooks: Hooks) -> Result<(), StartError> {
             stream,
             dump,
             names,
+            trust,
         },
     );
     tokio::task::spawn_local(config.run());
@@ -184,6 +188,7 @@ struct Shared {
     stream: Arc<StreamHealth>,
     dump: Arc<ArcSwap<ConfigDump>>,
     names: Option<NameServer>,
+    trust: watch::Sender<Option<Arc<Trust>>>,
 }
 
 fn config_task(
@@ -197,8 +202,10 @@ fn config_task(
         stream: health,
         dump,
         names,
+        trust,
     } = shared;
     let mut held = Held::new(feed.clone(), &settings.inbound_name());
+    held.want_trust();
     if names.is_some() {
         held.want_names(settings.id.namespace());
     }
@@ -227,6 +234,7 @@ fn config_task(
         save_at: None,
         names,
         following: Following::start(settings, feed),
+        trust,
     };
     task.note();
     task

@@ -40,6 +40,12 @@ impl Echo {
         Self::with(spot, port, name, Manner::Patient)
     }
 
+    /// Starts one at a place, on one of its addresses.
+    pub fn start_at(spot: &Spot, address: SocketAddr, name: &str) -> io::Result<Self> {
+        let listener = spot.enter(|| TcpListener::bind(address))?;
+        Self::serve(listener, name, Manner::Patient)
+    }
+
     /// Starts one where the test itself runs, on a port that is free.
     pub fn start_here(name: &str) -> io::Result<Self> {
         let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;

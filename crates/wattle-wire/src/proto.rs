@@ -52,6 +52,18 @@ pub mod rate_limit {
     include!("generated/envoy.service.ratelimit.v3.rs");
 }
 
+/// Questions to an external authorization service (Envoy data-plane-api v3).
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic
+)]
+pub mod external_auth {
+    include!("generated/envoy.service.auth.v3.rs");
+}
+
 /// Wattle's own resources; converted in this crate and nowhere else.
 #[allow(
     missing_docs,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message;
-use wattle_model::{Destination, Endpoints, Inbound, Names, Workload};
+use wattle_model::{Destination, Endpoints, Inbound, Names, Trust, Workload};
 
 use crate::convert::{DecodeError, Reader, to_mesh, to_model};
 use crate::proto::mesh;
@@ -24,16 +24,19 @@ pub enum Kind {
     Peer,
     /// Named by namespace.
     Names,
+    /// Named [`Trust::NAME`].
+    Trust,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Inbound,
         Self::Destination,
         Self::Endpoints,
         Self::Peer,
         Self::Names,
+        Self::Trust,
     ];
 
     /// The xDS type URL.
@@ -44,6 +47,7 @@ impl Kind {
             Self::Inbound => "type.googleapis.com/wattle.v1.Inbound",
             Self::Peer => "type.googleapis.com/wattle.v1.Peer",
             Self::Names => "type.googleapis.com/wattle.v1.Names",
+            Self::Trust => "type.googleapis.com/wattle.v1.Trust",
         }
     }
 
@@ -60,6 +64,7 @@ impl Kind {
             Self::Inbound => "Inbound",
             Self::Peer => "Peer",
             Self::Names => "Names",
+            Self::Trust => "Trust",
         }
     }
 }
@@ -102,6 +107,8 @@ pub struct Peer {
 }
 
 /// A decoded resource.
+// Few at a time, and boxed by whoever keeps one.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resource {
     /// What an outbound proxy dials.
@@ -114,6 +121,8 @@ pub enum Resource {
     Peer(Peer),
     /// What the workload's resolver answers.
     Names(Names),
+    /// Whom to believe.
+    Trust(Trust),
 }
 
 /// A resource as bytes, shared by every stream that wants it.
@@ -144,6 +153,7 @@ impl Resource {
             Self::Inbound(value) => ResourceName::new(Kind::Inbound, value.name.clone()),
             Self::Peer(value) => ResourceName::new(Kind::Peer, value.ip.to_string()),
             Self::Names(value) => ResourceName::new(Kind::Names, value.namespace.clone()),
+            Self::Trust(_) => ResourceName::new(Kind::Trust, Trust::NAME),
         }
     }
 
@@ -155,6 +165,7 @@ impl Resource {
             Self::Inbound(value) => to_mesh::inbound(value).encode_to_vec(),
             Self::Peer(value) => to_mesh::peer(value).encode_to_vec(),
             Self::Names(value) => to_mesh::names(value).encode_to_vec(),
+            Self::Trust(value) => to_mesh::trust(value).encode_to_vec(),
         };
         Encoded::new(bytes.into())
     }
@@ -182,6 +193,10 @@ impl Resource {
             Kind::Names => {
                 let message = parse::<mesh::Names>(bytes)?;
                 to_model::names(&mut reader, message).map(Self::Names)
+            }
+            Kind::Trust => {
+                let message = parse::<mesh::Trust>(bytes)?;
+                to_model::trust(&mut reader, message).map(Self::Trust)
             }
         }
     }

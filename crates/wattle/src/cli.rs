@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    analyze, check, completions, control, demo, diff, exec_in, explain, get, proxy, sample, stat, supervise,
-    up,
+    analyze, certs, check, completions, control, demo, diff, exec_in, explain, get, proxy, repair, rotate,
+    sample, stat, supervise, up,
 };
 use crate::logging::LogFormat;
 use crate::output::Format;
@@ -66,10 +66,16 @@ pub(crate) enum Command {
     Diff(diff::Arguments),
     /// List objects, processes, proxies or endpoints
     Get(get::Arguments),
+    /// List certificates: who, until when, issued by whom
+    Certs(certs::Arguments),
+    /// Replace issuer or root while the mesh runs, or say how far that is
+    Rotate(rotate::Arguments),
+    /// Make the certificate authority anew after it has ended
+    Repair(repair::Arguments),
     /// Check this machine and the running mesh
     Check(check::Arguments),
     /// Run a control plane
-    Control(control::Arguments),
+    Control(Box<control::Arguments>),
     /// Run a proxy beside a workload
     Proxy(Box<proxy::Arguments>),
     /// Say which version this is
@@ -127,6 +133,9 @@ mod tests {
             "analyze",
             "diff",
             "get",
+            "certs",
+            "rotate",
+            "repair",
             "check",
             "control",
             "proxy",

@@ -5,8 +5,8 @@
 #[path = "support/flaky.rs"]
 mod flaky;
 
-use flaky::{PATIENCE, World, process, service};
-use wattle_testkit::{Conversation, Request, eventually};
+use flaky::{World, client, process, service};
+use wattle_testkit::{Conversation, Request};
 
 /// Callers at once, and requests of each.
 const CALLERS: usize = 10;
@@ -44,17 +44,11 @@ fn under_three_tiers_of_retries_a_slow_backend_gets_a_fifth_more_at_most() {
     for app in tiers {
         manifests += &(service(app) + &policy(app));
     }
-    manifests += "apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {name: client, labels: {app: client}}\n\
-                  spec: {command: [sleep, '86400'], serviceAccountName: client}\n";
+    manifests += &client("");
     let Some(world) = World::of(&manifests, &["front", "middle-1", "back-1"]) else {
         return;
     };
-    eventually("all tiers answer", PATIENCE, || {
-        let answers: Vec<_> = (0..10)
-            .map(|_| world.try_get("/?key=warm"))
-            .collect::<Option<_>>()?;
-        answers.iter().all(|(status, _)| *status == 200).then_some(())
-    });
+    world.wait_until_all_answer(10);
     let spot = world.client();
     let answers: Vec<u16> = std::thread::scope(|scope| {
         let callers: Vec<_> = (0..CALLERS)

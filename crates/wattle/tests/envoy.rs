@@ -7,37 +7,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::Manifests;
+use support::{Manifests, STRICT, bare_workload, workload};
 use wattle_testkit::{Echo, Mesh, Need, Request, Spot, ask, eventually, lacks};
 
 const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
 /// Longest wait for anything, on a busy machine and without optimisation.
 const PATIENCE: Duration = Duration::from_secs(60);
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 15000);
-
-const STRICT: &str = "
-apiVersion: security.istio.io/v1
-kind: PeerAuthentication
-metadata: {name: default}
-spec: {mtls: {mode: STRICT}}
-";
-
-/// A workload that listens on 8080 when a test makes it, behind a Service of its own name.
-fn workload(name: &str, proxy: &str) -> String {
-    format!(
-        "apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {{name: {name}, labels: {{app: {name}}}}}\n\
-         spec:\n  command: [sleep, '86400']\n  serviceAccountName: {name}\n  proxy: {proxy}\n  \
-         ports: [{{name: http, port: 8080, appProtocol: http}}]\n---\n{}",
-        service(name)
-    )
-}
-
-fn service(name: &str) -> String {
-    format!(
-        "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\n\
-         spec: {{selector: {{app: {name}}}, ports: [{{name: http, port: 80, targetPort: 8080, appProtocol: http}}]}}\n"
-    )
-}
 
 fn route(to: &str) -> String {
     format!(
@@ -121,11 +97,9 @@ fn an_envoy_and_a_proxy_of_ours_call_each_other_over_mutual_tls_and_strangers_ar
     world.until_answered("near", "far", "far");
     world.until_answered("far", "near", "near");
 
-    world.manifests.write(
-        "outsider.yaml",
-        "apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {name: outsider}\n\
-         spec: {command: [sleep, '86400'], proxy: {enabled: false}}\n",
-    );
+    world
+        .manifests
+        .write("outsider.yaml", &bare_workload("outsider", "{enabled: false}"));
     world.mesh.wait_ready("outsider");
     let address = SocketAddr::new(world.mesh.process("near").address.unwrap(), 8080);
     let outsider = world.mesh.spot("outsider");
@@ -164,8 +138,9 @@ fn routes_and_services_change_under_a_running_envoy() {
 
     let address = SocketAddr::new(world.mesh.service("canary"), 80);
     world.until_answered("near", "canary", "canary");
-    let process = workload("canary", "{kind: wattle}").replace(&service("canary"), "");
-    world.manifests.write("canary.yaml", &process);
+    world
+        .manifests
+        .write("canary.yaml", &bare_workload("canary", "{kind: wattle}"));
     let near = world.mesh.spot("near");
     eventually("the removed service is not answered any more", PATIENCE, || {
         let answer = near.enter(|| ask(address, &Request::get("canary", "/")));

@@ -31,7 +31,7 @@ pub(super) const HARNESS: &[&str] = &["wattle-testkit"];
 /// The floor a crate lies on; `None` for a crate that the plan does not know.
 pub(super) fn floor(name: &str) -> Option<u8> {
     Some(match name {
-        "wattle-model" | "wattle-identity" => 0,
+        "wattle-model" | "wattle-identity" | "wattle-jwt" => 0,
         "wattle-net" | "wattle-wire" | "wattle-envoy" | "wattle-api" => 1,
         "wattle-source" | "wattle-compile" | "wattle-capture" | "wattle-http" => 2,
         "wattle-balance" | "wattle-telemetry" | "wattle-wasm" | "wattle-dns" => 2,
@@ -73,6 +73,16 @@ pub(super) const BANS: &[Ban] = &[
         of: "wattle-identity",
         never: &["wattle-model"],
         why: "identity stands alone; it knows names, not meshes",
+    },
+    Ban {
+        of: "wattle-jwt",
+        never: ASYNC,
+        why: "tokens are verified without I/O; keys and time are arguments",
+    },
+    Ban {
+        of: "wattle-jwt",
+        never: &["wattle-model", "wattle-identity", "http", "rustls", "jiff"],
+        why: "tokens stand alone: no policy, no requests, no connections, no clock",
     },
     Ban {
         of: "wattle-compile",

@@ -83,7 +83,7 @@ fn provider(cursor: &Cursor<'_>) -> Decoded<Provider> {
     })
 }
 
-fn target_ref(cursor: &Cursor<'_>) -> Decoded<TargetRef> {
+pub(crate) fn target_ref(cursor: &Cursor<'_>) -> Decoded<TargetRef> {
     let fields = cursor.fields(&["group", "kind", "name", "namespace"])?;
     let group = fields.optional("group", scalar::text);
     let kind = fields.required("kind", scalar::filled);

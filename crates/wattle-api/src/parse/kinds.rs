@@ -4,7 +4,7 @@ use crate::decode::{Decoded, Fields};
 use crate::key::Kind;
 use crate::meta::{Meta, Origin};
 use crate::object::{Object, Resource};
-use crate::{authorization, core, grant, istio, peer, process, route, workload};
+use crate::{authentication, authorization, core, grant, istio, mesh_config, peer, process, route, workload};
 use crate::{
     backend_tls, backend_traffic, egress_policy, endpoint_slice, grpc, linkerd, rate_limit, stream_route,
 };
@@ -17,26 +17,21 @@ pub(super) fn spec(
     origin: impl Fn() -> Origin,
 ) -> Decoded<Object> {
     macro_rules! object {
-        ($variant:ident, $decode:expr) => {{
-            let spec = fields.required("spec", $decode);
+        ($variant:ident = $spec:expr) => {{
+            let spec = $spec;
             Object::$variant(Resource {
                 meta: meta?,
                 spec: spec?,
                 origin: origin(),
             })
         }};
+        ($variant:ident, $decode:expr) => {
+            object!($variant = fields.required("spec", $decode))
+        };
     }
     Ok(match kind {
-        Kind::Namespace => Object::Namespace(Resource {
-            meta: meta?,
-            spec: core::Namespace {},
-            origin: origin(),
-        }),
-        Kind::ServiceAccount => Object::ServiceAccount(Resource {
-            meta: meta?,
-            spec: core::ServiceAccount {},
-            origin: origin(),
-        }),
+        Kind::Namespace => object!(Namespace = Ok(core::Namespace {})),
+        Kind::ServiceAccount => object!(ServiceAccount = Ok(core::ServiceAccount {})),
         Kind::Service => object!(Service, core::service),
         Kind::HttpRoute => object!(HttpRoute, route::http_route),
         Kind::ReferenceGrant => object!(ReferenceGrant, grant::reference_grant),
@@ -45,15 +40,11 @@ pub(super) fn spec(
         Kind::TcpRoute => object!(TcpRoute, stream_route::tcp_route),
         Kind::BackendTlsPolicy => object!(BackendTlsPolicy, backend_tls::backend_tls_policy),
         Kind::BackendTrafficPolicy => object!(BackendTrafficPolicy, backend_traffic::backend_traffic_policy),
-        Kind::EndpointSlice => {
-            let spec = endpoint_slice::endpoint_slice(fields);
-            Object::EndpointSlice(Resource {
-                meta: meta?,
-                spec: spec?,
-                origin: origin(),
-            })
-        }
+        Kind::EndpointSlice => object!(EndpointSlice = endpoint_slice::endpoint_slice(fields)),
         Kind::PeerAuthentication => object!(PeerAuthentication, peer::peer_authentication),
+        Kind::RequestAuthentication => {
+            object!(RequestAuthentication, authentication::request_authentication)
+        }
         Kind::AuthorizationPolicy => object!(AuthorizationPolicy, authorization::authorization_policy),
         Kind::WorkloadEntry => {
             let healthy = fields.at("status").and_then(|at| workload::healthy(&at));
@@ -74,5 +65,6 @@ pub(super) fn spec(
         Kind::ServiceProfile => object!(ServiceProfile, linkerd::service_profile),
         Kind::RateLimit => object!(RateLimit, rate_limit::rate_limit),
         Kind::EgressPolicy => object!(EgressPolicy, egress_policy::egress_policy),
+        Kind::MeshConfig => object!(MeshConfig = fields.required("data", mesh_config::mesh_config)),
     })
 }

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use wattle_api::{Action, AuthorizationPolicy, PeerAuthentication, Resource, Selector};
+use wattle_api::{
+    Action, AuthorizationPolicy, Meta, PeerAuthentication, RequestAuthentication, Resource, Selector,
+    TargetRef,
+};
+use wattle_jwt::KeySet;
 
-use super::Findings;
+use super::{Findings, external};
 use crate::authorization;
 use crate::peer_authentication::oldest;
 use crate::view::View;
@@ -63,26 +67,62 @@ fn nothing_selected(findings: &mut Findings<'_>) {
     findings.warn("selects-nothing", "spec.selector", reason, hint);
 }
 
+/// A policy of the root namespace is for all workloads, which come and go.
+fn selection(meta: &Meta, selector: Option<&Selector>, view: &View<'_>, findings: &mut Findings<'_>) {
+    let mesh_wide = meta.namespace == view.settings.root_namespace;
+    if let Some(selector) = selector.filter(|_| !mesh_wide)
+        && !view
+            .workloads_in(&meta.namespace)
+            .any(|instance| selector.selects(&instance.labels))
+    {
+        nothing_selected(findings);
+    }
+}
+
+/// Keys that are written in the policy have to be some.
+pub(super) fn check_tokens(
+    policy: &Resource<RequestAuthentication>,
+    view: &View<'_>,
+    findings: &mut Findings<'_>,
+) {
+    selection(&policy.meta, policy.spec.selector.as_ref(), view, findings);
+    targets(&policy.meta, &policy.spec.target_refs, view, findings);
+    for (index, rule) in policy.spec.jwt_rules.iter().enumerate() {
+        let Some(text) = &rule.jwks else { continue };
+        let field = format!("spec.jwtRules[{index}].jwks");
+        let hint = "write a JSON Web Key Set with public keys";
+        let set = match KeySet::parse(text) {
+            Ok(set) => set,
+            Err(error) => {
+                let reason = format!("{error}; the rule's tokens are refused");
+                findings.error("keys-unusable", &field, reason, hint);
+                continue;
+            }
+        };
+        if set.is_empty() {
+            let reason = "no key can be used; the rule's tokens are refused".to_owned();
+            findings.error("keys-unusable", &field, reason, hint);
+        }
+        for problem in set.problems() {
+            findings.warn("key-unusable", &field, problem.to_string(), hint);
+        }
+    }
+}
+
 pub(super) fn check_authorization(
     policy: &Resource<AuthorizationPolicy>,
     view: &View<'_>,
     findings: &mut Findings<'_>,
 ) {
-    let mesh_wide = policy.meta.namespace == view.settings.root_namespace;
-    if let Some(selector) = policy.spec.selector.as_ref().filter(|_| !mesh_wide)
-        && !view
-            .workloads_in(&policy.meta.namespace)
-            .any(|instance| selector.selects(&instance.labels))
-    {
-        nothing_selected(findings);
-    }
-    targets(policy, view, findings);
-    action(policy, findings);
+    selection(&policy.meta, policy.spec.selector.as_ref(), view, findings);
+    targets(&policy.meta, &policy.spec.target_refs, view, findings);
+    external::check_policy(policy, view, findings);
     for (index, rule) in policy.spec.rules.iter().enumerate() {
         let compiled = authorization::rule(rule, &policy.meta.namespace, view.settings);
         if let Some(field) = compiled.unsupported {
             let effect = match policy.spec.action {
                 Action::Allow => "the rule allows nothing",
+                Action::Custom => "the service is asked about whatever the rest of it matches",
                 _ => "the rule refuses whatever the rest of it matches",
             };
             let reason = format!("{field} cannot be evaluated yet; {effect}");
@@ -123,24 +163,8 @@ fn admits_anonymous(policy: &Resource<AuthorizationPolicy>, index: usize, findin
     }
 }
 
-fn action(policy: &Resource<AuthorizationPolicy>, findings: &mut Findings<'_>) {
-    match policy.spec.action {
-        Action::Custom => {
-            let reason =
-                "external providers are not supported yet; what the rules match is refused".to_owned();
-            findings.error("action-not-supported", "spec.action", reason, "use ALLOW or DENY");
-            findings.ignored("spec.provider", "no provider is asked");
-        }
-        Action::Audit => {
-            let reason = "auditing is not supported yet; the policy has no effect".to_owned();
-            findings.warn("action-not-supported", "spec.action", reason, "remove the policy");
-        }
-        Action::Allow | Action::Deny => {}
-    }
-}
-
-fn targets(policy: &Resource<AuthorizationPolicy>, view: &View<'_>, findings: &mut Findings<'_>) {
-    for (index, target) in policy.spec.target_refs.iter().enumerate() {
+fn targets(meta: &Meta, refs: &[TargetRef], view: &View<'_>, findings: &mut Findings<'_>) {
+    for (index, target) in refs.iter().enumerate() {
         let field = format!("spec.targetRefs[{index}]");
         if !target.group.is_empty() || target.kind != "Service" {
             let reason = format!(
@@ -149,7 +173,7 @@ fn targets(policy: &Resource<AuthorizationPolicy>, view: &View<'_>, findings: &m
             );
             findings.error("target-not-supported", &field, reason, "use a selector");
         } else if view
-            .service(&(policy.meta.namespace.clone(), target.name.as_str().into()))
+            .service(&(meta.namespace.clone(), target.name.as_str().into()))
             .is_none()
         {
             let reason = format!("there is no Service {}", target.name);

@@ -79,6 +79,7 @@ pub(crate) fn backend(
             tls::expect(&mut policy.tls, frontend.subject_alt_names());
             Arc::new(policy)
         },
+        verifies_host: false,
     })
 }
 

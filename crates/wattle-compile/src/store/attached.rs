@@ -58,6 +58,8 @@ fn finding(object: &Object) -> BTreeSet<Read> {
         Object::RateLimit(_) | Object::Server(_) | Object::LocalRateLimit(_) => {
             one(Read::RateLimits(namespace()))
         }
+        Object::RequestAuthentication(_) => one(Read::RequestAuthentications(namespace())),
+        Object::MeshConfig(_) => one(Read::MeshConfigs),
         Object::EgressPolicy(_) | Object::EgressNetwork(_) => one(Read::EgressPolicies(namespace())),
         _ => BTreeSet::new(),
     }

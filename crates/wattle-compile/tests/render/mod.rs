@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use wattle_compile::RouteStatus;
 use wattle_model::{
-    Action, Backend, BackendPolicy, Condition, Destination, EndpointHealth, Endpoints, Filters,
-    HeaderModifier, Hop, Inbound, IpBlock, MtlsMode, NameTarget, Names, ObjectRef, Operation, PathRewrite,
-    PolicyRule, ServicePort, Source, TextMatch, Workload,
+    Action, Backend, BackendPolicy, Destination, EndpointHealth, Endpoints, Filters, HeaderModifier, Hop,
+    Inbound, IpBlock, MtlsMode, NameTarget, Names, ObjectRef, Operation, PathRewrite, Policy, PolicyRule,
+    ServicePort, Source, TextMatch, Workload,
 };
 
 /// One line, indented by two spaces a level.
@@ -39,6 +39,9 @@ pub(crate) fn destination(found: &Destination) -> String {
             backend.protocol.as_str()
         );
         policy(&mut out, &backend.policy);
+        if backend.verifies_host {
+            line!(out, 2, "only at addresses that DNS gives for the host asked for");
+        }
     }
     for scope in &found.scopes {
         line!(
@@ -310,18 +313,44 @@ pub(crate) fn inbound(found: &Inbound) -> String {
         let clients = [texts("of", &limit.clients), texts("but", &limit.except)].concat();
         line!(out, 2, "{clients}{:?}", limit.allowance);
     }
-    for (verb, policies) in [
+    for external in &found.authorization.external {
+        let asked = &external.authorizer;
+        line!(
+            out,
+            1,
+            "ask {} at {} within {:?}",
+            asked.name,
+            asked.service,
+            asked.timeout
+        );
+        let failing = if asked.fail_open { "let in" } else { "refuse" };
+        line!(
+            out,
+            2,
+            "{failing} with {} where it fails, body {:?}",
+            asked.status_on_error,
+            asked.body
+        );
+        line!(out, 2, "{:?}", asked.protocol);
+        policies(&mut out, "CUSTOM", &external.policies);
+    }
+    for (verb, found) in [
         ("DENY", &found.authorization.deny),
         ("ALLOW", &found.authorization.allow),
+        ("AUDIT", &found.authorization.audit),
     ] {
-        for policy in policies {
-            line!(out, 1, "{verb} {}", policy.origin);
-            for rule in &policy.rules {
-                policy_rule(&mut out, rule);
-            }
-        }
+        policies(&mut out, verb, found);
     }
     out
+}
+
+fn policies(out: &mut String, verb: &str, policies: &[Policy]) {
+    for policy in policies {
+        line!(out, 1, "{verb} {}", policy.origin);
+        for rule in &policy.rules {
+            policy_rule(out, rule);
+        }
+    }
 }
 
 fn mode(mode: MtlsMode, origin: Option<&ObjectRef>) -> String {
@@ -340,25 +369,22 @@ fn policy_rule(out: &mut String, rule: &PolicyRule) {
     for operation in &rule.to {
         line!(out, 3, "to {}", self::operation(operation));
     }
-    for Condition {
-        key,
-        values,
-        not_values,
-    } in &rule.when
-    {
-        line!(
-            out,
-            3,
-            "when {key}{}{}",
-            texts(" in", values),
-            texts(" not in", not_values)
-        );
+    for when in &rule.when {
+        let parts = [
+            texts(" in", &when.values),
+            texts(" not in", &when.not_values),
+            blocks(" in", &when.blocks),
+            blocks(" not in", &when.not_blocks),
+        ];
+        line!(out, 3, "when {}{}", when.attribute, parts.concat());
     }
 }
 
+fn blocks(name: &str, blocks: &[IpBlock]) -> String {
+    list(name, blocks.iter().map(ToString::to_string).collect())
+}
+
 fn source(source: &Source) -> String {
-    let blocks =
-        |name: &str, blocks: &[IpBlock]| list(name, blocks.iter().map(ToString::to_string).collect());
     let parts = [
         texts("principals", &source.principals),
         texts("not principals", &source.not_principals),
@@ -366,6 +392,12 @@ fn source(source: &Source) -> String {
         texts("not namespaces", &source.not_namespaces),
         texts("accounts", &source.service_accounts),
         texts("not accounts", &source.not_service_accounts),
+        texts("trust domains", &source.trust_domains),
+        texts("not trust domains", &source.not_trust_domains),
+        texts("request principals", &source.request_principals),
+        texts("not request principals", &source.not_request_principals),
+        blocks("remote addresses", &source.remote_ip_blocks),
+        blocks("not remote addresses", &source.not_remote_ip_blocks),
         blocks("addresses", &source.ip_blocks),
         blocks("not addresses", &source.not_ip_blocks),
     ];

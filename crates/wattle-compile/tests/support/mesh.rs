@@ -53,6 +53,9 @@ impl World {
         for (number, (namespace, name)) in (1..).zip(mesh.without_virtual_ip()) {
             mesh.assign_virtual_ip(&namespace, &name, Some([10, 97, 0, number].into()));
         }
+        for address in mesh.key_addresses().into_keys() {
+            mesh.set_key_set(&address, Some(format!("keys of {address}").into()));
+        }
         let mut world = Self {
             mesh,
             namespaces,
@@ -120,10 +123,11 @@ impl World {
 
     fn rest(&self) -> String {
         format!(
-            "{:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?}",
             self.mesh.route_statuses(),
             self.mesh.services().collect::<Vec<_>>(),
-            self.mesh.without_virtual_ip()
+            self.mesh.without_virtual_ip(),
+            self.mesh.key_addresses()
         )
     }
 

@@ -4,6 +4,7 @@ mod answer;
 mod api;
 mod probe;
 mod server;
+mod trust;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -7,7 +7,9 @@
 use std::collections::BTreeSet;
 
 use wattle_compile::Mesh;
-use wattle_model::{Authorization, Condition, HostMatch, Operation, PathMatch, RequestMatch, TextMatch};
+use wattle_model::{
+    Attribute, Authorization, Condition, HostMatch, Operation, PathMatch, RequestMatch, TextMatch,
+};
 
 use crate::explain::Question;
 
@@ -131,12 +133,7 @@ impl Space {
     }
 
     fn of_policies(&mut self, authorization: &Authorization) {
-        for rule in authorization
-            .deny
-            .iter()
-            .chain(&authorization.allow)
-            .flat_map(|policy| &policy.rules)
-        {
+        for rule in authorization.policies().flat_map(|policy| &policy.rules) {
             rule.to.iter().for_each(|operation| self.of_operation(operation));
             rule.when
                 .iter()
@@ -155,11 +152,9 @@ impl Space {
     }
 
     fn of_condition(&mut self, condition: &Condition) {
-        let header = condition
-            .key
-            .strip_prefix("request.headers[")
-            .and_then(|rest| rest.strip_suffix(']'));
-        let Some(name) = header else { return };
+        let Attribute::RequestHeader(name) = &condition.attribute else {
+            return;
+        };
         for value in condition
             .values
             .iter()
@@ -167,7 +162,7 @@ impl Space {
             .flat_map(texts)
         {
             self.heads.insert(Head {
-                headers: vec![(name.to_owned(), value)],
+                headers: vec![(name.to_string(), value)],
                 query: String::new(),
             });
         }
@@ -234,6 +229,7 @@ fn question(
         url: format!("http://{destination}{path}{query}"),
         headers,
         port: None,
+        claims: None,
     }
 }
 

@@ -7,6 +7,7 @@ use wattle_compile::{Instance, Mesh};
 use wattle_identity::SpiffeId;
 use wattle_model::{CallerFacts, CallerLabel, RequestFacts, Workload};
 
+use super::token::Claims;
 use super::{ExplainError, Question, Request, Source};
 
 /// A request's head, as a proxy has it before it.
@@ -37,6 +38,8 @@ impl Head {
                 labels: &self.labels,
                 address: self.from,
             },
+            remote_ip: None,
+            token: None,
         }
     }
 }
@@ -56,6 +59,8 @@ pub(super) struct Asked {
     /// Server name of the ClientHello.
     pub(super) server_name: Option<String>,
     pub(super) head: Head,
+    /// Claims of its token.
+    pub(super) claims: Option<Claims>,
 }
 
 pub(super) fn read(mesh: &Mesh, question: &Question) -> Result<Asked, ExplainError> {
@@ -111,6 +116,7 @@ pub(super) fn read(mesh: &Mesh, question: &Question) -> Result<Asked, ExplainErr
         opaque: !matches!(scheme.as_str(), "http" | "grpc" | "h2c" | "ws"),
         server_name: matches!(scheme.as_str(), "https" | "tls").then(|| host.to_owned()),
         head,
+        claims: question.claims.as_deref().map(Claims::read).transpose()?,
     })
 }
 

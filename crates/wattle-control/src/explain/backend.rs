@@ -1,15 +1,17 @@
 //! What the inbound proxies behind each backend say.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use wattle_compile::{Instance, Mesh};
 use wattle_model::{
-    AuthorizationDecision, Backend, ConnectionFacts, Endpoint, EndpointHealth, Endpoints, Filters, Hop,
-    Inbound, MtlsMode, PeerFacts, Protocol, Reason, Share, Step,
+    Ask, AuthorizationDecision, Backend, ConnectionFacts, Endpoint, EndpointHealth, Endpoints, Filters, Hop,
+    Inbound, MtlsMode, PeerFacts, Protocol, Reason, RequestFacts, Share, Step, Verdict,
 };
 
 use super::asked::{Asked, Head, described};
 use super::route::{Routed, backend_filters, filtered};
+use super::token::Taken;
 use super::{BackendStep, TraceLine, WorkloadStep, lines, said};
 
 pub(super) fn steps(mesh: &mut Mesh, asked: &Asked, route: &Routed<'_>) -> Vec<BackendStep> {
@@ -141,7 +143,7 @@ fn workload(
         workload: described(instance),
         address: instance.address.map_or_else(
             || format!("port {port}"),
-            |ip| std::net::SocketAddr::new(ip, port).to_string(),
+            |ip| SocketAddr::new(ip, port).to_string(),
         ),
         health: health(endpoint.map(|endpoint| endpoint.health)).to_owned(),
         meshed: instance.meshed,
@@ -154,7 +156,8 @@ fn workload(
     };
     if let Some(inbound) = inbound {
         step.mode = mode_text(&inbound, port);
-        judge(&mut step, asked, &inbound, port, carried);
+        let local = instance.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        judge(&mut step, asked, &inbound, SocketAddr::new(local, port), carried);
     }
     step
 }
@@ -177,7 +180,7 @@ fn mode_text(inbound: &Inbound, port: u16) -> String {
 }
 
 /// Asks the inbound side exactly as its proxy would.
-fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, port: u16, carried: &Carried) {
+fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, local: SocketAddr, carried: &Carried) {
     let peer = asked.id.as_ref().filter(|_| step.mtls).map(|id| PeerFacts {
         principal: id.principal(),
         namespace: id.namespace(),
@@ -186,7 +189,9 @@ fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, port: u16, c
     let connection = ConnectionFacts {
         peer,
         peer_ip: asked.address,
-        port,
+        local_ip: local.ip(),
+        port: local.port(),
+        sni: asked.server_name.as_deref(),
     };
     let mut trace: Vec<Step> = Vec::new();
     if let Err(refusal) = inbound.admit(&connection, &mut trace) {
@@ -197,12 +202,30 @@ fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, port: u16, c
         return;
     }
     // The sending proxy says on mutual TLS what it carries; plaintext is looked into where its port is not declared opaque.
-    let looked_into = match inbound.port(port).protocol {
+    let looked_into = match inbound.port(local.port()).protocol {
         _ if step.mtls => !carried.opaque,
         Protocol::Tcp | Protocol::Tls => false,
         _ => !asked.opaque,
     };
-    let facts = looked_into.then(|| carried.head.facts());
+    let claims = asked.claims.as_ref().filter(|_| looked_into);
+    let token = match claims.map(|claims| claims.taken(inbound, &mut trace)) {
+        Some(Taken::Refused) => {
+            step.allowed = false;
+            step.reason = Some(Reason::TokenInvalid.id().to_owned());
+            step.trace = lines(trace);
+            return;
+        }
+        Some(Taken::Verified(facts)) => Some(facts),
+        Some(Taken::Ignored) | None => None,
+    };
+    let facts = looked_into.then(|| RequestFacts {
+        token: token.as_ref(),
+        remote_ip: wattle_model::original_client(peer.is_some(), &carried.head.headers),
+        ..carried.head.facts()
+    });
+    for ask in inbound.asks(&connection, facts.as_ref(), &mut trace) {
+        trace.push(asked_outside(&ask));
+    }
     match inbound.authorize(&connection, facts.as_ref(), &mut trace) {
         AuthorizationDecision::Allowed { policy } => step.policy = policy.map(ToString::to_string),
         AuthorizationDecision::Refused { reason, policy, rule } => {
@@ -216,6 +239,16 @@ fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, port: u16, c
     if let Some(allowed_by) = step.policy.as_ref().filter(|_| step.allowed) {
         step.policy = Some(with_rule(allowed_by, &step.trace));
     }
+}
+
+/// What follows holds if the authorizer lets it in, which only asking it can tell.
+fn asked_outside(ask: &Ask<'_>) -> Step {
+    let (name, service) = (&ask.authorizer.name, &ask.authorizer.service);
+    Step::new(
+        format!("{} rule {}", ask.policy, ask.rule),
+        Verdict::Skipped,
+        format!("asks {name} at {service}, whose answer is not known here"),
+    )
 }
 
 /// The rule that allowed, from the trace.

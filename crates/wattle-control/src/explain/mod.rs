@@ -12,6 +12,7 @@ mod said;
 #[cfg(test)]
 mod tests;
 mod text;
+mod token;
 
 use serde::{Deserialize, Serialize};
 use wattle_compile::Mesh;

@@ -15,6 +15,8 @@ pub struct Question {
     pub headers: Vec<(String, String)>,
     /// Port instead of the URL's.
     pub port: Option<u16>,
+    /// Claims of a token that it brings, as a JSON object; the token is assumed to be valid.
+    pub claims: Option<String>,
 }
 
 /// Why a question cannot be answered.
@@ -37,8 +39,11 @@ pub enum ExplainError {
     #[error("\"{0}\" is not a header, NAME:VALUE expected")]
     Header(String),
     /// Something in the query of the admin API.
-    #[error("\"{0}\" is not expected in a question, one of from, method, url, header, port is")]
+    #[error("\"{0}\" is not expected in a question, one of from, method, url, header, port, claims is")]
     Parameter(String),
+    /// Not the claims of a token.
+    #[error("claims of a token cannot be read: {0}")]
+    Claims(String),
     /// Not a port.
     #[error("\"{0}\" is not a port")]
     Port(String),
@@ -54,7 +59,7 @@ fn nearest_hint(nearest: Option<&str>) -> String {
 }
 
 impl Question {
-    /// Reads the query of `GET /explain`: `from`, `method`, `url`, `port` and any number of `header=NAME:VALUE`, percent-encoded.
+    /// Reads the query of `GET /explain`: `from`, `method`, `url`, `port`, `claims` and any number of `header=NAME:VALUE`, percent-encoded.
     ///
     /// # Errors
     /// When a part is not one of these.
@@ -71,6 +76,7 @@ impl Question {
                 "method" => question.method = value,
                 "url" => question.url = value,
                 "port" => question.port = Some(value.parse().map_err(|_| ExplainError::Port(value))?),
+                "claims" => question.claims = Some(value),
                 "header" => {
                     let (name, content) = value
                         .split_once(':')
@@ -93,6 +99,7 @@ impl Question {
             ("url", self.url.clone()),
         ];
         parts.extend(self.port.map(|port| ("port", port.to_string())));
+        parts.extend(self.claims.clone().map(|claims| ("claims", claims)));
         parts.extend(
             self.headers
                 .iter()
@@ -129,6 +136,7 @@ mod tests {
             url: "http://reviews:9080/x?y=1&z=%20".to_owned(),
             headers: vec![("x-user".to_owned(), "jason & co".to_owned())],
             port: Some(81),
+            claims: Some(r#"{"iss":"https://a","sub":"b&c"}"#.to_owned()),
         };
         assert_eq!(Question::from_query(&question.to_query()).unwrap(), question);
     }

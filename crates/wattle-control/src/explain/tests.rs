@@ -80,10 +80,14 @@ spec: {selector: {matchLabels: {app: reviews}}, mtls: {mode: STRICT}}
 ";
 
 fn mesh() -> (TempDir, Mesh) {
+    load(MESH)
+}
+
+fn load(text: &str) -> (TempDir, Mesh) {
     let directory = TempDir::new().unwrap();
     std::fs::File::create(directory.path().join("mesh.yaml"))
         .unwrap()
-        .write_all(MESH.as_bytes())
+        .write_all(text.as_bytes())
         .unwrap();
     let (mesh, diagnostics) = crate::offline::load(directory.path());
     let errors: Vec<_> = diagnostics
@@ -280,7 +284,7 @@ proptest::proptest! {
         query in "[ -~é]{0,60}",
     ) {
         let _ = Question::from_query(&query);
-        let question = Question { from, method, url, headers, port: None };
+        let question = Question { from, method, url, headers, port: None, claims: None };
         MESH_ONCE.with_borrow_mut(|mesh| {
             if let Ok(found) = explain(mesh, &question) {
                 let text = found.to_string();
@@ -292,4 +296,90 @@ proptest::proptest! {
 
 thread_local! {
     static MESH_ONCE: std::cell::RefCell<Mesh> = std::cell::RefCell::new(mesh().1);
+}
+
+const TOKENS: &str = "
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: tokens}
+spec:
+  selector: {matchLabels: {app: reviews}}
+  jwtRules: [{issuer: 'https://issuer.example', audiences: ['https://shop/'], jwks: '{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}'}]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: staff}
+spec:
+  selector: {matchLabels: {app: reviews}}
+  rules:
+  - from: [{source: {requestPrincipals: ['https://issuer.example/*']}}]
+    when: [{key: 'request.auth.claims[scope]', values: [read]}]
+";
+
+#[test]
+fn a_policy_on_claims_is_asked_with_the_claims_of_a_token() {
+    let (_directory, mut mesh) = load(&format!("{MESH}---\n{TOKENS}"));
+    let mut answer = |claims: Option<&str>| {
+        let question = Question {
+            from: "page".to_owned(),
+            method: "GET".to_owned(),
+            url: "http://reviews:9080/reviews/1".to_owned(),
+            claims: claims.map(str::to_owned),
+            ..Question::default()
+        };
+        let found = explain(&mut mesh, &question).map(|found| found.backends[0].workloads[0].clone());
+        found.map(|workload| (workload.allowed, workload.reason))
+    };
+    let refused = |reason: &str| Ok((false, Some(reason.to_owned())));
+    let claims = |issuer: &str, scope: &str| {
+        format!(r#"{{"iss":"{issuer}","sub":"alice","aud":["shop"],"scope":"{scope}"}}"#)
+    };
+    assert_eq!(
+        answer(Some(&claims("https://issuer.example", "write read"))),
+        Ok((true, None))
+    );
+    assert_eq!(
+        answer(Some(&claims("https://issuer.example", "write"))),
+        refused("policy_not_allowed")
+    );
+    assert_eq!(
+        answer(Some(&claims("https://other.example", "read"))),
+        refused("token_invalid")
+    );
+    let elsewhere = r#"{"iss":"https://issuer.example","sub":"alice","aud":"bank","scope":"read"}"#;
+    assert_eq!(answer(Some(elsewhere)), refused("token_invalid"));
+    assert_eq!(answer(None), refused("policy_not_allowed"));
+    assert!(matches!(answer(Some("[]")), Err(ExplainError::Claims(_))));
+}
+
+const ASKING: &str = "
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data: {mesh: '{extensionProviders: [{name: opa, envoyExtAuthzGrpc: {service: default/reviews-v2, port: 9080}}]}'}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: asking}
+spec:
+  selector: {matchLabels: {app: reviews}}
+  action: CUSTOM
+  provider: {name: opa}
+  rules: [{to: [{operation: {paths: [/reviews/*]}}]}]
+";
+
+#[test]
+fn whom_a_request_is_asked_of_is_told_without_asking() {
+    let (_directory, mut mesh) = load(&format!("{MESH}---\n{ASKING}"));
+    let question = Question {
+        from: "page".to_owned(),
+        method: "GET".to_owned(),
+        url: "http://reviews:9080/reviews/1".to_owned(),
+        ..Question::default()
+    };
+    let found = explain(&mut mesh, &question).unwrap();
+    let workload = &found.backends[0].workloads[0];
+    let told: Vec<_> = workload.trace.iter().map(|line| line.detail.as_str()).collect();
+    let asked = "asks opa at reviews-v2.default.svc.cluster.local:9080, whose answer is not known here";
+    assert!(workload.allowed && told.contains(&asked), "{told:?}");
 }

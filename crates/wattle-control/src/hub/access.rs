@@ -89,6 +89,8 @@ pub(super) fn compiled_name(name: &ResourceName, peer: &SpiffeId) -> Option<Comp
         Kind::Endpoints => Compiled::Endpoints(name.name.clone()),
         Kind::Inbound => Compiled::Inbound(name.name.clone()),
         Kind::Names => Compiled::Names(name.name.clone()),
+        // The authority's to say, not compiled.
+        Kind::Trust => return None,
         // Addresses are written in many ways; only the customary one leads back from the compiler's name to the peer's.
         Kind::Peer => {
             let ip = name.name.parse::<IpAddr>().ok()?.to_canonical();

@@ -23,7 +23,7 @@ pub(crate) struct Taken {
 impl Hub {
     /// Takes in a batch; [`Hub::flush`] tells the proxies.
     pub(crate) fn apply(&mut self, batch: Batch, now: Instant) -> Taken {
-        let (mut complete, mut entries) = (false, false);
+        let (mut complete, mut entries, mut tokens) = (false, false, false);
         self.diagnosed = None;
         let mut taken = Taken::default();
         for event in batch {
@@ -38,11 +38,13 @@ impl Hub {
                 }
                 Event::Apply(object) | Event::Rewritten(object) => {
                     entries |= matches!(*object, Object::ServiceEntry(_));
+                    tokens |= matches!(*object, Object::RequestAuthentication(_));
                     self.put(object, &mut taken);
                 }
                 Event::Unreadable(unreadable) => self.mesh.refuse(unreadable.key),
                 Event::Delete(key) => {
                     taken.urgent |= key.kind == Kind::WorkloadEntry;
+                    tokens |= key.kind == Kind::RequestAuthentication;
                     self.mesh.delete(&key);
                     if key.kind == Kind::Service {
                         taken.services = true;
@@ -64,6 +66,9 @@ impl Hub {
         // A ServiceEntry may have given up some of its hosts.
         if complete || entries {
             self.virtual_ips.sweep(&mut self.mesh);
+        }
+        if complete || tokens {
+            self.want_keys();
         }
         if taken.services {
             self.virtual_ips.serve(&mut self.mesh);
@@ -133,14 +138,16 @@ impl Hub {
 
     /// Everything to be said about the config, by file and place; worked out once after each change.
     pub(crate) fn diagnostics(&mut self) -> Arc<[Diagnostic]> {
-        let (remarks, mesh) = (&self.remarks, &self.mesh);
-        let all = self.diagnosed.get_or_insert_with(|| {
-            let mut all: Vec<_> = remarks.values().flatten().cloned().collect();
-            all.extend(mesh.diagnostics());
-            offline::sort(&mut all);
-            all.into()
-        });
-        all.clone()
+        if let Some(all) = &self.diagnosed {
+            return all.clone();
+        }
+        let mut all: Vec<_> = self.remarks.values().flatten().cloned().collect();
+        all.extend(self.mesh.diagnostics());
+        all.extend(self.key_diagnostics());
+        offline::sort(&mut all);
+        let all: Arc<[_]> = all.into();
+        self.diagnosed = Some(all.clone());
+        all
     }
 
     /// Brings the gauges about the config up to date.

@@ -9,10 +9,12 @@ mod config;
 mod disk;
 mod envoy;
 mod guest;
+mod keys;
 mod ledger;
 mod report;
 mod stream;
 mod task;
+mod trust;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -24,7 +26,7 @@ use wattle_api::Diagnostic;
 use wattle_compile::{Mesh, ResourceName as Compiled, Settings};
 use wattle_identity::SpiffeId;
 use wattle_wire::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryResponse};
-use wattle_wire::{Encoded, ResourceName};
+use wattle_wire::{Encoded, Kind, ResourceName};
 
 use crate::metrics::{Metrics, count};
 use crate::virtual_ips::VirtualIps;
@@ -68,8 +70,13 @@ pub(crate) struct Hub {
     remarks: BTreeMap<Arc<str>, Vec<Diagnostic>>,
     /// What is to be said about the config, until it changes.
     diagnosed: Option<Arc<[Diagnostic]>>,
+    keys: keys::Keys,
     streams: BTreeMap<StreamId, Stream>,
     wanted: HashMap<Compiled, Wanted>,
+    /// Whom to believe, once the authority said so.
+    trust: Option<Encoded>,
+    /// Serial number of the certificate that each stream was opened with.
+    shown: HashMap<StreamId, Arc<str>>,
     /// Clients of standard xDS.
     envoys: envoy::Clients,
     /// Every source has said what it holds: an answer before that could be a lie.
@@ -95,8 +102,11 @@ impl Hub {
             virtual_ips,
             remarks: BTreeMap::new(),
             diagnosed: None,
+            keys: keys::Keys::default(),
             streams: BTreeMap::new(),
             wanted: HashMap::new(),
+            trust: None,
+            shown: HashMap::new(),
             envoys: envoy::Clients::default(),
             ready: false,
             outbox: Vec::new(),
@@ -124,6 +134,7 @@ impl Hub {
 
     /// A stream ended.
     pub(crate) fn closed(&mut self, id: StreamId) {
+        self.shown.remove(&id);
         let stream = self.streams.remove(&id);
         if stream.is_none() && !self.envoys.contains(id) {
             return;
@@ -192,6 +203,12 @@ impl Hub {
         let Some(stream) = self.streams.get_mut(&id) else {
             return Ok(());
         };
+        if name.kind == Kind::Trust {
+            stream
+                .publisher
+                .publish(name, trust::of_mesh(name, self.trust.as_ref()));
+            return Ok(());
+        }
         let compiled = stream.compiled(name);
         let wanted = self.wanted.entry(compiled.clone()).or_insert_with(|| {
             let (encoded, owner) = access::compile(&mut self.mesh, &compiled);

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use wattle_api::{Kind, Object, ObjectKey, Severity};
+use wattle_api::{Object, ObjectKey, Severity};
 use wattle_model::{EndpointHealth, Hop};
-use wattle_wire::ResourceName;
+use wattle_wire::{Kind, ResourceName};
 
 use super::guest::Guest;
 use super::ledger::{Entry, Version};
 use super::stream::Stream;
-use super::{Hub, access};
+use super::{Hub, access, trust};
 use crate::explain::{ExplainError, Explanation, Question, explain};
 use crate::view::{DiagnosticView, EndpointView, ObjectView, ProxyStatus, ResourceStatus, ServiceView};
 
@@ -57,9 +57,11 @@ impl Hub {
 
     fn resource(&self, stream: &Stream, name: &ResourceName, now: Instant) -> ResourceStatus {
         let wanted = self.wanted.get(&stream.compiled(name));
-        let newest = wanted
-            .and_then(|wanted| access::visible(wanted, &stream.guest.peer))
-            .map(|encoded| encoded.version.clone());
+        let newest = match name.kind {
+            Kind::Trust => trust::of_mesh(name, self.trust.as_ref()),
+            _ => wanted.and_then(|wanted| access::visible(wanted, &stream.guest.peer)),
+        };
+        let newest = newest.map(|encoded| encoded.version.clone());
         let entry = stream.ledger.entry(name);
         resource_status((name.kind.as_str(), &name.name), newest, entry, now)
     }
@@ -121,7 +123,7 @@ impl Hub {
     /// Objects in force, by kind, namespace and name, as far as these are given.
     pub(crate) fn objects(
         &mut self,
-        kind: Option<Kind>,
+        kind: Option<wattle_api::Kind>,
         namespace: Option<&str>,
         name: Option<&str>,
     ) -> Vec<ObjectView> {

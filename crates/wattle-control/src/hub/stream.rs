@@ -39,7 +39,7 @@ impl Stream {
         let namespace = match name.kind {
             Kind::Inbound => name.name.split_once('/').map(|(namespace, _)| namespace),
             Kind::Names => Some(&*name.name),
-            Kind::Destination | Kind::Endpoints | Kind::Peer => return Ok(()),
+            Kind::Destination | Kind::Endpoints | Kind::Peer | Kind::Trust => return Ok(()),
         };
         if namespace != Some(self.guest.peer.namespace()) {
             return Err(Denied::Foreign {

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
-use wattle_identity::SpiffeId;
+use wattle_identity::Peer;
 use wattle_source::Batch;
 use wattle_wire::proto::discovery::{DeltaDiscoveryResponse, DiscoveryResponse};
 
@@ -68,7 +68,7 @@ impl Outgoing {
 /// A word to the hub.
 pub(crate) enum Command {
     /// A stream opened.
-    Opened(StreamId, SpiffeId, SocketAddr, Outgoing),
+    Opened(StreamId, Box<Peer>, SocketAddr, Outgoing),
     /// A proxy said something on it.
     Requested(StreamId, Box<Request>),
     /// It ended.
@@ -202,7 +202,9 @@ impl Task {
         let now = Instant::now().into_std();
         match command {
             Command::Opened(id, peer, address, outgoing) => {
-                self.hub.opened(id, (peer, address), outgoing.method(), now);
+                let method = outgoing.method();
+                self.hub.opened(id, (peer.id().clone(), address), method, now);
+                self.hub.shown(id, peer.serial().into());
                 self.outgoing.insert(id, outgoing);
             }
             Command::Requested(id, request) => self.hub.requested(id, *request, now),

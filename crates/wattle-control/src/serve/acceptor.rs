@@ -101,6 +101,8 @@ enum HandshakeError {
     Rejected(#[from] Rejection),
     #[error("too many connections without a certificate, at most {MAX_STRANGERS} expected")]
     Crowded,
+    #[error("the authority has ended, it needs a repair")]
+    Ended,
 }
 
 impl Acceptor {
@@ -172,12 +174,12 @@ impl Acceptor {
 
     fn welcome(&self, arrival: Arrival) {
         let (ready, stop, metrics) = (self.ready.clone(), self.stop.clone(), self.metrics.clone());
-        let (acceptor, strangers) = (TlsAcceptor::from(self.issuer.server()), self.strangers.clone());
+        let (own, strangers) = (self.issuer.server(), self.strangers.clone());
         let address = arrival.address;
         // Owned by its timeout: it ends within [`HANDSHAKE`], or at once when stopped.
         tokio::spawn(async move {
             let shaken = tokio::select! {
-                shaken = shake(acceptor, arrival, strangers) => shaken,
+                shaken = shake(own, arrival, strangers) => shaken,
                 () = stop.cancelled() => return,
             };
             match shaken {
@@ -193,7 +195,7 @@ impl Acceptor {
 
 /// Makes a connection of an arrival, unless its handshake fails or there are too many without a name already.
 async fn shake(
-    acceptor: TlsAcceptor,
+    own: Option<Arc<rustls::ServerConfig>>,
     arrival: Arrival,
     strangers: Arc<Semaphore>,
 ) -> Result<Connection, HandshakeError> {
@@ -203,6 +205,7 @@ async fn shake(
         place,
         shaking,
     } = arrival;
+    let acceptor = TlsAcceptor::from(own.ok_or(HandshakeError::Ended)?);
     let (stream, peer) = handshake(acceptor, socket).await?;
     drop(shaking);
     let stranger = match peer {

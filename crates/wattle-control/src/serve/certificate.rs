@@ -9,14 +9,13 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::Semaphore;
 use tonic::{Code, Request, Response, Status};
-use wattle_identity::{Issued, JoinToken, SignError, SpiffeId};
+use wattle_identity::{Issued, SignError};
 use wattle_wire::proto::certificate::istio_certificate_service_server::IstioCertificateService;
 use wattle_wire::proto::certificate::{IstioCertificateRequest, IstioCertificateResponse};
 
 use super::{Caller, Services};
-use crate::issuer::Issuer;
+use crate::issuer::{Issuer, NotIssued, Proof};
 use crate::metrics::{Metrics, count};
-use crate::store::{RedeemError, Store};
 
 /// Requests in work at a time; further ones are told to come again.
 const MAX_IN_WORK: usize = 64;
@@ -56,30 +55,17 @@ impl Refusal {
     }
 }
 
-/// How a caller is known.
-enum Proof {
-    Certificate(SpiffeId),
-    Token(JoinToken),
-}
-
 pub(crate) struct Certificates {
     issuer: Arc<Issuer>,
-    store: Arc<Store>,
     metrics: Arc<Metrics>,
     in_work: Arc<Semaphore>,
 }
 
 impl Certificates {
     pub(crate) fn new(services: Services) -> Self {
-        let Services {
-            issuer,
-            store,
-            metrics,
-            ..
-        } = services;
+        let Services { issuer, metrics, .. } = services;
         Self {
             issuer,
-            store,
             metrics,
             in_work: Arc::new(Semaphore::new(MAX_IN_WORK)),
         }
@@ -95,33 +81,20 @@ impl Certificates {
             .clone()
             .try_acquire_owned()
             .map_err(|_| Refusal::Busy)?;
-        let (issuer, store) = (self.issuer.clone(), self.store.clone());
+        let issuer = self.issuer.clone();
         let signing = move || {
             let _permit = permit;
-            sign(
-                &issuer,
-                &store,
-                &proof,
-                &message.csr,
-                Duration::from_secs(seconds),
-            )
+            issuer
+                .issue(&proof, &message.csr, Duration::from_secs(seconds))
+                .map_err(|error| match error {
+                    NotIssued::Token(error) => Refusal::Token(error),
+                    NotIssued::Sign(error) => Refusal::Request(error),
+                    NotIssued::Store(error) => Refusal::Internal(error.into()),
+                })
         };
         tokio::task::spawn_blocking(signing)
             .await
             .map_err(|error| Refusal::Internal(error.into()))?
-    }
-}
-
-fn sign(issuer: &Issuer, store: &Store, proof: &Proof, csr: &str, ttl: Duration) -> Result<Issued, Refusal> {
-    match proof {
-        Proof::Certificate(id) => issuer.sign(csr, id, ttl).map_err(Refusal::Request),
-        Proof::Token(token) => store
-            .redeem(token, SystemTime::now(), |id| issuer.sign(csr, id, ttl))
-            .map_err(|error| match error {
-                RedeemError::Token(error) => Refusal::Token(error),
-                RedeemError::Use(error) => Refusal::Request(error),
-                RedeemError::Store(error) => Refusal::Internal(error.into()),
-            }),
     }
 }
 
@@ -139,7 +112,7 @@ fn proof(request: &Request<IstioCertificateRequest>) -> Result<Proof, Refusal> {
         .and_then(|caller| caller.peer.as_ref())
         .ok_or(Refusal::Unknown)?;
     peer.check_time(SystemTime::now()).map_err(Refusal::Expired)?;
-    Ok(Proof::Certificate(peer.id().clone()))
+    Ok(Proof::Certificate(peer.id().clone(), peer.serial().to_owned()))
 }
 
 #[tonic::async_trait]

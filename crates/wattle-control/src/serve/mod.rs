@@ -18,7 +18,6 @@ use wattle_wire::proto::discovery::aggregated_discovery_service_server::Aggregat
 use crate::hub::HubHandle;
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
-use crate::store::Store;
 pub(crate) use acceptor::Caller;
 use acceptor::{Acceptor, Connection};
 
@@ -40,7 +39,6 @@ const MAX_WAITING: usize = 64;
 pub(crate) struct Services {
     pub(crate) hub: HubHandle,
     pub(crate) issuer: Arc<Issuer>,
-    pub(crate) store: Arc<Store>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) stop: CancellationToken,
 }

@@ -1,6 +1,9 @@
-//! What must survive a restart, in one file: the authority's keys, hashes of join tokens, virtual addresses.
+//! What must survive a restart, in one file: the authority's keys, certificates given, hashes of join tokens, virtual
+//! addresses, fetched keys.
 
 mod authority;
+mod key_sets;
+mod leaves;
 mod tokens;
 mod virtual_ips;
 
@@ -11,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use redb::{Database, ReadableDatabase, TableDefinition};
 
+pub(crate) use leaves::Leaf;
 pub(crate) use tokens::RedeemError;
 
 /// Format of the file, to be raised when an older program could misread a newer file.
@@ -47,6 +51,9 @@ pub enum StoreError {
     /// Too many join tokens wait for their use.
     #[error("too many join tokens are waiting, at most {0} expected")]
     TooManyTokens(u64),
+    /// Too many workloads hold certificates.
+    #[error("too many certificates are in use, at most {0} expected")]
+    TooManyHolders(usize),
 }
 
 /// Every error of the database becomes one; callers tell them apart by their text only.

@@ -75,6 +75,8 @@ pub(crate) struct Entry {
     /// Name that a server outside the mesh is asked for, where the policy names none.
     host: Option<Arc<str>>,
     pub(crate) members: Members,
+    /// The dialled address is to be the host's that is asked for, which an Envoy does not ask DNS.
+    verifies_host: bool,
 }
 
 /// The clusters that are referred to.
@@ -110,6 +112,7 @@ impl<'a> Clusters<'a> {
             policy: Arc::clone(&backend.policy),
             host: backend.service.as_ref().map(|service| Arc::clone(&service.host)),
             members: self.members(destination, backend),
+            verifies_host: backend.verifies_host,
         };
         let wanted = match (backend.id.is_empty(), &backend.policy.balance) {
             (true, _) => ORIGINAL.to_owned(),
@@ -157,6 +160,9 @@ impl<'a> Clusters<'a> {
                 continue;
             };
             notes.at(entry.policy.origins.first(), base);
+            if entry.verifies_host {
+                notes.gap("the dialled address is not verified to be the host's: an Envoy takes the caller's word for the host");
+            }
             let of = message::Of {
                 base,
                 wire: *wire,

@@ -8,13 +8,14 @@ use super::tcp;
 use crate::cluster::{BLACKHOLE, Secrets, own_context};
 use crate::proto::{flag, number, transport_socket};
 
-/// The mesh's protocols that a listener agrees to.
-pub(super) const MESH: [&str; 5] = [
+/// Protocols that a listener agrees to: the mesh's, then that of programs which hold a certificate of the mesh themselves.
+const AGREED: [&str; 6] = [
     "istio-h2",
     "istio-http/1.1",
     "istio-http/1.0",
     "istio-peer-exchange",
     "istio",
+    "h2",
 ];
 
 /// What a connection must look like.
@@ -74,7 +75,7 @@ pub(super) fn circle(port: u16) -> xds::FilterChain {
 /// Mutual TLS as the mesh speaks it.
 pub(super) fn mutual_tls(secrets: &Secrets) -> TransportSocket {
     let context = DownstreamTlsContext {
-        common_tls_context: Some(own_context(secrets, &[], &MESH)),
+        common_tls_context: Some(own_context(secrets, &[], &AGREED)),
         require_client_certificate: flag(true),
         ..Default::default()
     };

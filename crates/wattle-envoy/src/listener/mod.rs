@@ -7,10 +7,12 @@ mod limit;
 mod outbound;
 mod ports;
 mod tcp;
+mod tokens;
 
 pub(crate) use hcm::{http_filter, router};
 pub(crate) use inbound::inbound;
 pub(crate) use outbound::{destination, unnamed};
+pub(crate) use tokens::{PAYLOAD, TOKENS};
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -64,19 +64,20 @@ impl<'a> Port<'a> {
 pub(super) fn chains(port: &Port<'_>, secrets: &Secrets, notes: &mut Notes) -> Vec<FilterChain> {
     let socket = mutual_tls(secrets);
     let gate = Gate::new(&port.inbound.authorization, notes);
-    let http = |codec| requests(port, &gate, codec);
+    let meshed = |codec| requests(port, &gate, codec, true);
+    let http = |codec| requests(port, &gate, codec, false);
     let opaque = || connections(port, &gate);
     let declared = port.effective.protocol;
     let tls = |name, protocols| port.entrance(name, "tls", protocols, Some(&socket));
     let mut chains = vec![
-        tls("mesh-http/2", &["istio-h2"][..]).chain(http(CodecType::Http2)),
-        tls("mesh-http/1", &["istio-http/1.1", "istio-http/1.0"]).chain(http(CodecType::Http1)),
+        tls("mesh-http/2", &["istio-h2"][..]).chain(meshed(CodecType::Http2)),
+        tls("mesh-http/1", &["istio-http/1.1", "istio-http/1.0"]).chain(meshed(CodecType::Http1)),
         tls("mesh-tcp", &["istio", "istio-peer-exchange"]).chain(opaque()),
     ];
     if port.is_strict() {
         // The peer named no protocol of the mesh: the declared one.
         let filters = if declared.is_http() {
-            http(CodecType::Auto)
+            meshed(CodecType::Auto)
         } else {
             opaque()
         };
@@ -96,7 +97,13 @@ pub(super) fn chains(port: &Port<'_>, secrets: &Secrets, notes: &mut Notes) -> V
         }
         // Declared HTTP is never taken for opaque: it would slip past policies about requests.
         Protocol::Http1 | Protocol::Http2 | Protocol::Grpc => {
-            chains.push(own_tls.chain(http(CodecType::Auto)));
+            // The application speaks in the clear: TLS is the mesh's, whatever its client offers, where there is any.
+            chains.push(match port.effective.mtls {
+                MtlsMode::Disable => own_tls.chain(http(CodecType::Auto)),
+                MtlsMode::Permissive | MtlsMode::Strict => {
+                    tls("mesh-other", &[]).chain(meshed(CodecType::Auto))
+                }
+            });
             chains.push(clear("http", &[]).chain(http(CodecType::Auto)));
         }
         Protocol::Detect => {
@@ -107,6 +114,7 @@ pub(super) fn chains(port: &Port<'_>, secrets: &Secrets, notes: &mut Notes) -> V
         }
     }
     limit::note(port.inbound, port.number, notes);
+    super::tokens::note(port.inbound, notes);
     chains
 }
 
@@ -170,14 +178,16 @@ fn connections(port: &Port<'_>, gate: &Gate<'_>) -> Vec<Filter> {
 }
 
 /// Requests to the application, as policy lets them in.
-fn requests(port: &Port<'_>, gate: &Gate<'_>, codec: CodecType) -> Vec<Filter> {
+fn requests(port: &Port<'_>, gate: &Gate<'_>, codec: CodecType, meshed: bool) -> Vec<Filter> {
     let to = route::RouteAction {
         cluster_specifier: Some(route::route_action::ClusterSpecifier::Cluster(port.cluster())),
         timeout: unlimited(),
         idle_timeout: unlimited(),
         ..Default::default()
     };
-    let mut filters = gate.requests();
+    // Policies compare what the tokens prove.
+    let mut filters = super::tokens::filters(&port.inbound.tokens);
+    filters.extend(gate.requests(meshed));
     filters.extend(limit::filters(port.inbound, port.number));
     filters.push(super::router());
     let routes = everything(route::route::Action::Route(to));

@@ -6,6 +6,7 @@ mod clause;
 mod condition;
 mod operation;
 mod source;
+mod token;
 
 use std::collections::BTreeMap;
 
@@ -20,14 +21,29 @@ use clause::{Held, all, any};
 
 use crate::notes::Notes;
 
+/// What is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    /// A request of a peer of the mesh.
+    Mesh,
+    /// A request of anybody else.
+    Anybody,
+    /// An opaque connection.
+    Connection,
+}
+
 /// In which direction a doubt is resolved, and what there is to compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Subject {
     denies: bool,
-    http: bool,
+    of: Of,
 }
 
 impl Subject {
+    fn is_request(self) -> bool {
+        self.of != Of::Connection
+    }
+
     /// What cannot be said, where it would have to hold.
     fn doubt<T>(self) -> Held<T> {
         if self.denies { Held::Always } else { Held::Never }
@@ -84,7 +100,16 @@ const NETWORK_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.network
 impl<'a> Gate<'a> {
     /// The gate that these policies make; what of them cannot be said is written down.
     pub(crate) fn new(authorization: &'a Authorization, notes: &mut Notes) -> Self {
-        for policy in authorization.deny.iter().chain(&authorization.allow) {
+        for external in &authorization.external {
+            for policy in &external.policies {
+                notes.at(Some(&policy.origin), &"inbound".into());
+                notes.gap(format!(
+                    "{} is not asked by an Envoy: what the policy matches is refused",
+                    external.authorizer.name
+                ));
+            }
+        }
+        for policy in denying(authorization).chain(&authorization.allow) {
             for rule in policy.rules.iter().filter(|rule| is_doubtful(rule)) {
                 let field = rule.unsupported.as_deref().unwrap_or("an expression or a value");
                 notes.at(Some(&policy.origin), &"inbound".into());
@@ -96,8 +121,8 @@ impl<'a> Gate<'a> {
         Self { authorization }
     }
 
-    /// Filters of requests.
-    pub(crate) fn requests(&self) -> Vec<HttpFilter> {
+    /// Filters of requests; with whether their peer is of the mesh.
+    pub(crate) fn requests(&self, meshed: bool) -> Vec<HttpFilter> {
         let filter = |name: &str, rules| {
             HttpFilter {
             name: format!("wattle.authorization.{name}"),
@@ -112,7 +137,7 @@ impl<'a> Gate<'a> {
             ..Default::default()
         }
         };
-        self.rules(true)
+        self.rules(if meshed { Of::Mesh } else { Of::Anybody })
             .into_iter()
             .map(|(name, rules)| filter(name, rules))
             .collect()
@@ -135,7 +160,7 @@ impl<'a> Gate<'a> {
                 ),
             }
         };
-        self.rules(false)
+        self.rules(Of::Connection)
             .into_iter()
             .map(|(name, rules)| filter(name, rules))
             .collect()
@@ -143,14 +168,14 @@ impl<'a> Gate<'a> {
 
     /// Does a policy compare paths?
     pub(crate) fn asks_for_paths(&self) -> bool {
-        let both = self.authorization.deny.iter().chain(&self.authorization.allow);
+        let both = denying(self.authorization).chain(&self.authorization.allow);
         let mut operations = both.flat_map(|policy| &policy.rules).flat_map(|rule| &rule.to);
         operations.any(|operation| !operation.paths.is_empty() || !operation.not_paths.is_empty())
     }
 
-    fn rules(&self, http: bool) -> Vec<(&'static str, Rules)> {
+    fn rules(&self, of: Of) -> Vec<(&'static str, Rules)> {
         let mut rules = Vec::new();
-        let deny = written(&self.authorization.deny, Subject { denies: true, http });
+        let deny = written(denying(self.authorization), Subject { denies: true, of });
         if !deny.is_empty() {
             let action = xds::rbac::Action::Deny.into();
             rules.push((
@@ -164,11 +189,20 @@ impl<'a> Gate<'a> {
         // ALLOW policies that match nothing still refuse everything else.
         if !self.authorization.allow.is_empty() {
             let action = xds::rbac::Action::Allow.into();
-            let policies = written(&self.authorization.allow, Subject { denies: false, http });
+            let policies = written(self.authorization.allow.iter(), Subject { denies: false, of });
             rules.push(("allow", Rules { action, policies }));
         }
         rules
     }
+}
+
+/// What refuses; with what an authorizer would be asked about, whose answer nobody has.
+fn denying(authorization: &Authorization) -> impl Iterator<Item = &Policy> {
+    let asking = authorization
+        .external
+        .iter()
+        .flat_map(|external| &external.policies);
+    asking.chain(&authorization.deny)
 }
 
 fn is_doubtful(rule: &PolicyRule) -> bool {
@@ -179,9 +213,12 @@ fn is_doubtful(rule: &PolicyRule) -> bool {
 }
 
 /// Every rule that can match, by the place where it was written.
-fn written(policies: &[Policy], subject: Subject) -> BTreeMap<String, xds::Policy> {
+fn written<'a>(
+    policies: impl Iterator<Item = &'a Policy>,
+    subject: Subject,
+) -> BTreeMap<String, xds::Policy> {
     let mut written = BTreeMap::new();
-    for (number, policy) in policies.iter().enumerate() {
+    for (number, policy) in policies.enumerate() {
         for (index, rule) in policy.rules.iter().enumerate() {
             if let Some(made) = made(rule, subject) {
                 let origin = &policy.origin;

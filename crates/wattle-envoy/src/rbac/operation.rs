@@ -20,7 +20,7 @@ pub(super) fn held(operation: &Operation, subject: Subject) -> Held<xds::Permiss
     let ports = lists(&operation.ports, &operation.not_ports, |port, _| {
         Held::If(self::port(*port))
     });
-    if !subject.http {
+    if !subject.is_request() {
         return match asks_for_http(operation) && !subject.denies {
             true => Held::Never,
             false => ports,

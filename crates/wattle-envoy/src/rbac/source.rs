@@ -5,8 +5,8 @@ use envoy_types::pb::envoy::r#type::matcher::v3::StringMatcher;
 use wattle_model::{IpBlock, Source, TextMatch};
 use xds::principal::{Authenticated, Identifier};
 
-use super::Subject;
 use super::clause::{Held, all, lists, principal};
+use super::{Of, Subject, token};
 use crate::proto::cidr;
 use crate::text::{escaped, exact, matching, source, string};
 
@@ -28,9 +28,24 @@ pub(super) fn held(source: &Source, subject: Subject) -> Held<xds::Principal> {
             &source.not_service_accounts,
             by(by_account),
         ),
+        lists(
+            &source.trust_domains,
+            &source.not_trust_domains,
+            by(by_trust_domain),
+        ),
+        lists(
+            &source.request_principals,
+            &source.not_request_principals,
+            |text, unwanted| token::by_principal(text, subject, unwanted),
+        ),
         lists(&source.ip_blocks, &source.not_ip_blocks, |block, _| {
             Held::If(address(block))
         }),
+        lists(
+            &source.remote_ip_blocks,
+            &source.not_remote_ip_blocks,
+            |block, _| Held::If(remote(block, subject)),
+        ),
     ])
 }
 
@@ -46,6 +61,15 @@ pub(super) fn named(said: Option<StringMatcher>, subject: Subject, unwanted: boo
 
 pub(super) fn address(block: &IpBlock) -> xds::Principal {
     principal(Identifier::DirectRemoteIp(cidr(block)))
+}
+
+/// The original client's address. Envoy takes it from the last word of `x-forwarded-for`, which anybody can write: it is
+/// heard from peers of the mesh alone, and of others it is the peer's own.
+pub(super) fn remote(block: &IpBlock, subject: Subject) -> xds::Principal {
+    match subject.of {
+        Of::Mesh => principal(Identifier::RemoteIp(cidr(block))),
+        Of::Anybody | Of::Connection => address(block),
+    }
 }
 
 /// `TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT`.
@@ -108,7 +132,10 @@ pub(super) fn is_doubtful(from: &Source) -> bool {
         &from.not_principals,
         &from.namespaces,
         &from.not_namespaces,
+        &from.trust_domains,
+        &from.not_trust_domains,
     ];
+    let tokens = [&from.request_principals, &from.not_request_principals];
     let accounts = [&from.service_accounts, &from.not_service_accounts];
     names
         .into_iter()
@@ -118,4 +145,5 @@ pub(super) fn is_doubtful(from: &Source) -> bool {
             .into_iter()
             .flatten()
             .any(|text| by_account(text).is_none())
+        || tokens.into_iter().flatten().any(|text| !token::is_said(text))
 }

@@ -8,4 +8,5 @@ mod clusters;
 mod grpc;
 mod listeners;
 mod policies;
+mod requests;
 mod routes;

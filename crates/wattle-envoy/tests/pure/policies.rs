@@ -6,8 +6,8 @@ use envoy_types::pb::envoy::extensions::filters::network::rbac::v3::Rbac as Netw
 use prost::Message as _;
 use wattle_envoy::{Kind, Resources};
 use wattle_model::{
-    Authorization, Condition, Inbound, InboundPort, MtlsMode, Operation, Policy, PolicyRule, Protocol,
-    Source, TextMatch,
+    Attribute, Authorization, Condition, Inbound, InboundPort, MtlsMode, Operation, Policy, PolicyRule,
+    Protocol, Source, TextMatch,
 };
 
 use crate::support::decoded;
@@ -67,10 +67,12 @@ fn both(rule: PolicyRule) -> (usize, usize) {
     let deny = rules(Authorization {
         deny: vec![policy(vec![rule.clone()])],
         allow: vec![],
+        ..Authorization::default()
     });
     let allow = rules(Authorization {
         deny: vec![],
         allow: vec![policy(vec![rule])],
+        ..Authorization::default()
     });
     (
         deny.first().map_or(0, |rules| rules.policies.len()),
@@ -88,6 +90,7 @@ fn a_policy_without_rules_allows_nothing_and_denies_nothing() {
     let told = rules(Authorization {
         deny: vec![policy(vec![])],
         allow: vec![policy(vec![])],
+        ..Authorization::default()
     });
     assert_eq!(told.len(), 1);
     assert_eq!(
@@ -102,6 +105,7 @@ fn denials_are_asked_first() {
     let actions: Vec<_> = rules(Authorization {
         deny: any(),
         allow: any(),
+        ..Authorization::default()
     })
     .iter()
     .map(|rules| rules.action)
@@ -129,9 +133,11 @@ fn on_connections_http_fields_never_match_in_allow_and_are_dropped_in_deny() {
         (1, 0)
     );
     let condition = Condition {
-        key: "request.headers[x-a]".into(),
+        attribute: Attribute::parse("request.headers[x-a]"),
         values: vec![TextMatch::Present],
         not_values: vec![],
+        blocks: vec![],
+        not_blocks: vec![],
     };
     assert_eq!(
         both(PolicyRule {
@@ -162,9 +168,11 @@ fn what_cannot_be_said_holds_always_in_deny_and_never_in_allow_and_is_written_do
         (1, 0)
     );
     let unknown = Condition {
-        key: "request.auth.claims[iss]".into(),
+        attribute: Attribute::parse("request.auth.claims[iss]"),
         values: vec![TextMatch::Present],
         not_values: vec![],
+        blocks: vec![],
+        not_blocks: vec![],
     };
     assert_eq!(
         both(PolicyRule {
@@ -176,6 +184,7 @@ fn what_cannot_be_said_holds_always_in_deny_and_never_in_allow_and_is_written_do
     let told = resources(Authorization {
         deny: vec![],
         allow: vec![policy(vec![rule])],
+        ..Authorization::default()
     });
     assert_eq!(told.gaps.len(), 1, "{:?}", told.gaps);
 }
@@ -206,6 +215,7 @@ fn under_policy_the_application_is_not_dialled_before_the_client_has_spoken() {
         &resources(Authorization {
             deny: vec![],
             allow: any,
+            ..Authorization::default()
         }),
         Kind::Listener,
         "inbound",
@@ -221,4 +231,35 @@ fn under_policy_the_application_is_not_dialled_before_the_client_has_spoken() {
     };
     let mode = TcpProxy::decode(&*config.value).unwrap().upstream_connect_mode;
     assert_eq!(mode, i32::from(UpstreamConnectMode::OnDownstreamData));
+}
+
+#[test]
+fn what_an_external_authorizer_would_be_asked_about_is_refused() {
+    use wattle_model::{CheckProtocol, External, ExternalAuthorizer};
+    let authorizer = ExternalAuthorizer {
+        name: "opa".into(),
+        service: "opa.infra.svc.cluster.local:9191".into(),
+        protocol: CheckProtocol::Grpc,
+        timeout: std::time::Duration::from_secs(5),
+        fail_open: true,
+        status_on_error: 403,
+        body: None,
+    };
+    let asking = Authorization {
+        external: vec![External {
+            authorizer: authorizer.into(),
+            policies: vec![policy(vec![PolicyRule::default()])],
+        }],
+        ..Authorization::default()
+    };
+    let told = rules(asking.clone());
+    assert_eq!(
+        (told.len(), told[0].action, told[0].policies.len()),
+        (1, rbac::rbac::Action::Deny.into(), 1)
+    );
+    let gaps = resources(asking).gaps;
+    assert!(
+        gaps.iter().any(|gap| gap.reason.contains("opa is not asked")),
+        "{gaps:?}"
+    );
 }

@@ -1,8 +1,8 @@
 //! A workload with every mode, protocol and policy.
 
 use wattle_model::{
-    Allowance, Authorization, Condition, Inbound, InboundPort, IpBlock, MtlsMode, Operation, Policy,
-    PolicyRule, Protocol, RateLimit, Source, TextMatch,
+    Allowance, Attribute, Authorization, ClaimHeader, Condition, Inbound, InboundPort, IpBlock, MtlsMode,
+    Operation, Policy, PolicyRule, Protocol, RateLimit, Source, TextMatch, TokenLocation, TokenRule,
 };
 
 use crate::support::mesh::{object, service};
@@ -29,6 +29,12 @@ fn policy_rules() -> Vec<PolicyRule> {
         not_service_accounts: texts(),
         ip_blocks: vec![block],
         not_ip_blocks: vec![block],
+        trust_domains: texts(),
+        not_trust_domains: texts(),
+        remote_ip_blocks: vec![block],
+        not_remote_ip_blocks: vec![block],
+        request_principals: texts(),
+        not_request_principals: texts(),
     };
     let to = Operation {
         hosts: texts(),
@@ -42,18 +48,34 @@ fn policy_rules() -> Vec<PolicyRule> {
     };
     let keys = [
         "source.ip",
+        "remote.ip",
+        "destination.ip",
+        "connection.sni",
         "source.namespace",
         "source.principal",
         "source.serviceAccount",
         "source.trustDomain",
         "destination.port",
         "request.headers[x-a]",
+        "request.auth.principal",
+        "request.auth.audiences",
+        "request.auth.presenter",
         "request.auth.claims[iss]",
+        "request.auth.claims[realm][roles]",
     ];
-    let when = keys.map(|key| Condition {
-        key: key.into(),
-        values: texts(),
-        not_values: texts(),
+    let when = keys.map(|key| {
+        let attribute = Attribute::parse(key);
+        let (texts, blocks) = match attribute.is_address() {
+            true => (Vec::new(), vec![block]),
+            false => (texts(), Vec::new()),
+        };
+        Condition {
+            attribute,
+            values: texts.clone(),
+            not_values: texts,
+            blocks: blocks.clone(),
+            not_blocks: blocks,
+        }
     });
     let whole = PolicyRule {
         from: vec![from.clone()],
@@ -75,6 +97,36 @@ fn policy_rules() -> Vec<PolicyRule> {
         ..Default::default()
     }));
     rules
+}
+
+/// One rule with everything, one without keys, one whose keys are none.
+fn tokens() -> Vec<TokenRule> {
+    let header = |name: &'static str| http::HeaderName::from_static(name);
+    let key = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
+    let whole = TokenRule {
+        issuer: Some("https://issuer.example".into()),
+        audiences: vec!["shop".into()],
+        keys: Some(key.into()),
+        locations: vec![
+            TokenLocation::Header(header("x-jwt"), "".into()),
+            TokenLocation::Header(header("authorization"), "Bearer ".into()),
+            TokenLocation::Query("t".into()),
+            TokenLocation::Cookie("jwt".into()),
+        ],
+        forward: true,
+        payload_header: Some(header("x-payload")),
+        claim_headers: vec![ClaimHeader {
+            header: header("x-role"),
+            claim: vec!["realm".into(), "role".into()],
+        }],
+        space_delimited: vec!["roles".into()],
+        ..TokenRule::bearer(object("tokens"))
+    };
+    let broken = TokenRule {
+        keys: Some("{}".into()),
+        ..TokenRule::bearer(object("broken"))
+    };
+    vec![whole, TokenRule::bearer(object("without")), broken]
 }
 
 pub(super) fn guarded() -> Inbound {
@@ -121,8 +173,10 @@ pub(super) fn guarded() -> Inbound {
         authorization: Authorization {
             deny: vec![policy(policy_rules())],
             allow: vec![policy(policy_rules()), policy(vec![])],
+            ..Authorization::default()
         },
         rate_limits: vec![limit],
+        tokens: tokens(),
         ..Inbound::default()
     }
 }

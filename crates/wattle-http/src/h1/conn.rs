@@ -2,8 +2,9 @@
 
 use super::decode::Decoder;
 use super::encode;
+use super::timer::Pause;
 use super::transport::Transport;
-use crate::{BodyError, Frame, ResponseHead, ServeError};
+use crate::{BodyError, Frame, ParseError, ResponseHead, ServeError};
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
@@ -22,6 +23,8 @@ pub(crate) struct Conn {
     /// The body broke off: no later request can be read.
     pub(crate) broken: bool,
     pub(crate) half_close: bool,
+    /// Bounds how long the body of a request may stop.
+    pub(crate) body_pause: Pause,
 }
 
 /// Whether the bytes behind the request are a tunnel's.
@@ -77,11 +80,18 @@ impl Conn {
         if let Poll::Ready(Err(error)) = self.transport.poll_flush(cx) {
             return self.fail(BodyError::Io(error));
         }
-        match ready!(self.decoder.poll_frame(&mut self.transport, cx)) {
-            Some(Err(error)) => self.fail(error),
-            other => {
+        match self.decoder.poll_frame(&mut self.transport, cx) {
+            Poll::Ready(Some(Err(error))) => self.fail(error),
+            Poll::Ready(other) => {
+                self.body_pause.end();
                 self.decoder.settle(&mut self.transport);
                 Poll::Ready(other)
+            }
+            // A tunnel may be silent as long as it likes.
+            Poll::Pending if matches!(self.tunnel, Tunnel::Open) => Poll::Pending,
+            Poll::Pending => {
+                ready!(self.body_pause.poll_over(cx));
+                self.fail(BodyError::Parse(ParseError::BodyTimeout))
             }
         }
     }

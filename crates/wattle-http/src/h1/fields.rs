@@ -72,7 +72,7 @@ impl Fields {
                 }
             }
             Kind::Connection => self.facts.connection(&value),
-            Kind::Plain if name == header::UPGRADE => self.facts.upgrade = true,
+            Kind::Plain if name == header::UPGRADE => self.facts.upgrade(&value),
             Kind::Plain if name == header::EXPECT => {
                 self.facts.expect_continue |= value.eq_ignore_ascii_case(b"100-continue");
             }

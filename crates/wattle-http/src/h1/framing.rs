@@ -7,11 +7,15 @@ use http::{Method, StatusCode, Version};
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     length: Option<u64>,
+    /// `content-length` came more than once, each time the same.
+    length_repeated: bool,
     encoding: Encoding,
     close: bool,
     keep_alive: bool,
     connection_upgrade: bool,
     pub(crate) upgrade: bool,
+    /// One of the protocols of the upgrade is HTTP/2 in the clear.
+    h2c: bool,
     pub(crate) expect_continue: bool,
 }
 
@@ -61,7 +65,10 @@ impl Facts {
             .fold(0_u64, |length, digit| length * 10 + u64::from(digit - b'0'));
         match self.length.replace(length) {
             None => Ok(true),
-            Some(said) if said == length => Ok(false),
+            Some(said) if said == length => {
+                self.length_repeated = true;
+                Ok(false)
+            }
             Some(_) => Err(ParseError::LengthConflict),
         }
     }
@@ -75,6 +82,15 @@ impl Facts {
         }
     }
 
+    /// Takes one `upgrade` field. HTTP/2 in the clear is never upgraded to: it would hide requests from every hop that
+    /// passes it on, and is gone (RFC 9113 §3.1).
+    pub(crate) fn upgrade(&mut self, value: &[u8]) {
+        self.upgrade = true;
+        self.h2c |= value
+            .split(|byte| *byte == b',')
+            .any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"h2c"));
+    }
+
     /// Whether the sender keeps the connection after this message (RFC 9112 §9.3).
     pub(crate) fn keeps_alive(&self, version: Version) -> bool {
         !self.close && (version == Version::HTTP_11 || self.keep_alive)
@@ -82,7 +98,11 @@ impl Facts {
 
     /// How a request's body is delimited.
     pub(crate) fn request_framing(&self, version: Version, method: &Method) -> Result<Framing, ParseError> {
-        let upgrade = self.upgrade && self.connection_upgrade && version == Version::HTTP_11;
+        if self.length_repeated {
+            // A recipient may take them for one (RFC 9110 §8.6), and may take the first or the last.
+            return Err(ParseError::LengthConflict);
+        }
+        let upgrade = self.upgrade && self.connection_upgrade && !self.h2c && version == Version::HTTP_11;
         let connect = *method == Method::CONNECT;
         match (self.encoding, self.length) {
             (Encoding::None, None | Some(0)) if connect || upgrade => Ok(Framing::Tunnel),

@@ -29,5 +29,5 @@ pub use server::serve;
 pub(crate) use chunked::{Chunk, Chunked};
 pub(crate) use framing::has_no_body;
 pub(crate) use parse::{parse_request, parse_response};
-pub(crate) use target::is_host;
+pub(crate) use target::{is_host, is_plain};
 pub(crate) use timer::Timer;

@@ -4,7 +4,7 @@ use super::fields::{collect, field_room};
 use super::framing::{Facts, Framing};
 use super::target;
 use crate::{ByteStr, Limits, ParseError, RequestHead, ResponseHead};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::header::UPGRADE;
 use http::{Method, StatusCode, Version};
 use httparse::Status;
@@ -26,7 +26,8 @@ pub(crate) struct ParsedResponse {
 
 /// Parses a request head off the front of `input`; `None` when it is not all there yet, and then `input` is unchanged.
 pub(crate) fn parse_request(input: &mut Bytes, limits: &Limits) -> Result<Option<ParsedRequest>, ParseError> {
-    if skip_empty_lines(input)? {
+    skip_empty_lines(input);
+    if is_undecided(input)? {
         return Ok(None);
     }
     let mut room = field_room();
@@ -36,6 +37,11 @@ pub(crate) fn parse_request(input: &mut Bytes, limits: &Limits) -> Result<Option
         Ok(Status::Partial) => return partial(input, limits).map(|()| None),
         Err(error) => return Err(refused(error)),
     };
+    let path = request.path.unwrap_or_default().as_bytes();
+    // First, as where the head is not all there yet: the answer must not depend on how the bytes were cut.
+    if path.len() > limits.max_target_bytes {
+        return Err(ParseError::TargetTooLong);
+    }
     if end > limits.max_head_bytes {
         return Err(ParseError::HeadTooLarge);
     }
@@ -43,9 +49,8 @@ pub(crate) fn parse_request(input: &mut Bytes, limits: &Limits) -> Result<Option
     let version = version(request.version)?;
     let method = Method::from_bytes(request.method.unwrap_or_default().as_bytes())
         .map_err(|_| ParseError::StartLine)?;
-    let path = request.path.unwrap_or_default().as_bytes();
-    if path.len() > limits.max_target_bytes {
-        return Err(ParseError::TargetTooLong);
+    if !target::is_plain(&method) {
+        return Err(ParseError::StartLine);
     }
     let target = target::parse(&method, head.slice_ref(path))?;
     let mut fields = collect(&head, request.headers, limits)?;
@@ -120,11 +125,15 @@ pub(crate) fn parse_response(
     }))
 }
 
-/// Empty lines before a request line are ignored (RFC 9112 §2.2); true when more is needed to tell.
-fn skip_empty_lines(input: &mut Bytes) -> Result<bool, ParseError> {
-    while input.starts_with(b"\r\n") {
-        *input = input.slice(2..);
-    }
+/// Empty lines before a request line are ignored (RFC 9112 §2.2); their bytes, so that the caller can bound them.
+pub(crate) fn skip_empty_lines(input: &mut Bytes) -> usize {
+    let lines = input.chunks_exact(2).take_while(|pair| *pair == b"\r\n").count();
+    input.advance(lines * 2);
+    lines * 2
+}
+
+/// Whether it cannot be told yet that a request begins here.
+fn is_undecided(input: &[u8]) -> Result<bool, ParseError> {
     match input.first() {
         Some(b'\n') => Err(ParseError::BareLineFeed),
         Some(b'\r') if input.len() > 1 => Err(ParseError::StartLine),

@@ -7,8 +7,8 @@ use super::decode::Decoder;
 use super::encode::{self, Persistence};
 use super::framing::Framing;
 use super::outgoing::Encoder;
-use super::parse::{ParsedRequest, parse_request};
-use super::timer::Timer;
+use super::parse::{ParsedRequest, parse_request, skip_empty_lines};
+use super::timer::{Pause, Timer};
 use super::transport::Transport;
 use crate::message::Sink;
 use crate::{
@@ -21,6 +21,9 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+
+/// Empty lines that may precede a request, in bytes: old clients send one after a body (RFC 9112 §2.2).
+const MAX_EMPTY_BYTES: usize = 16;
 
 /// Serves HTTP/1.x on a stream until either side ends it. `prefix` is what was read of it before, to detect the protocol.
 ///
@@ -41,6 +44,7 @@ pub async fn serve<H: Handler>(
         head_sent: false,
         broken: false,
         half_close: limits.half_close,
+        body_pause: Pause::new(limits.body_timeout),
     }));
     Server {
         conn,
@@ -59,6 +63,15 @@ struct Server<H> {
     limits: Rc<Limits>,
     drain: Drain,
     timer: Timer,
+}
+
+/// What came while a request is waited for.
+#[derive(Default)]
+struct Wait {
+    /// The head's first byte is there.
+    started: bool,
+    /// Empty lines before it.
+    empty_bytes: usize,
 }
 
 /// What the wait for a request ended in.
@@ -100,15 +113,19 @@ impl<H: Handler> Server<H> {
     }
 
     async fn next_request(&mut self) -> Result<Next, ServeError> {
-        let mut started = false;
+        let mut wait = Wait::default();
         self.timer.set(self.limits.idle_timeout);
-        poll_fn(|cx| self.poll_request(cx, &mut started)).await
+        poll_fn(|cx| self.poll_request(cx, &mut wait)).await
     }
 
-    fn poll_request(&mut self, cx: &mut Context<'_>, started: &mut bool) -> Poll<Result<Next, ServeError>> {
+    fn poll_request(&mut self, cx: &mut Context<'_>, wait: &mut Wait) -> Poll<Result<Next, ServeError>> {
         loop {
             let mut conn = self.conn.borrow_mut();
             if !conn.transport.read.is_empty() {
+                wait.empty_bytes += skip_empty_lines(&mut conn.transport.read);
+                if wait.empty_bytes > MAX_EMPTY_BYTES {
+                    return Poll::Ready(Ok(Next::Refused(ParseError::StartLine)));
+                }
                 match parse_request(&mut conn.transport.read, &self.limits) {
                     Ok(Some(parsed)) => return Poll::Ready(Ok(Next::Request(Box::new(parsed)))),
                     Ok(None) => {}
@@ -116,7 +133,7 @@ impl<H: Handler> Server<H> {
                 }
             }
             let idle = conn.transport.read.is_empty();
-            if !idle && !std::mem::replace(started, true) {
+            if !idle && !std::mem::replace(&mut wait.started, true) {
                 self.timer.set(self.limits.header_timeout);
             }
             match conn.transport.poll_fill(cx) {

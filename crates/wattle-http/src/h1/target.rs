@@ -91,9 +91,32 @@ pub(crate) fn host(value: Bytes) -> Result<ByteStr, ParseError> {
 
 /// Whether these bytes can be a host with an optional port: what may go on a `Host` line.
 pub(crate) fn is_host(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]~%!$&'()*+,;=".contains(byte))
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._:[]~%!$&'()*+,;=".contains(byte);
+    bytes.iter().all(allowed) && has_one_port(bytes)
+}
+
+/// Whether it is an address in brackets or a name without any, and then at most one port: nobody must be able to find
+/// another host in it.
+fn has_one_port(bytes: &[u8]) -> bool {
+    let (host, rest) = match bytes.strip_prefix(b"[") {
+        Some(literal) => match literal.iter().position(|byte| *byte == b']') {
+            Some(end) if end > 0 => (&literal[..end], &literal[end + 1..]),
+            _ => return false,
+        },
+        None => bytes.split_at(bytes.iter().position(|byte| *byte == b':').unwrap_or(bytes.len())),
+    };
+    let port = match rest {
+        [] => true,
+        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    port && !host.iter().any(|byte| b"[]".contains(byte))
+}
+
+/// Whether nobody takes the method for another: methods are told apart by case (RFC 9110 §9.1), and all there are have
+/// capitals, but some servers take `get` for `GET`.
+pub(crate) fn is_plain(method: &Method) -> bool {
+    !method.as_str().bytes().any(|byte| byte.is_ascii_lowercase())
 }
 
 /// Whether these bytes can go on a request line as a target.

@@ -37,3 +37,34 @@ impl Timer {
         Poll::Pending
     }
 }
+
+/// How long something may stand still; the clock is read only while it does.
+pub(crate) struct Pause {
+    bound: Option<Duration>,
+    timer: Timer,
+    waiting: bool,
+}
+
+impl Pause {
+    /// At most so long at a time; `None` for ever.
+    pub(crate) fn new(bound: Option<Duration>) -> Self {
+        Self {
+            bound,
+            timer: Timer::default(),
+            waiting: false,
+        }
+    }
+
+    /// It goes on.
+    pub(crate) fn end(&mut self) {
+        self.waiting = false;
+    }
+
+    /// It stands still: ready when it has done so for too long.
+    pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !std::mem::replace(&mut self.waiting, true) {
+            self.timer.set(self.bound);
+        }
+        self.timer.poll(cx)
+    }
+}

@@ -3,6 +3,7 @@
 //! The engine flushes after every DATA frame. Here a flush means nothing until the driver, having polled the engine
 //! and all streams, calls [`Batch::poll_out`].
 
+use super::conduct::Conduct;
 use crate::io::BoxIo;
 use bytes::{Buf, Bytes};
 use std::cell::RefCell;
@@ -25,17 +26,25 @@ struct Inner {
     out: Vec<u8>,
     at: usize,
     unflushed: bool,
+    /// Of a peer that is not trusted to behave.
+    conduct: Option<Conduct>,
 }
 
 impl Batch {
-    pub(super) fn new(io: BoxIo, prefix: Bytes) -> Self {
+    pub(super) fn new(io: BoxIo, prefix: Bytes, conduct: Option<Conduct>) -> Self {
         Self(Rc::new(RefCell::new(Inner {
             io,
             prefix,
             out: Vec::new(),
             at: 0,
             unflushed: false,
+            conduct,
         })))
+    }
+
+    /// Whether the peer has sent more for nothing than is borne. Nothing more is read of it then.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.0.borrow().is_flooded()
     }
 
     /// Writes and flushes all that was gathered.
@@ -45,6 +54,20 @@ impl Batch {
 }
 
 impl Inner {
+    fn is_flooded(&self) -> bool {
+        self.conduct.as_ref().is_some_and(Conduct::is_spent)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.prefix.is_empty() {
+            return Pin::new(&mut self.io).poll_read(cx, buf);
+        }
+        let taken = self.prefix.len().min(buf.remaining());
+        buf.put_slice(&self.prefix[..taken]);
+        self.prefix.advance(taken);
+        Poll::Ready(Ok(()))
+    }
+
     fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.at < self.out.len() {
             let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.out[self.at..]))?;
@@ -75,18 +98,28 @@ impl Inner {
         }
         Poll::Ready(Ok(FULL_BYTES - (self.out.len() - self.at)))
     }
+
+    fn gather(&mut self, data: &[u8]) {
+        self.out.extend_from_slice(data);
+        if let Some(conduct) = &mut self.conduct {
+            conduct.sent(data);
+        }
+    }
 }
 
 impl AsyncRead for Batch {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut inner = self.0.borrow_mut();
-        if !inner.prefix.is_empty() {
-            let taken = inner.prefix.len().min(buf.remaining());
-            buf.put_slice(&inner.prefix[..taken]);
-            inner.prefix.advance(taken);
-            return Poll::Ready(Ok(()));
+        if inner.is_flooded() {
+            // The driver looks after each turn of the engine, which this ends.
+            return Poll::Pending;
         }
-        Pin::new(&mut inner.io).poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(inner.poll_read(cx, buf))?;
+        if let Some(conduct) = &mut inner.conduct {
+            conduct.received(&buf.filled()[before..]);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -95,7 +128,7 @@ impl AsyncWrite for Batch {
         let mut inner = self.0.borrow_mut();
         let room = ready!(inner.poll_room(cx))?;
         let taken = data.len().min(room);
-        inner.out.extend_from_slice(&data[..taken]);
+        inner.gather(&data[..taken]);
         Poll::Ready(Ok(taken))
     }
 
@@ -109,7 +142,7 @@ impl AsyncWrite for Batch {
         let mut taken = 0;
         for slice in slices {
             let part = slice.len().min(room - taken);
-            inner.out.extend_from_slice(&slice[..part]);
+            inner.gather(&slice[..part]);
             taken += part;
         }
         Poll::Ready(Ok(taken))

@@ -60,7 +60,10 @@ impl StreamBody {
         match trailers {
             Ok(trailers) => {
                 self.ended = true;
-                Poll::Ready(trailers.map(|trailers| Ok(Frame::Trailers(trailers))))
+                Poll::Ready(trailers.map(|mut trailers| {
+                    crate::headers::strip_from_trailers(&mut trailers);
+                    Ok(Frame::Trailers(trailers))
+                }))
             }
             Err(error) => self.fail(&error),
         }

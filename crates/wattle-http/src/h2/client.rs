@@ -41,7 +41,7 @@ pub(super) struct Shared {
 
 /// Starts HTTP/2 on a stream. Waits for nothing from the peer; nothing is sent before the driver runs.
 pub async fn connect(io: impl Io + 'static, limits: &Limits) -> Result<(Client, Driver), DriveError> {
-    let batch = Batch::new(Box::new(io), Bytes::new());
+    let batch = Batch::new(Box::new(io), Bytes::new(), None);
     let handshake = h2::client::Builder::new()
         .initial_window_size(limits.stream_window)
         .initial_connection_window_size(limits.connection_window)

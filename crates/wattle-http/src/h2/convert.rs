@@ -15,17 +15,31 @@ const REFUSED: HeaderValue = HeaderValue::from_static("refused");
 /// A received request head, and whether it is an upgrade carried as extended CONNECT.
 pub(super) fn request_in(parts: http::request::Parts) -> Result<(RequestHead, bool), ParseError> {
     let mut headers = parts.headers;
-    let protocol = parts
-        .extensions
-        .get::<Protocol>()
-        .and_then(|protocol| HeaderValue::from_str(protocol.as_str()).ok());
+    let protocol = parts.extensions.get::<Protocol>().map(protocol_in).transpose()?;
     let mut method = parts.method;
+    if !crate::h1::is_plain(&method) {
+        return Err(ParseError::StartLine);
+    }
+    if headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_some() {
+        return Err(ParseError::LengthConflict);
+    }
+    if method == Method::CONNECT && parts.uri.authority().is_none() {
+        return Err(ParseError::HostMissing);
+    }
     let extended = protocol.is_some();
     if let Some(protocol) = protocol {
         method = Method::GET;
         crate::restore_upgrade(&mut headers, protocol);
     }
     let authority = authority(&parts.uri, &mut headers)?;
+    if method != Method::CONNECT
+        && parts.uri.authority().is_some()
+        && parts.uri.scheme_str().is_none_or(str::is_empty)
+    {
+        // The engine lets an empty one pass.
+        return Err(ParseError::Target);
+    }
+    trim(&mut headers);
     let path = path_in(&method, &parts.uri)?;
     join_cookies(&mut headers);
     let scheme = if parts.uri.scheme() == Some(&uri::Scheme::HTTPS) {
@@ -47,6 +61,28 @@ pub(super) fn request_in(parts: http::request::Parts) -> Result<(RequestHead, bo
         },
         extended,
     ))
+}
+
+/// The protocol of an extended CONNECT, which goes on as an upgrade; never HTTP/2 in the clear, which would hide requests.
+fn protocol_in(protocol: &Protocol) -> Result<HeaderValue, ParseError> {
+    let value = HeaderValue::from_str(protocol.as_str()).map_err(|_| ParseError::HeaderValue)?;
+    if value.as_bytes().eq_ignore_ascii_case(b"h2c") {
+        return Err(ParseError::HeaderValue);
+    }
+    Ok(value)
+}
+
+/// Blanks around a value are no part of it (RFC 9110 §5.5): a policy must compare what an HTTP/1 server would see.
+fn trim(headers: &mut HeaderMap) {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    for value in headers.values_mut() {
+        let bytes = value.as_bytes();
+        if (is_blank(bytes.first()) || is_blank(bytes.last()))
+            && let Ok(trimmed) = HeaderValue::from_bytes(bytes.trim_ascii())
+        {
+            *value = trimmed;
+        }
+    }
 }
 
 /// A path that does not start with a slash could pass for an absolute target on an HTTP/1 hop behind us.

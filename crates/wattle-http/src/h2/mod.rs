@@ -1,11 +1,12 @@
 //! HTTP/2 over the `h2` crate, behind a seam: none of its types leaves this module, so an engine of our own can take its place.
 //!
-//! `batch` gathers frames into few writes; `convert` turns heads into ours and back; `body` moves data with flow control;
+//! `batch` gathers frames into few writes; `conduct` bounds what a peer may send for nothing; `convert` turns heads into ours and back; `body` moves data with flow control;
 //! `server` and `client` are the two roles.
 
 mod batch;
 mod body;
 mod client;
+mod conduct;
 mod convert;
 mod driver;
 mod pending;

@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use super::body::{Pump, StreamBody};
+use super::conduct::Conduct;
 use super::convert;
 use super::ping::KeepAlive;
 use crate::h1::{Timer, has_no_body};
@@ -17,12 +18,17 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::header::EXPECT;
 use http::{Method, StatusCode};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A stream that its client resets sooner was hardly meant.
+const EARLY: Duration = Duration::from_secs(1);
 
 /// Serves HTTP/2 on a stream until either side ends it. `prefix` is what was read of it before, to detect the protocol.
 ///
@@ -34,11 +40,12 @@ pub async fn serve<H: Handler>(
     limits: Rc<Limits>,
     drain: Drain,
 ) -> Result<Served, ServeError> {
-    let batch = Batch::new(Box::new(io), prefix);
+    let batch = Batch::new(Box::new(io), prefix, Some(Conduct::of_client(&limits)));
     let mut timer = Timer::default();
     let mut conn = handshake(&batch, &limits, &mut timer).await?;
     let mut keep_alive = KeepAlive::new(&limits, conn.ping_pong());
     let mut streams = FuturesUnordered::new();
+    let early_resets = Rc::new(Cell::new(0));
     let mut served = Served {
         requests: 0,
         ended: Ended::Closed,
@@ -56,7 +63,7 @@ pub async fn serve<H: Handler>(
                 match conn.poll_accept(cx) {
                     Poll::Ready(Some(Ok((request, respond)))) => {
                         served.requests += 1;
-                        streams.push(stream(handler.clone(), request, respond));
+                        streams.push(stream(handler.clone(), request, respond, early_resets.clone()));
                     }
                     Poll::Ready(Some(Err(error))) => return Poll::Ready(failed(&error, streams.is_empty())),
                     Poll::Ready(None) => return batch.poll_out(cx).map(|_| Ok(())),
@@ -64,6 +71,11 @@ pub async fn serve<H: Handler>(
                 }
             }
             while let Poll::Ready(Some(())) = streams.poll_next_unpin(cx) {}
+        }
+        let resets = early_resets.get();
+        let rude = resets > limits.max_early_resets && resets > served.requests / 2;
+        if rude || batch.is_flooded() {
+            return Poll::Ready(Err(send_away(&mut conn, &batch, cx)));
         }
         if !std::mem::replace(&mut idle, streams.is_empty()) && idle {
             timer.set(limits.idle_timeout);
@@ -85,6 +97,18 @@ pub async fn serve<H: Handler>(
     .map(|()| served)
 }
 
+/// Tells the client to go; whether it listens is its own affair.
+fn send_away(
+    conn: &mut h2::server::Connection<Batch, Bytes>,
+    batch: &Batch,
+    cx: &mut Context<'_>,
+) -> ServeError {
+    conn.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+    let _ = conn.poll_closed(cx);
+    let _ = batch.poll_out(cx);
+    ServeError::H2(Reason::ENHANCE_YOUR_CALM.into())
+}
+
 async fn handshake(
     batch: &Batch,
     limits: &Limits,
@@ -99,6 +123,9 @@ async fn handshake(
         .max_pending_accept_reset_streams(limits.max_pending_resets)
         .data_frame_budget(limits.small_frames_bytes)
         .max_concurrent_reset_streams(super::client::REMEMBERED_RESETS)
+        // Counted over the connection's life, and what is still sent for a request that was answered early adds one: a
+        // shared hop would die of old age. Who makes us reset streams for nothing is bounded by its conduct.
+        .max_local_error_reset_streams(None)
         .enable_connect_protocol()
         .handshake(batch.clone());
     let mut handshake = pin!(handshake);
@@ -135,7 +162,9 @@ async fn stream<H: Handler>(
     handler: Rc<H>,
     request: http::Request<RecvStream>,
     respond: SendResponse<Bytes>,
+    early_resets: Rc<Cell<u64>>,
 ) {
+    let begun = Instant::now();
     let respond = Rc::new(RefCell::new(respond));
     let (parts, recv) = request.into_parts();
     let (head, extended) = match convert::request_in(parts) {
@@ -161,14 +190,20 @@ async fn stream<H: Handler>(
             body,
             informational
         }));
-        poll_fn(|cx| match handling.as_mut().poll(cx) {
-            Poll::Ready(response) => Poll::Ready(Some(response)),
-            // The client lost interest: dropping the handler passes that on.
-            Poll::Pending => respond.borrow_mut().poll_reset(cx).map(|_| None),
+        poll_fn(|cx| {
+            // The client lost interest: dropping the handler passes that on. Asked first, so that nothing begins for a
+            // stream that was reset with the bytes that opened it.
+            if respond.borrow_mut().poll_reset(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            handling.as_mut().poll(cx).map(Some)
         })
         .await
     };
     let Some(Response { head, body }) = response else {
+        if begun.elapsed() < EARLY {
+            early_resets.set(early_resets.get() + 1);
+        }
         return;
     };
     let success = head.status.is_success() || head.status == StatusCode::SWITCHING_PROTOCOLS;

@@ -1,78 +1,95 @@
-//! `when`: attributes by key. A key that is not known here fails closed.
+//! `when`: attributes with values. One that is not known here fails closed.
 
-use super::unmet::{Unmet, Wanted, any_of, texts, without_http};
-use super::{Effect, Subject};
+use std::net::IpAddr;
+
+use super::source::has_account;
+use super::subject::Subject;
+use super::unmet::{Unmet, Wanted, any_of, blocks, texts, without_http};
 use crate::compare::joined_header;
-use crate::{Condition, IpBlock, TextMatch};
+use crate::{Attribute, Condition, PeerFacts, TextMatch};
 
 impl Condition {
-    /// True when this version can evaluate `key`.
-    pub fn is_supported(key: &str) -> bool {
-        const KEYS: [&str; 6] = [
-            "source.ip",
-            "source.namespace",
-            "source.principal",
-            "source.serviceAccount",
-            "source.trustDomain",
-            "destination.port",
-        ];
-        KEYS.contains(&key) || header_name(key).is_some()
-    }
-
     pub(super) fn unmet(&self, subject: &Subject<'_>) -> Option<Unmet<'_>> {
         let connection = subject.connection;
         let peer = connection.peer.as_ref();
-        let among = |value: Option<&str>| texts(&self.key, value, &self.values, &self.not_values);
-        match &*self.key {
-            "source.ip" => any_of(&self.key, &self.values, &self.not_values, |list| {
-                within(list, subject)
-            }),
-            "source.namespace" => among(peer.map(|peer| peer.namespace)),
-            "source.principal" => among(peer.map(|peer| peer.principal)),
-            "source.serviceAccount" => {
-                let account = peer.map(|peer| format!("{}/{}", peer.namespace, peer.service_account));
-                among(account.as_deref())
-            }
-            "source.trustDomain" => among(peer.and_then(|peer| peer.principal.split('/').next())),
-            "destination.port" => among(Some(&connection.port.to_string())),
-            key => match header_name(key) {
-                Some(name) => self.header_unmet(name, subject),
-                None => (subject.effect == Effect::Allow).then_some(Unmet::new(key, Wanted::Supported)),
-            },
+        match &self.attribute {
+            Attribute::SourceIp => self.within(connection.peer_ip),
+            Attribute::RemoteIp => self.within(subject.remote_ip()),
+            Attribute::DestinationIp => self.within(connection.local_ip),
+            Attribute::SourceNamespace => self.among(peer.map(|peer| peer.namespace)),
+            Attribute::SourcePrincipal => self.among(peer.map(|peer| peer.principal)),
+            Attribute::SourceTrustDomain => self.among(peer.map(PeerFacts::trust_domain)),
+            Attribute::SourceServiceAccount => self.any(|list| has_account(list, peer)),
+            Attribute::DestinationPort => self.any(|list| has_port(list, connection.port)),
+            Attribute::ConnectionSni => self.among(connection.sni),
+            http if http.is_http() => self.http_unmet(subject),
+            _ => (!subject.effect.doubts()).then_some(self.not(Wanted::Supported)),
         }
     }
 
-    fn header_unmet(&self, name: http::HeaderName, subject: &Subject<'_>) -> Option<Unmet<'_>> {
+    fn http_unmet(&self, subject: &Subject<'_>) -> Option<Unmet<'_>> {
         let Some(request) = subject.request else {
-            return without_http(&self.key, subject.effect, true);
+            return without_http(&self.attribute, subject.effect, true);
         };
-        let joined = joined_header(request.headers, &name);
+        let token = request.token;
+        match &self.attribute {
+            Attribute::RequestHeader(name) => self.header_unmet(name, subject),
+            Attribute::RequestPrincipal => {
+                let principal = token.and_then(|token| token.principal.as_ref());
+                self.any(|list| principal.is_some_and(|principal| list.iter().any(|text| principal.is(text))))
+            }
+            Attribute::RequestPresenter => self.among(token.and_then(|token| token.presenter.as_deref())),
+            Attribute::RequestAudiences => {
+                self.any(|list| token.is_some_and(|token| has_one(list, &token.audiences)))
+            }
+            Attribute::RequestClaim(path) => {
+                self.any(|list| token.is_some_and(|token| has_one(list, token.claim(path))))
+            }
+            _ => None,
+        }
+    }
+
+    fn header_unmet(&self, name: &http::HeaderName, subject: &Subject<'_>) -> Option<Unmet<'_>> {
+        let headers = subject.request?.headers;
+        let joined = joined_header(headers, name);
         // A server may read any one of several values, so that a DENY rule looks at each.
         let singly = |list: &[TextMatch]| {
-            let mut values = request.headers.get_all(&name).iter();
+            let mut values = headers.get_all(name).iter();
             let any = |value: &str| list.iter().any(|text| text.matches(value));
-            subject.effect == Effect::Deny
-                && values.any(|value| any(&String::from_utf8_lossy(value.as_bytes())))
+            subject.effect.doubts() && values.any(|value| any(&String::from_utf8_lossy(value.as_bytes())))
         };
         if singly(&self.values) {
-            return texts(&self.key, joined.as_deref(), &[], &self.not_values);
+            return texts(&self.attribute, joined.as_deref(), &[], &self.not_values);
         }
-        texts(&self.key, joined.as_deref(), &self.values, &self.not_values)
+        self.among(joined.as_deref())
+    }
+
+    fn among(&self, value: Option<&str>) -> Option<Unmet<'_>> {
+        texts(&self.attribute, value, &self.values, &self.not_values)
+    }
+
+    fn any(&self, any: impl Fn(&[TextMatch]) -> bool) -> Option<Unmet<'_>> {
+        any_of(&self.attribute, &self.values, &self.not_values, any)
+    }
+
+    fn within(&self, address: IpAddr) -> Option<Unmet<'_>> {
+        blocks(&self.attribute, address, &self.blocks, &self.not_blocks)
+    }
+
+    fn not<'r>(&'r self, wanted: Wanted<'r>) -> Unmet<'r> {
+        Unmet::new(&self.attribute, wanted)
     }
 }
 
-fn within(list: &[TextMatch], subject: &Subject<'_>) -> bool {
-    list.iter().any(|text| match text {
-        TextMatch::Exact(block) => match IpBlock::parse(block) {
-            Some(block) => block.contains(subject.connection.peer_ip),
-            None => subject.effect == Effect::Deny,
-        },
-        TextMatch::Present => true,
-        _ => subject.effect == Effect::Deny,
-    })
+fn has_one(list: &[TextMatch], values: &[Box<str>]) -> bool {
+    values
+        .iter()
+        .any(|value| list.iter().any(|text| text.matches(value)))
 }
 
-fn header_name(key: &str) -> Option<http::HeaderName> {
-    let name = key.strip_prefix("request.headers[")?.strip_suffix(']')?;
-    http::HeaderName::from_bytes(name.as_bytes()).ok()
+fn has_port(list: &[TextMatch], port: u16) -> bool {
+    list.iter().any(|text| match text {
+        TextMatch::Exact(number) => number.parse() == Ok(port),
+        other => other.matches(&port.to_string()),
+    })
 }

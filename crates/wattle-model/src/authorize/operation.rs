@@ -1,6 +1,6 @@
 //! What is asked for.
 
-use super::Subject;
+use super::subject::Subject;
 use super::unmet::{Unmet, Wanted, any_of, texts, without_http};
 use crate::host::host_of;
 use crate::{Operation, RequestFacts, TextMatch};
@@ -9,7 +9,7 @@ impl Operation {
     pub(super) fn unmet(&self, subject: &Subject<'_>) -> Option<Unmet<'_>> {
         self.port_unmet(subject.connection.port)
             .or_else(|| match subject.request {
-                Some(request) => self.request_unmet(request, subject.path),
+                Some(request) => self.request_unmet(request, subject),
                 None => self.tcp_unmet(subject),
             })
     }
@@ -23,13 +23,14 @@ impl Operation {
             .then_some(Unmet::new("port", Wanted::NoPorts(&self.not_ports)))
     }
 
-    fn request_unmet(&self, request: &RequestFacts<'_>, path: &str) -> Option<Unmet<'_>> {
+    fn request_unmet(&self, request: &RequestFacts<'_>, subject: &Subject<'_>) -> Option<Unmet<'_>> {
         let host = any_of("host", &self.hosts, &self.not_hosts, |list| {
             has_host(list, request.authority)
         });
         let method = || texts("method", Some(request.method), &self.methods, &self.not_methods);
-        let path = || texts("path", Some(path), &self.paths, &self.not_paths);
-        host.or_else(method).or_else(path)
+        let path = || texts("path", Some(subject.path), &self.paths, &self.not_paths);
+        let excluded = || texts("path", subject.lenient, &[], &self.not_paths);
+        host.or_else(method).or_else(path).or_else(excluded)
     }
 
     fn tcp_unmet(&self, subject: &Subject<'_>) -> Option<Unmet<'_>> {

@@ -8,7 +8,8 @@ use http::{HeaderMap, HeaderValue};
 
 use super::*;
 use crate::{
-    Authorization, Condition, IpBlock, MtlsMode, NoTrace, Operation, PeerFacts, Source, TextMatch, Workload,
+    Attribute, Authorization, Claim, Condition, IpBlock, MtlsMode, NoTrace, Operation, PeerFacts, PolicyRule,
+    Source, TextMatch, TokenFacts, TokenPrincipal, Workload,
 };
 
 fn text(text: &str) -> TextMatch {
@@ -44,6 +45,7 @@ fn inbound(deny: Vec<PolicyRule>, allow: Option<Vec<PolicyRule>>) -> Inbound {
     let authorization = Authorization {
         deny,
         allow: allow.map(policy).into_iter().collect(),
+        ..Authorization::default()
     };
     Inbound {
         name: "shop/a-0".into(),
@@ -71,10 +73,19 @@ fn to(operation: Operation) -> PolicyRule {
 }
 
 fn when(key: &str, values: &[&str], not_values: &[&str]) -> PolicyRule {
+    let attribute = Attribute::parse(key);
+    let ranges = |list: &[&str]| list.iter().map(|text| IpBlock::parse(text).unwrap()).collect();
+    let (words, blocks) = match attribute.is_address() {
+        true => ([vec![], vec![]], [ranges(values), ranges(not_values)]),
+        false => ([texts(values), texts(not_values)], [vec![], vec![]]),
+    };
+    let ([values, not_values], [blocks, not_blocks]) = (words, blocks);
     let condition = Condition {
-        key: key.into(),
-        values: texts(values),
-        not_values: texts(not_values),
+        attribute,
+        values,
+        not_values,
+        blocks,
+        not_blocks,
     };
     PolicyRule {
         when: vec![condition],
@@ -91,7 +102,9 @@ fn connection(peer: bool) -> ConnectionFacts<'static> {
     ConnectionFacts {
         peer: peer.then_some(web),
         peer_ip: IpAddr::from([10, 1, 2, 3]),
+        local_ip: IpAddr::from([10, 9, 9, 9]),
         port: 8080,
+        sni: peer.then_some("shop.test"),
     }
 }
 
@@ -100,6 +113,20 @@ fn headers() -> HeaderMap {
     headers.append("x-role", HeaderValue::from_static("guest"));
     headers.append("x-role", HeaderValue::from_static("admin"));
     headers
+}
+
+/// `accounts.test/alice`, for two audiences.
+fn token() -> TokenFacts {
+    let texts = |list: &[&str]| Claim::Texts(list.iter().map(|text| (*text).into()).collect());
+    TokenFacts {
+        principal: Some(TokenPrincipal {
+            issuer: "accounts.test".into(),
+            subject: "alice".into(),
+        }),
+        audiences: vec!["shop".into(), "mail".into()],
+        presenter: Some("app".into()),
+        claims: vec![("groups".into(), texts(&["staff", "admin"]))],
+    }
 }
 
 fn request<'a>(path: &'a str, headers: &'a HeaderMap) -> RequestFacts<'a> {
@@ -111,13 +138,19 @@ fn request<'a>(path: &'a str, headers: &'a HeaderMap) -> RequestFacts<'a> {
         query: None,
         headers,
         caller: crate::CallerFacts::default(),
+        remote_ip: Some(IpAddr::from([192, 0, 2, 7])),
+        token: None,
     }
 }
 
 /// Whether one rule matches a request to /a/b from an identified peer, as DENY and as ALLOW.
 fn matches(rule: &PolicyRule, peer: bool, http: bool, path: &str) -> (bool, bool) {
     let headers = headers();
-    let request = request(path, &headers);
+    let token = token();
+    let request = RequestFacts {
+        token: peer.then_some(&token),
+        ..request(path, &headers)
+    };
     let request = http.then_some(&request);
     let connection = connection(peer);
     let (denying, allowing) = (
@@ -226,6 +259,26 @@ fn odd_spelling_of_a_path_is_no_way_around_a_deny_and_no_way_into_an_allow() {
         ..Default::default()
     });
     assert!(!matches(&public, true, true, "/public/../admin").1);
+}
+
+#[test]
+fn odd_spelling_is_no_way_around_what_an_allow_rule_excludes() {
+    let others = to(Operation {
+        not_paths: texts(&["/admin*"]),
+        ..Default::default()
+    });
+    let table = [
+        ("/public", (true, true)),
+        ("/admin", (false, false)),
+        ("/%61dmin", (false, false)),
+        ("//admin", (true, false)),
+        ("/%2Fadmin", (true, false)),
+        ("/x/..%2fadmin", (true, false)),
+        ("//public", (true, true)),
+    ];
+    for (path, expected) in table {
+        assert_eq!(matches(&others, true, true, path), expected, "{path}");
+    }
 }
 
 #[test]

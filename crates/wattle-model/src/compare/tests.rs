@@ -18,6 +18,8 @@ fn facts<'a>(
         query,
         headers,
         caller: crate::CallerFacts::default(),
+        remote_ip: None,
+        token: None,
     }
 }
 

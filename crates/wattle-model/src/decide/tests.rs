@@ -80,6 +80,8 @@ fn request<'a>(path: &'a str, headers: &'a HeaderMap) -> RequestFacts<'a> {
         query: None,
         headers,
         caller: crate::CallerFacts::default(),
+        remote_ip: None,
+        token: None,
     }
 }
 

@@ -9,6 +9,8 @@ fn facts<'a>(path: &'a str, query: Option<&'a str>, headers: &'a HeaderMap) -> R
         query,
         headers,
         caller: crate::CallerFacts::default(),
+        remote_ip: None,
+        token: None,
     }
 }
 

@@ -20,7 +20,7 @@ pub enum Speaker {
     Server,
     /// The client closed its sending half without a word.
     ClientClosed,
-    /// The server closed its sending half without a word.
+    /// The server closed its sending half, or reset the connection, without a word.
     ServerClosed,
 }
 
@@ -28,7 +28,7 @@ pub enum Speaker {
 /// their stream. When both have spoken, the client counts. The caller bounds the wait.
 ///
 /// # Errors
-/// When either connection fails before a word was said.
+/// When the client's connection fails before a word was said.
 pub async fn first_speaker(client: &mut Stream, server: &mut Stream) -> io::Result<Speaker> {
     std::future::poll_fn(|cx| {
         if let Poll::Ready(spoke) = poll_spoke(client, cx)? {
@@ -38,11 +38,11 @@ pub async fn first_speaker(client: &mut Stream, server: &mut Stream) -> io::Resu
                 Speaker::ClientClosed
             }));
         }
-        if let Poll::Ready(spoke) = poll_spoke(server, cx)? {
-            return Poll::Ready(Ok(if spoke {
-                Speaker::Server
-            } else {
-                Speaker::ServerClosed
+        if let Poll::Ready(spoke) = poll_spoke(server, cx) {
+            // A reset is as good as an end: it is how a proxy refuses a connection.
+            return Poll::Ready(Ok(match spoke {
+                Ok(true) => Speaker::Server,
+                Ok(false) | Err(_) => Speaker::ServerClosed,
             }));
         }
         Poll::Pending

@@ -215,3 +215,20 @@ async fn an_end_without_a_word_is_told_apart() {
     assert_eq!(spoken(Some(b""), None).await.0, Speaker::ClientClosed);
     assert_eq!(spoken(None, Some(b"")).await.0, Speaker::ServerClosed);
 }
+
+#[tokio::test]
+async fn a_server_that_resets_the_connection_has_closed_it_and_a_client_that_does_so_is_gone() {
+    let pair = async || {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let near = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
+        let (near, far) = tokio::join!(near, listener.accept());
+        (Stream::from(near.unwrap()), Stream::from(far.unwrap().0))
+    };
+    let ((mut client, _silent), (mut server, far)) = (pair().await, pair().await);
+    far.abort();
+    let spoke = first_speaker(&mut client, &mut server).await;
+    assert_eq!(spoke.unwrap(), Speaker::ServerClosed);
+    let ((mut client, far), (mut server, _silent)) = (pair().await, pair().await);
+    far.abort();
+    assert!(first_speaker(&mut client, &mut server).await.is_err());
+}

@@ -4,15 +4,15 @@
 //! worker ever routes to a backend of which it knows nothing.
 
 mod destinations;
-mod limits;
 mod named;
 mod names;
+mod services;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use wattle_model::{BackendId, Destination, Endpoints, Inbound, Workload};
+use wattle_model::{BackendId, Destination, Endpoints, Inbound, Trust, Workload};
 use wattle_wire::delta::{Subscriber, Update};
 use wattle_wire::proto::discovery::DeltaDiscoveryRequest;
 use wattle_wire::{Encoded, Kind, Resource, ResourceName};
@@ -22,7 +22,7 @@ use names::Resolvable;
 
 use super::interest::Interest;
 use super::{Ask, Dialled, Feed, News};
-use crate::worker::RateLimits;
+use crate::worker::{RateLimits, TokenRules};
 
 /// Most peers subscribed to at once; a further one stays unknown.
 const MAX_PEERS: usize = 20_000;
@@ -43,6 +43,7 @@ pub(crate) struct Held {
     named: Named,
     resolvable: Resolvable,
     peers: HashMap<IpAddr, Arc<Workload>>,
+    trust: Option<Arc<Trust>>,
     wanted: Interest<Dialled>,
     wanted_peers: Interest<IpAddr>,
     /// Destinations that wait for endpoints.
@@ -67,6 +68,7 @@ impl Held {
             named: Named::default(),
             resolvable: Resolvable::default(),
             peers: HashMap::new(),
+            trust: None,
             wanted: Interest::default(),
             wanted_peers: Interest::default(),
             incomplete: HashSet::new(),
@@ -77,6 +79,17 @@ impl Held {
         held
     }
 
+    /// Wishes to be told whom to believe.
+    pub(crate) fn want_trust(&mut self) {
+        let name = ResourceName::new(Kind::Trust, Trust::NAME);
+        self.subscriber.subscribe(&name, None);
+    }
+
+    /// Whom to believe, as last told.
+    pub(crate) fn trust(&self) -> Option<&Arc<Trust>> {
+        self.trust.as_ref()
+    }
+
     /// Takes in what an earlier run saved; it stays subscribed to all of it.
     pub(crate) fn restore(&mut self, saved: Vec<super::saved::Entry>) {
         for (name, resource, encoded) in saved {
@@ -84,7 +97,7 @@ impl Held {
             let foreign = match name.kind {
                 Kind::Inbound => *name.name != *self.inbound_name,
                 Kind::Names => !self.resolvable.wants(&name.name),
-                Kind::Destination | Kind::Endpoints | Kind::Peer => false,
+                Kind::Destination | Kind::Endpoints | Kind::Peer | Kind::Trust => false,
             };
             if foreign {
                 continue;
@@ -139,6 +152,10 @@ impl Held {
                         self.resolvable.set(names);
                         Vec::new()
                     }
+                    Resource::Trust(trust) => {
+                        self.trust = Some(Arc::new(trust));
+                        Vec::new()
+                    }
                 }
             }
             Update::Removed(name) => self.removed(&name),
@@ -161,8 +178,9 @@ impl Held {
                 id: name.name.clone(),
                 ..Endpoints::default()
             })),
-            // Without an Inbound nothing could be authorised, without names nothing resolved: the last good ones stay.
-            Kind::Inbound | Kind::Names => Vec::new(),
+            // Without an Inbound nothing could be authorised, without names nothing resolved, without trust nobody met: the
+            // last good ones stay.
+            Kind::Inbound | Kind::Names | Kind::Trust => Vec::new(),
             Kind::Peer => match name.name.parse() {
                 Ok(ip) => self.replace_peer(ip, None),
                 Err(_) => Vec::new(),
@@ -171,7 +189,12 @@ impl Held {
     }
 
     fn replace_inbound(&mut self, inbound: Arc<Inbound>) -> Vec<DeltaDiscoveryRequest> {
-        let requests = self.replace_rate_limits(&inbound);
+        self.replace_rate_limits(&inbound);
+        let requests = self.replace_services(&inbound);
+        let old = self.inbound.as_ref().map_or(&[][..], |old| &old.tokens);
+        if *old != inbound.tokens {
+            self.feed.tell_all(&News::Tokens(TokenRules::of(&inbound.tokens)));
+        }
         self.feed.tell_all(&News::Inbound(inbound.clone()));
         self.inbound = Some(inbound);
         requests

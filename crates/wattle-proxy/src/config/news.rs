@@ -10,7 +10,7 @@ use wattle_model::{BackendId, Destination, Endpoints, Inbound, Workload};
 
 use super::Materials;
 use crate::identity::Credentials;
-use crate::worker::RateLimits;
+use crate::worker::{RateLimits, TokenRules};
 
 /// What a destination is asked for by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +47,8 @@ pub(crate) enum News {
     Inbound(Arc<Inbound>),
     /// The limits of the workload's inbound side, told before it.
     RateLimits(Option<Arc<RateLimits>>),
+    /// Whose tokens the workload takes, told before its inbound side.
+    Tokens(Option<Arc<TokenRules>>),
     /// What is behind an address or name, its endpoints having been told before; `None` when the control plane knows of no
     /// way there.
     Destination(Dialled, Option<Arc<Destination>>),

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::Channel;
+use wattle_model::Trust;
 use wattle_wire::proto::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use wattle_wire::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node};
 
@@ -58,6 +59,8 @@ pub(crate) struct ConfigTask {
     pub(crate) names: Option<NameServer>,
     /// What is read and resolved besides.
     pub(crate) following: Following,
+    /// Tells the certificate's keeper whom to believe.
+    pub(crate) trust: watch::Sender<Option<Arc<Trust>>>,
 }
 
 /// What `/config` shows: name and version of each resource held, and its decoded text.
@@ -210,6 +213,11 @@ impl ConfigTask {
     /// Publishes facts about what is held.
     pub(crate) fn note(&mut self) {
         self.following.follow(&mut self.held);
+        self.trust.send_if_modified(|told| {
+            let changed = told.as_ref() != self.held.trust();
+            *told = self.held.trust().cloned();
+            changed
+        });
         self.health
             .complete
             .store(self.held.is_complete(), Ordering::Relaxed);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::{ClientConfig, ServerConfig};
-use wattle_identity::{BundleSet, ClientCertificates, Expected, SpiffeId, Svid, TlsSettings};
+use wattle_identity::{BundleSet, ClientCertificates, Expected, SpiffeId, Svid, TlsSettings, TrustDomain};
 
 /// Application protocols on connections between proxies. All but the first are Istio's, so that a Wattle workload and
 /// an Istio workload under one root can talk.
@@ -42,7 +42,11 @@ impl Alpn {
     }
 }
 
-/// Tokens accepted from other proxies, most preferred first.
+/// What programs offer that hold a certificate of the mesh themselves, such as those that gRPC configures over xDS. No mark
+/// of the mesh: the application's own TLS offers it as well.
+pub(crate) const HTTP2: &[u8] = b"h2";
+
+/// Tokens accepted from other proxies, most preferred first, and then from programs.
 const ACCEPTED: &[&[u8]] = &[
     b"wattle-h2",
     b"istio-h2",
@@ -50,13 +54,18 @@ const ACCEPTED: &[&[u8]] = &[
     b"istio-http/1.0",
     b"istio-peer-exchange",
     b"istio",
+    HTTP2,
 ];
 
 /// A certificate in use.
 pub(crate) struct Credentials {
-    svid: Svid,
+    svid: Arc<Svid>,
     bundles: Arc<BundleSet>,
+    /// Other names of the own trust domain.
+    aliases: Vec<Arc<str>>,
     tls: TlsSettings,
+    /// Under the roots that the control plane may have.
+    control: TlsSettings,
     server: Arc<ServerConfig>,
 }
 
@@ -70,7 +79,7 @@ impl std::fmt::Debug for Credentials {
 
 impl Credentials {
     /// Prepares TLS for a certificate; fails when the TLS library refuses it.
-    pub(crate) fn new(svid: Svid, bundles: Arc<BundleSet>) -> Result<Self, wattle_identity::TlsError> {
+    pub(crate) fn new(svid: Arc<Svid>, bundles: Arc<BundleSet>) -> Result<Self, wattle_identity::TlsError> {
         let tls = TlsSettings::new(bundles.clone(), &[]);
         let server = tls
             .clone()
@@ -79,13 +88,53 @@ impl Credentials {
         Ok(Self {
             svid,
             bundles,
+            aliases: Vec::new(),
+            control: tls.clone(),
             tls,
             server,
         })
     }
 
+    /// The same where these names mean the own trust domain.
+    pub(crate) fn with_aliases(self, aliases: Vec<Arc<str>>) -> Self {
+        Self { aliases, ..self }
+    }
+
+    /// The same with other roots for the control plane.
+    pub(crate) fn with_control_roots(self, bundles: Arc<BundleSet>) -> Self {
+        Self {
+            control: TlsSettings::new(bundles, &[]),
+            ..self
+        }
+    }
+
+    /// A name as policies know it: an alias of the own trust domain is the own trust domain.
+    pub(crate) fn canonical(&self, id: SpiffeId) -> SpiffeId {
+        if !self.aliases.iter().any(|alias| **alias == *id.trust_domain()) {
+            return id;
+        }
+        let own = TrustDomain::new(self.svid.id().trust_domain());
+        own.and_then(|own| SpiffeId::new(&own, id.namespace(), id.service_account()))
+            .unwrap_or(id)
+    }
+
+    /// The same workload under every name of the own trust domain.
+    fn names(&self, id: &SpiffeId) -> Expected {
+        let own = self.svid.id().trust_domain() == id.trust_domain();
+        let aliases = self.aliases.iter().filter(|_| own);
+        let aliases = aliases.filter_map(|alias| {
+            SpiffeId::new(
+                &TrustDomain::new(alias).ok()?,
+                id.namespace(),
+                id.service_account(),
+            )
+            .ok()
+        });
+        std::iter::once(id.clone()).chain(aliases).collect()
+    }
+
     /// The certificate.
-    pub(crate) fn svid(&self) -> &Svid {
+    pub(crate) fn svid(&self) -> &Arc<Svid> {
         &self.svid
     }
 
@@ -110,7 +159,7 @@ impl Credentials {
         self.tls
             .clone()
             .with_alpn(&tokens)
-            .client(&self.svid, Expected::only(expected))
+            .client(&self.svid, self.names(&expected))
     }
 
     /// For dialling the control plane over gRPC.
@@ -118,7 +167,7 @@ impl Credentials {
         &self,
         control: &SpiffeId,
     ) -> Result<Arc<ClientConfig>, wattle_identity::TlsError> {
-        self.tls
+        self.control
             .clone()
             .with_alpn(&[b"h2"])
             .client(&self.svid, Expected::only(control.clone()))

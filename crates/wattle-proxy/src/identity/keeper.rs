@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
-use wattle_identity::{BundleSet, Expected, Svid, TlsSettings, TrustBundle};
+use wattle_identity::{Expected, Svid, TlsSettings};
+use wattle_model::Trust;
 
 use super::Credentials;
+use super::believed::{Believed, BelievedError};
 use super::enrol::{EnrolError, Enrolled, enrol};
 use crate::config::write_private;
 use crate::settings::Settings;
@@ -17,8 +19,12 @@ use crate::settings::Settings;
 const MIN_BACKOFF: Duration = Duration::from_millis(200);
 /// Longest wait between two requests.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
-/// Longest single sleep, so that a clock that was set forward is noticed.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Longest single sleep, so that a clock that was set forward, or another file of roots, is noticed.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// When the issuer changed, a new certificate is asked for within this time, or this part of the life that is left when that
+/// is shorter, so that a fleet does not ask together.
+const SPREAD: Duration = Duration::from_secs(60);
+const SPREAD_PART: u32 = 10;
 
 /// Facts about the certificate for admin and metrics.
 #[derive(Debug, Default)]
@@ -36,8 +42,13 @@ pub(crate) struct Keeper {
     settings: Arc<Settings>,
     sender: watch::Sender<Option<Arc<Credentials>>>,
     health: Arc<IdentityHealth>,
-    /// Roots that came with certificates, beside those of the file.
-    learned_roots: Vec<TrustBundle>,
+    believed: Believed,
+    /// What the control plane says of whom to believe.
+    trust: watch::Receiver<Option<Arc<Trust>>>,
+    /// What of it was taken in, or could not be.
+    heard: Option<Arc<Trust>>,
+    /// The issuer for whose sake a certificate was asked for last.
+    asked_for: Option<String>,
     /// Renew at once.
     renew_now: Arc<tokio::sync::Notify>,
     /// Certificate and key are saved for the next start.
@@ -51,14 +62,23 @@ impl Keeper {
         health: Arc<IdentityHealth>,
         renew_now: Arc<tokio::sync::Notify>,
     ) -> Self {
+        let believed = Believed::new(settings.trust_domain(), settings.roots.clone());
         Self {
             settings,
             sender,
             health,
-            learned_roots: Vec::new(),
+            believed,
+            trust: watch::channel(None).1,
+            heard: None,
+            asked_for: None,
             renew_now,
             saves: true,
         }
+    }
+
+    /// Hears from the control plane whom to believe.
+    pub(crate) fn hearing(self, trust: watch::Receiver<Option<Arc<Trust>>>) -> Self {
+        Self { trust, ..self }
     }
 
     /// Without a word to the disk: the next start needs a join token.
@@ -68,9 +88,11 @@ impl Keeper {
 
     /// Runs for the proxy's life.
     pub(crate) async fn run(mut self) {
+        self.believed.look();
+        self.hear();
         if let Some(svid) = self.saved().filter(|_| self.saves) {
             tracing::info!(id = %svid.id(), "saved certificate is in use");
-            if let Err(error) = self.adopt(svid) {
+            if let Err(error) = self.adopt(Arc::new(svid)) {
                 tracing::warn!(cause = %described(&error), "saved certificate cannot be used");
             }
         }
@@ -81,34 +103,105 @@ impl Keeper {
                 self.health.failures.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(cause = %described(&error), is_final = error.is_final(), "no certificate");
                 backoff = (backoff * 2).min(MAX_BACKOFF);
-                tokio::time::sleep(backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
+                let wait = backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0);
+                let renew_now = self.renew_now.clone();
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = renew_now.notified() => {}
+                    () = self.file_changes() => backoff = MIN_BACKOFF,
+                }
+                self.hear();
             }
         }
     }
 
     /// Waits until the certificate in use is to be renewed; at once when there is none.
-    async fn until_due(&self) {
-        let due = self
-            .sender
-            .borrow()
-            .as_ref()
-            .map(|current| current.svid().renew_at(rand::random()));
-        let Some(due) = due else { return };
-        while let Ok(left) = due.duration_since(SystemTime::now()) {
+    async fn until_due(&mut self) {
+        let current = self.sender.borrow().clone();
+        let Some(current) = current else { return };
+        let mut due = current.svid().renew_at(rand::random());
+        loop {
+            due = due.min(self.due_for_issuer(&current));
+            let Ok(left) = due.duration_since(SystemTime::now()) else {
+                self.asked_for = self.believed.issuer().map(str::to_owned);
+                return;
+            };
             tokio::select! {
                 () = tokio::time::sleep(left.min(LOOK_AGAIN)) => {}
                 () = self.renew_now.notified() => return,
+                Ok(()) = self.trust.changed() => {}
             }
+            let file_changed = self.believed.look();
+            if self.hear() || file_changed {
+                self.refresh(&current);
+            }
+            if file_changed && self.believed.issuer().is_none() {
+                // Nobody tells us else: with its next certificate this workload says that it knows the new roots.
+                due = due.min(soon(&current));
+            }
+        }
+    }
+
+    /// When to ask for a certificate of the issuer that signs now; once for each.
+    fn due_for_issuer(&self, current: &Credentials) -> SystemTime {
+        let never = current.svid().not_after();
+        let Some(issuer) = self.believed.issuer() else {
+            return never;
+        };
+        let is_of_it = current.svid().issuer_id() == Some(issuer);
+        let was_asked = self.asked_for.as_deref() == Some(issuer);
+        if is_of_it || was_asked {
+            never
+        } else {
+            soon(current)
+        }
+    }
+
+    /// Takes in what the control plane said last; whether there was anything new.
+    fn hear(&mut self) -> bool {
+        let Some(trust) = self.trust.borrow_and_update().clone() else {
+            return false;
+        };
+        if self
+            .heard
+            .as_ref()
+            .is_some_and(|heard| Arc::ptr_eq(heard, &trust))
+        {
+            return false;
+        }
+        self.heard = Some(trust.clone());
+        match self.believed.hear(trust) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(%error, "the last good roots stay in force");
+                false
+            }
+        }
+    }
+
+    /// Waits until the file of roots or that of the join token holds something else.
+    async fn file_changes(&mut self) {
+        let token = self.token();
+        loop {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            if self.believed.look() || self.token() != token {
+                return;
+            }
+        }
+    }
+
+    /// The same certificate under what is believed now; new handshakes use it, open connections stay.
+    fn refresh(&mut self, current: &Credentials) {
+        match self.adopt(current.svid().clone()) {
+            Ok(()) => tracing::info!("roots and revocations are new"),
+            Err(error) => tracing::error!(cause = %described(&error), "the last good roots stay in force"),
         }
     }
 
     async fn renew(&mut self) -> Result<(), EnrolError> {
         let Enrolled { svid, root_pem } = self.request().await?;
-        if let Some(root) =
-            root_pem.and_then(|pem| TrustBundle::from_pem(self.settings.trust_domain(), pem.as_bytes()).ok())
-            && !self.learned_roots.contains(&root)
-        {
-            self.learned_roots.push(root);
+        if let Some(pem) = root_pem {
+            self.believed.came_with_certificate(&pem);
         }
         if self.saves
             && let Err(error) = write_private(&self.svid_path(), svid.to_pem().as_bytes())
@@ -117,7 +210,8 @@ impl Keeper {
         }
         self.health.renewals.fetch_add(1, Ordering::Relaxed);
         let id = svid.id().clone();
-        self.adopt(svid)?;
+        self.hear();
+        self.adopt(Arc::new(svid))?;
         tracing::info!(%id, "new certificate");
         Ok(())
     }
@@ -137,24 +231,24 @@ impl Keeper {
             }
         }
         let token = self.token();
-        let bundles = self
-            .bundles()
-            .map_err(|cause| EnrolError::Unreachable(cause.to_string()))?;
+        let bundles = Arc::new(self.believed.control().map_err(unbelieved)?);
         let tls = TlsSettings::new(bundles, &[b"h2"])
             .anonymous_client(Expected::only(self.settings.control_id.clone()))
             .map_err(unusable)?;
         enrol(&self.settings, tls, token.as_deref()).await
     }
 
-    fn adopt(&self, svid: Svid) -> Result<(), EnrolError> {
+    fn adopt(&self, svid: Arc<Svid>) -> Result<(), EnrolError> {
         let not_after = svid
             .not_after()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs());
-        let bundles = self
-            .bundles()
-            .map_err(|error| EnrolError::Unreachable(error.to_string()))?;
-        let credentials = Credentials::new(svid, bundles).map_err(unusable)?;
+        let bundles = Arc::new(self.believed.bundles().map_err(unbelieved)?);
+        let control = Arc::new(self.believed.control().map_err(unbelieved)?);
+        let credentials = Credentials::new(svid, bundles)
+            .map_err(unusable)?
+            .with_aliases(self.believed.aliases())
+            .with_control_roots(control);
         self.health.not_after_secs.store(not_after, Ordering::Relaxed);
         self.sender.send_replace(Some(Arc::new(credentials)));
         Ok(())
@@ -170,32 +264,20 @@ impl Keeper {
         Some(text.trim().to_owned()).filter(|token| !token.is_empty())
     }
 
-    /// The roots of the file, read again each time, and those learned with certificates.
-    fn bundles(&self) -> Result<Arc<BundleSet>, BundlesError> {
-        let text = std::fs::read(&self.settings.roots)
-            .map_err(|error| BundlesError::Read(self.settings.roots.clone(), error))?;
-        let mut bundle = TrustBundle::from_pem(self.settings.trust_domain(), &text)
-            .map_err(|error| BundlesError::Parse(self.settings.roots.clone(), error.to_string()))?;
-        for root in &self.learned_roots {
-            if let Ok(joined) = bundle.joined(root) {
-                bundle = joined;
-            }
-        }
-        Ok(Arc::new(BundleSet::only(bundle)))
-    }
-
     fn svid_path(&self) -> PathBuf {
         self.settings.state.join("svid.pem")
     }
 }
 
-/// Why no root was found.
-#[derive(Debug, thiserror::Error)]
-enum BundlesError {
-    #[error("roots in {}: {}", .0.display(), .1)]
-    Read(PathBuf, std::io::Error),
-    #[error("roots in {}: {}", .0.display(), .1)]
-    Parse(PathBuf, String),
+/// A moment within [`SPREAD`].
+fn soon(current: &Credentials) -> SystemTime {
+    let now = SystemTime::now();
+    let spread = SPREAD.min(current.svid().remaining(now) / SPREAD_PART);
+    now + spread.mul_f64(rand::random())
+}
+
+fn unbelieved(error: BelievedError) -> EnrolError {
+    EnrolError::Unreachable(error.to_string())
 }
 
 fn unusable(error: wattle_identity::TlsError) -> EnrolError {

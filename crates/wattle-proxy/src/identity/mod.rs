@@ -1,11 +1,12 @@
 //! Who the workload is: its certificate is fetched, saved, renewed at half life, and swapped without dropping a connection.
 
+mod believed;
 mod credentials;
 mod enrol;
 mod keeper;
 mod outside;
 
-pub(crate) use credentials::{Alpn, Credentials};
+pub(crate) use credentials::{Alpn, Credentials, HTTP2};
 pub(crate) use enrol::control_channel;
 pub(crate) use keeper::{IdentityHealth, Keeper};
 pub(crate) use outside::{Outside, Pem};

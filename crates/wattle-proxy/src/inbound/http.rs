@@ -1,12 +1,14 @@
-//! Requests to the workload: authorize → transform → connect → exchange → record.
+//! Requests to the workload: authenticate → external → authorize → limit → transform → connect → exchange → record.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use http::HeaderValue;
-use wattle_http::{Handler, ParseError, Request, Response, ResponseHead, SendError, SendErrorKind};
+use wattle_http::{
+    Handler, ParseError, Request, RequestHead, Response, ResponseHead, SendError, SendErrorKind,
+};
 use wattle_model::traffic::hash_text;
-use wattle_model::{CallerFacts, Inbound, Reason};
+use wattle_model::{CallerFacts, Inbound, Reason, RequestFacts, TokenFacts};
 use wattle_net::Stream;
 use wattle_telemetry::EdgeMetrics;
 
@@ -15,7 +17,7 @@ use super::{Arrived, Who, metrics};
 use crate::phases::connect::{self, Wanted};
 use crate::phases::limit::{self, Refused};
 use crate::phases::record::Record;
-use crate::phases::{authorize, exchange, reply, route, transform};
+use crate::phases::{authorize, exchange, external, reply, route, transform};
 use crate::worker::{Worker, is_http2};
 
 /// Times a request is sent again because a kept connection turned out to be closed.
@@ -35,6 +37,13 @@ pub(super) struct Requests {
     grpc_metrics: RefCell<Option<Rc<EdgeMetrics>>>,
     /// The series name the peer's workload, as far as it ever will be known.
     named: Cell<bool>,
+}
+
+/// A request that may in: where it goes, and what the response is changed by.
+struct Admitted {
+    app: Rc<App>,
+    wanted: Wanted,
+    to_client: Vec<external::Change>,
 }
 
 impl Requests {
@@ -78,14 +87,24 @@ impl Requests {
     }
 
     /// May the request in, and where does it go? By the policy as it is now, so that a change applies to kept connections.
-    async fn admit(&self, request: &Request) -> Result<(Rc<App>, Wanted), Refused> {
+    /// The head becomes the one that the application gets, so that policies judge what it will see.
+    async fn admit(&self, request: &mut Request) -> Result<Admitted, Refused> {
         let inbound = self.worker.inbound().ok_or(Reason::ConfigUnavailable)?;
-        let connection = authorize::facts(
-            self.who.peer.as_ref(),
-            self.who.downstream.ip(),
-            self.who.local.port(),
-        );
-        let facts = route::facts(&request.head, CallerFacts::default());
+        let token = match self.worker.tokens() {
+            Some(tokens) => tokens.authenticate(&self.worker.clock, &mut request.head)?,
+            None => None,
+        };
+        let token = token.as_deref().map(|verified| &verified.facts);
+        let connection = authorize::facts(&self.who);
+        let mut to_client = Vec::new();
+        if !inbound.authorization.external.is_empty() {
+            let asks = external::asks(&inbound, &connection, Some(&self.facts(&request.head, token)))?;
+            // A future of its own size only where it is needed.
+            let asked = Box::pin(external::request(&self.worker, &self.who, &asks, request));
+            to_client = asked.await?;
+        }
+        let head = &request.head;
+        let facts = self.facts(head, token);
         authorize::authorize(&inbound, &connection, Some(&facts))?;
         if let Some(limits) = self.worker.rate_limits() {
             let caller = limit::Caller {
@@ -94,11 +113,27 @@ impl Requests {
             };
             limit::limit(&self.worker, &limits, &caller, &facts).await?;
         }
-        let wanted = match Wanted::by(&request.head) {
+        let wanted = match Wanted::by(head) {
             Wanted::Http1 if is_http2(inbound.port(connection.port).protocol) => Wanted::Http2,
             wanted => wanted,
         };
-        Ok((self.app(&inbound), wanted))
+        Ok(Admitted {
+            app: self.app(&inbound),
+            wanted,
+            to_client,
+        })
+    }
+
+    /// What policies judge of a request.
+    fn facts<'a>(&self, head: &'a RequestHead, token: Option<&'a TokenFacts>) -> RequestFacts<'a> {
+        let asked = self.worker.asks_remote_ip();
+        RequestFacts {
+            token,
+            remote_ip: asked
+                .then(|| wattle_model::original_client(self.who.peer.is_some(), &head.headers))
+                .flatten(),
+            ..route::facts(head, CallerFacts::default())
+        }
     }
 
     /// The application's port, where it listens now.
@@ -142,8 +177,9 @@ impl Requests {
     fn refused(&self, mut record: Record, refused: impl Into<Refused>) -> Response {
         let refused = refused.into();
         record.local(refused.reason);
-        let mut response = reply::local(refused.reason, record.is_grpc());
-        refused.tell(&mut response.head.headers, record.is_grpc());
+        record.detail(refused.detail);
+        let mut response = refused.reply(record.is_grpc());
+        record.local_head(&response.head);
         response.body = record.watch(response.body);
         response
     }
@@ -163,7 +199,16 @@ impl Handler for Requests {
         );
         record.on(self.metrics(record.is_grpc()));
         record.name(|names| names.source = self.who.peer.as_ref().map(|id| id.as_str().into()));
-        let (app, wanted) = match self.admit(&request).await {
+        if !transform::has_host(&request.head) {
+            return self.refused(record, Reason::BadRequest);
+        }
+        // First, so that `connection` takes away nothing that is set here.
+        transform::leave_downstream(&mut request.head);
+        let Admitted {
+            app,
+            wanted,
+            to_client,
+        } = match self.admit(&mut request).await {
             Ok(admitted) => admitted,
             Err(refused) => return self.refused(record, refused),
         };
@@ -174,7 +219,6 @@ impl Handler for Requests {
         if let Err(reason) = exchange::keep_small_body(&mut request).await {
             return self.refused(record, reason);
         }
-        transform::leave_downstream(&mut request.head);
         transform::name_peer(&mut request.head.headers, self.client_cert.as_ref());
         let mut response = match self.send(&app, wanted, request).await {
             Ok(answered) => answered,
@@ -183,6 +227,9 @@ impl Handler for Requests {
         record.answered(app.address, &response.head);
         transform::leave_upstream(&mut response.head);
         transform::leave_application(&mut response.head);
+        to_client
+            .iter()
+            .for_each(|change| change.apply(&mut response.head.headers));
         if self.marked {
             transform::mark_response(&mut response.head);
         }

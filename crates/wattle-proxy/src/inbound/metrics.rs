@@ -20,6 +20,14 @@ static TURNED_AWAY: Family = Family {
     hides_idle: false,
 };
 
+/// Peers that were let in.
+static SECURED: Family = Family {
+    name: "wattle_inbound_tls_handshakes_total",
+    help: "Inbound connections that were secured by mutual TLS, by peer and key exchange.",
+    kind: Kind::Counter,
+    hides_idle: false,
+};
+
 /// Series of requests on this connection.
 pub(super) fn http(worker: &Worker, who: &Who, grpc: bool) -> Rc<EdgeMetrics> {
     let protocol = if grpc { Protocol::Grpc } else { Protocol::Http };
@@ -37,6 +45,15 @@ pub(super) fn turned_away(worker: &Worker, reason: &'static str) {
         .shard
         .counter(&TURNED_AWAY, &Labels::new(&[("reason", reason)]))
         .increment();
+}
+
+/// Counts a connection that was secured.
+pub(super) fn secured(worker: &Worker, peer: &SpiffeId, key_exchange: &'static str) {
+    let labels = Labels::new(&[
+        ("source_principal", peer.as_str()),
+        ("key_exchange", key_exchange),
+    ]);
+    worker.shard.counter(&SECURED, &labels).increment();
 }
 
 fn edge(worker: &Worker, who: &Who, protocol: Protocol) -> Arc<Edge> {

@@ -43,6 +43,8 @@ pub(crate) struct Who {
     pub(crate) local: SocketAddr,
     /// Who it is; `None` for plaintext.
     pub(crate) peer: Option<SpiffeId>,
+    /// Name that the client asked for in TLS, its own or the mesh's.
+    pub(crate) sni: Option<Box<str>>,
 }
 
 /// Serves one connection to the workload.
@@ -71,13 +73,15 @@ async fn arrive(worker: &Rc<Worker>, mut accepted: Accepted, inbound: &Inbound) 
         detect::client_hello(&mut accepted.stream, strict).await
     };
     match first? {
-        Some(Spoken::Tls(hello)) if strict || identify::is_mesh(&hello) => secured(worker, accepted).await,
+        Some(Spoken::Tls(hello)) if identify::is_for_mesh(&hello, &port) => {
+            secured(worker, accepted, hello.sni).await
+        }
         spoken => plaintext::serve(worker, accepted, spoken, port.protocol).await,
     }
 }
 
 /// Serves a connection that begins with the mesh's TLS.
-pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted) -> io::Result<()> {
+pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted, sni: Option<String>) -> io::Result<()> {
     let Accepted {
         stream,
         peer,
@@ -87,6 +91,8 @@ pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted) -> io::Resu
         stream,
         peer: id,
         alpn,
+        speaks_first,
+        key_exchange,
     } = match identify::identify(worker, stream).await {
         Ok(identified) => identified,
         Err(turned_away) => {
@@ -102,12 +108,14 @@ pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted) -> io::Resu
             return Ok(());
         }
     };
+    metrics::secured(worker, &id, key_exchange);
     let arrived = Arrived {
         stream,
         who: Rc::new(Who {
             downstream: peer,
             local: destination,
             peer: Some(id),
+            sni: sni.map(Into::into),
         }),
     };
     match alpn {
@@ -115,17 +123,21 @@ pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted) -> io::Resu
         Some(Alpn::Http2) => serve_http2(worker, arrived, false).await,
         Some(Alpn::Http1) => serve_http1(worker, arrived).await,
         Some(Alpn::Opaque) => tcp::carry(worker, arrived).await,
-        None => by_bytes(worker, arrived).await?,
+        None => by_bytes(worker, arrived, speaks_first).await?,
     }
     Ok(())
 }
 
-/// The peer named no protocol: the declared one, else what its bytes say.
-async fn by_bytes(worker: &Rc<Worker>, mut arrived: Arrived) -> io::Result<()> {
+/// The peer named no protocol of the mesh: the declared one, else what its bytes say.
+async fn by_bytes(worker: &Rc<Worker>, mut arrived: Arrived, speaks_first: bool) -> io::Result<()> {
     let declared = worker
         .inbound()
         .map_or(Protocol::Detect, |i| i.port(arrived.who.local.port()).protocol);
-    match detect::spoken(&mut arrived.stream, declared).await? {
+    let spoken = match declared {
+        Protocol::Detect if speaks_first => detect::begun(&mut arrived.stream).await?,
+        declared => detect::spoken(&mut arrived.stream, declared).await?,
+    };
+    match spoken {
         Spoken::Http1 => serve_http1(worker, arrived).await,
         Spoken::Http2 => serve_http2(worker, arrived, false).await,
         Spoken::Tls(_) | Spoken::Opaque | Spoken::Silent => tcp::carry(worker, arrived).await,

@@ -22,12 +22,17 @@ pub(super) async fn serve(
         peer,
         destination,
     } = accepted;
+    let sni = match &spoken {
+        Some(Spoken::Tls(hello)) => hello.sni.as_deref(),
+        _ => None,
+    };
     let arrived = Arrived {
         stream,
         who: Rc::new(Who {
             downstream: peer,
             local: destination,
             peer: None,
+            sni: sni.map(Into::into),
         }),
     };
     match (declared, spoken) {

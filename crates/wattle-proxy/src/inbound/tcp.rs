@@ -13,6 +13,7 @@ use super::{App, Arrived, Who, metrics, secured, serve_http1, serve_http2};
 use crate::phases::accept::Accepted;
 use crate::phases::authorize;
 use crate::phases::detect::{self, Spoken};
+use crate::phases::external;
 use crate::phases::identify;
 use crate::phases::relay::Opaque;
 use crate::phases::reply;
@@ -23,7 +24,7 @@ const FIRST_WORD: Duration = Duration::from_secs(600);
 
 /// Authorizes, dials the application and relays.
 pub(super) async fn carry(worker: &Rc<Worker>, arrived: Arrived) {
-    if let Err(reason) = allowed(worker, &arrived.who) {
+    if let Err(reason) = asked(worker, &arrived.who).await {
         return refuse(worker, arrived, reason);
     }
     match dial(worker, &arrived.who).await {
@@ -65,7 +66,7 @@ pub(super) async fn silent(worker: &Rc<Worker>, mut arrived: Arrived, declared: 
         return Ok(());
     };
     // Only now is it certain that no request will come: the connection itself is authorized.
-    match allowed(worker, &arrived.who) {
+    match asked(worker, &arrived.who).await {
         Ok(()) => relay(worker, arrived, app).await,
         Err(reason) => refuse(worker, arrived, reason),
     }
@@ -96,7 +97,7 @@ async fn requests(
                 destination: arrived.who.local,
             };
             // What is inside may be silent in turn: a future of its own size.
-            Box::pin(secured(worker, accepted)).await?;
+            Box::pin(secured(worker, accepted, hello.sni)).await?;
         }
         Spoken::Http1 if declared == Protocol::Detect => serve_http1(worker, arrived).await,
         Spoken::Http2 if declared == Protocol::Detect => serve_http2(worker, arrived, false).await,
@@ -105,9 +106,20 @@ async fn requests(
     Ok(None)
 }
 
+/// Is it allowed, by those who must be asked as well?
+async fn asked(worker: &Rc<Worker>, who: &Who) -> Result<(), Reason> {
+    let inbound = worker.inbound().ok_or(Reason::ConfigUnavailable)?;
+    if !inbound.authorization.external.is_empty() {
+        let asks = external::asks(&inbound, &authorize::facts(who), None)?;
+        Box::pin(external::connection(worker, who, &asks)).await?;
+    }
+    allowed(worker, who)
+}
+
+/// Is it allowed by policy?
 fn allowed(worker: &Worker, who: &Who) -> Result<(), Reason> {
     let inbound = worker.inbound().ok_or(Reason::ConfigUnavailable)?;
-    let connection = authorize::facts(who.peer.as_ref(), who.downstream.ip(), who.local.port());
+    let connection = authorize::facts(who);
     authorize::authorize(&inbound, &connection, None)
 }
 

@@ -1,8 +1,10 @@
 //! What the inbound side takes, and where it goes: whole requests over loopback.
 #![allow(clippy::unwrap_used)]
 
+mod asked;
 mod counted;
 mod limited;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -71,6 +73,7 @@ async fn send(worker: &Rc<Worker>, local: SocketAddr, caller: Option<&str>, requ
         downstream: far.peer_addr().unwrap(),
         local,
         peer: caller.map(identity),
+        sni: None,
     };
     let arrived = Arrived {
         stream: far.into(),

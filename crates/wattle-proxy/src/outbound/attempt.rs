@@ -158,7 +158,7 @@ fn tried(sent: Result<Answered, SendError>, marked: bool) -> Tried {
 /// What a failure of this side says of the endpoint; nothing when the request itself is to blame.
 pub(super) fn failure(reason: Reason) -> Option<Outcome> {
     match reason {
-        Reason::RequestBodyBroken | Reason::BadRequest => None,
+        Reason::RequestBodyBroken | Reason::RequestBodyTimeout | Reason::BadRequest => None,
         _ => Some(Outcome::Failure),
     }
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use http::{Method, StatusCode, header};
 use tokio::time::Instant;
 use wattle_http::{Handler, ParseError, Request, Response, ResponseHead};
-use wattle_model::{Filters, NoTrace, Outcome, Reason, RouteDecision, RouteRule, Timeouts};
+use wattle_model::{Filters, NoTrace, Outcome, Reason, RouteDecision, RouteRule, Timeouts, host_of};
 
 use super::attempt::TryLimits;
 use super::forward::{Forward, Forwarded};
@@ -37,6 +37,9 @@ impl Handler for Outbound {
             self.downstream,
             self.local,
         );
+        if !transform::has_host(&request.head) {
+            return self.refuse_with(record, &self.service, Reason::BadRequest);
+        }
         // As the control plane has it now: a kept connection follows changes of its routes.
         let service = match self.worker.destinations.find(&self.worker, self.local).await {
             Ok(service) => service,
@@ -138,9 +141,18 @@ impl Outbound {
             return self.refuse_with(record, service, Reason::Internal);
         };
         let rule = decision.rule;
-        let Some(cluster) = service.cluster(*index).cloned() else {
+        let Some(mut cluster) = service.cluster(*index).cloned() else {
             return self.refuse_with(record, service, Reason::NoBackend);
         };
+        if backend.verifies_host {
+            let host = host_of(request.head.authority.as_ref());
+            // Boxed, so that no other request's future is the larger for it.
+            let verified = Box::pin(service.verified(&self.worker, (*index, backend), self.local, host));
+            cluster = match verified.await {
+                Ok(cluster) => cluster,
+                Err(reason) => return self.refuse_with(record, service, reason),
+            };
+        }
         if let Err(reason) = exchange::keep_small_body(&mut request).await {
             return self.refuse_with(record, service, reason);
         }

@@ -50,7 +50,7 @@ pub(super) async fn dial(
 ) -> Option<Dialled> {
     let mut opaque = Opaque::begin(worker, accepted.peer, accepted.destination);
     opaque.server_name = server_name.map(Into::into);
-    let cluster = match routed(worker, accepted, service, server_name, &mut opaque) {
+    let cluster = match routed(worker, accepted, service, server_name, &mut opaque).await {
         Ok(cluster) => cluster,
         Err(reason) => {
             opaque.refused(worker, None, reason.id(), reply::flags(reason));
@@ -77,7 +77,7 @@ pub(super) async fn dial(
 }
 
 /// The endpoints that the connection is routed to.
-fn routed(
+async fn routed(
     worker: &Worker,
     accepted: &Accepted,
     service: &Service,
@@ -99,7 +99,13 @@ fn routed(
     opaque.names.route = decision.route.map(|route| route.origin.object.name.clone());
     let (index, backend) = decision.backend?;
     opaque.names.service = backend.service.as_ref().map(|service| service.host.clone());
-    service.cluster(index).cloned().ok_or(Reason::NoBackend)
+    if !backend.verifies_host {
+        return service.cluster(index).cloned().ok_or(Reason::NoBackend);
+    }
+    let host = server_name.ok_or(Reason::UnknownDestination)?;
+    service
+        .verified(worker, (index, backend), accepted.destination, host)
+        .await
 }
 
 /// A connection to one of the endpoints, and when it was dialled.

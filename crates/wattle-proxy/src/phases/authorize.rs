@@ -1,20 +1,25 @@
 //! Authorize: the model decides; this file only lends it the facts and keeps the answer.
 
-use std::net::IpAddr;
-
-use wattle_identity::SpiffeId;
 use wattle_model::{
     AuthorizationDecision, ConnectionFacts, Inbound, NoTrace, PeerFacts, Reason, RequestFacts,
 };
 
+use crate::inbound::Who;
+
 /// The facts of an inbound connection.
-pub(crate) fn facts(peer: Option<&SpiffeId>, peer_ip: IpAddr, port: u16) -> ConnectionFacts<'_> {
-    let peer = peer.map(|id| PeerFacts {
+pub(crate) fn facts(who: &Who) -> ConnectionFacts<'_> {
+    let peer = who.peer.as_ref().map(|id| PeerFacts {
         principal: id.principal(),
         namespace: id.namespace(),
         service_account: id.service_account(),
     });
-    ConnectionFacts { peer, peer_ip, port }
+    ConnectionFacts {
+        peer,
+        peer_ip: who.downstream.ip(),
+        local_ip: who.local.ip(),
+        port: who.local.port(),
+        sni: who.sni.as_deref(),
+    }
 }
 
 /// May it in? Secured as the port asks, and allowed by policy; `request` is `None` for an opaque connection.

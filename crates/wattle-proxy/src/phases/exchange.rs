@@ -1,7 +1,7 @@
 //! Exchange: one request on one connection, and what a failure means.
 
 use http::{Method, Version};
-use wattle_http::{Answered, Body, Request, Response, SendError, SendErrorKind};
+use wattle_http::{Answered, Body, BodyError, ParseError, Request, Response, SendError, SendErrorKind};
 use wattle_identity::Rejection;
 use wattle_model::{Reason, Retry};
 
@@ -28,7 +28,7 @@ pub(crate) async fn keep_small_body(request: &mut Request) -> Result<(), Reason>
     let whole = std::mem::take(&mut request.body)
         .collect(KEPT_BYTES as usize)
         .await;
-    request.body = Body::full(whole.map_err(|_| Reason::RequestBodyBroken)?);
+    request.body = Body::full(whole.map_err(|error| body_reason(&error))?);
     Ok(())
 }
 
@@ -72,6 +72,10 @@ pub(crate) fn turned_back(response: &Response, method: &Method) -> Option<Reason
         return None;
     }
     let reason = Reason::from_id(response.head.headers.get(reply::REASON)?.to_str().ok()?)?;
+    // A status that somebody chose is for the client.
+    if response.head.status.as_u16() != reason.status() {
+        return None;
+    }
     match reason.retry() {
         Retry::Safe => Some(reason),
         Retry::Idempotent if method.is_idempotent() => Some(reason),
@@ -79,11 +83,19 @@ pub(crate) fn turned_back(response: &Response, method: &Method) -> Option<Reason
     }
 }
 
+/// Why a request's own body failed.
+fn body_reason(error: &BodyError) -> Reason {
+    match error {
+        BodyError::Parse(ParseError::BodyTimeout) => Reason::RequestBodyTimeout,
+        _ => Reason::RequestBodyBroken,
+    }
+}
+
 /// The reason to give when it is not tried again.
 pub(crate) fn reason(kind: &SendErrorKind) -> Reason {
     match kind {
         SendErrorKind::Unrepresentable => Reason::BadRequest,
-        SendErrorKind::Body(_) => Reason::RequestBodyBroken,
+        SendErrorKind::Body(error) => body_reason(error),
         SendErrorKind::Parse(_) => Reason::UpstreamProtocolError,
         SendErrorKind::Reset(REFUSED_STREAM) => Reason::UpstreamRefusedStream,
         SendErrorKind::Io(error) if Rejection::from_io_error(error).is_some() => Reason::UpstreamTlsFailure,

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use wattle_identity::{Peer, Rejection, SpiffeId};
+use wattle_model::{EffectivePort, MtlsMode};
 use wattle_net::{ClientHello, Stream, tls};
 
-use crate::identity::Alpn;
+use crate::identity::{Alpn, HTTP2};
 use crate::worker::Worker;
 
 /// Longest time for a handshake, from ClientHello to Finished.
@@ -18,8 +19,12 @@ pub(crate) struct Identified {
     pub(crate) stream: Stream,
     /// The peer.
     pub(crate) peer: SpiffeId,
-    /// What is carried; `None` when the peer named no protocol.
+    /// What is carried; `None` when the peer named no protocol of the mesh.
     pub(crate) alpn: Option<Alpn>,
+    /// The peer said `h2` instead, and so will speak first.
+    pub(crate) speaks_first: bool,
+    /// How the keys were agreed on, by its name in TLS; empty where the library has none.
+    pub(crate) key_exchange: &'static str,
 }
 
 /// Why the peer was turned away.
@@ -34,6 +39,17 @@ pub(crate) struct TurnedAway {
 /// Is this ClientHello meant for the mesh, rather than for the application's own TLS?
 pub(crate) fn is_mesh(hello: &ClientHello) -> bool {
     hello.alpn.iter().any(|token| Alpn::from_token(token).is_some())
+}
+
+/// The same for the first word on a port. Under STRICT nothing else is let in, and an application that speaks HTTP in the
+/// clear has no TLS of its own: there a client need not say by its tokens that it is of the mesh.
+pub(crate) fn is_for_mesh(hello: &ClientHello, port: &EffectivePort<'_>) -> bool {
+    let only_mesh = match port.mtls {
+        MtlsMode::Strict => true,
+        MtlsMode::Permissive => port.protocol.is_http(),
+        MtlsMode::Disable => false,
+    };
+    only_mesh || is_mesh(hello)
 }
 
 /// Completes mutual TLS.
@@ -53,11 +69,17 @@ pub(crate) async fn identify(worker: &Worker, stream: Stream) -> Result<Identifi
         reason: rejection.id(),
         detail: rejection.to_string(),
     })?;
-    let alpn = accepted.agreed.alpn.as_deref().and_then(Alpn::from_token);
+    let agreed = accepted.agreed.alpn.as_deref();
     Ok(Identified {
+        alpn: agreed.and_then(Alpn::from_token),
+        speaks_first: agreed == Some(HTTP2),
         stream: accepted.stream,
-        peer,
-        alpn,
+        peer: credentials.canonical(peer),
+        key_exchange: accepted
+            .agreed
+            .key_exchange
+            .and_then(|group| group.as_str())
+            .unwrap_or_default(),
     })
 }
 
@@ -84,4 +106,50 @@ fn described(error: &tls::TlsError) -> String {
 /// Writes down that a peer was turned away.
 pub(crate) fn log(turned_away: &TurnedAway, peer: SocketAddr, port: u16) {
     tracing::info!(%peer, port, reason = turned_away.reason, detail = turned_away.detail, "peer turned away");
+}
+
+#[cfg(test)]
+mod tests {
+    use wattle_model::Protocol;
+
+    use super::*;
+
+    #[test]
+    fn tls_without_a_token_of_the_mesh_is_for_it_where_the_port_leaves_no_other_meaning() {
+        let offers = |token: &'static [u8]| ClientHello {
+            alpn: vec![token.into()],
+            ..ClientHello::default()
+        };
+        let (mesh, program, nothing) = (offers(b"istio"), offers(b"h2"), ClientHello::default());
+        let port = |mtls, protocol| EffectivePort {
+            mtls,
+            mtls_origin: None,
+            protocol,
+            service: None,
+            target: None,
+        };
+        for (mtls, protocol, without_token) in [
+            (MtlsMode::Strict, Protocol::Grpc, true),
+            (MtlsMode::Strict, Protocol::Tcp, true),
+            (MtlsMode::Permissive, Protocol::Grpc, true),
+            (MtlsMode::Permissive, Protocol::Http1, true),
+            (MtlsMode::Permissive, Protocol::Tls, false),
+            (MtlsMode::Permissive, Protocol::Tcp, false),
+            (MtlsMode::Permissive, Protocol::Detect, false),
+            (MtlsMode::Disable, Protocol::Grpc, false),
+        ] {
+            let port = port(mtls, protocol);
+            assert!(is_for_mesh(&mesh, &port), "{mtls:?} {protocol:?}");
+            assert_eq!(
+                is_for_mesh(&program, &port),
+                without_token,
+                "{mtls:?} {protocol:?}"
+            );
+            assert_eq!(
+                is_for_mesh(&nothing, &port),
+                without_token,
+                "{mtls:?} {protocol:?}"
+            );
+        }
+    }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use wattle_model::{ConnectionFacts, ObjectRef, Reason, RequestFacts};
 use wattle_telemetry::{Counter, Family, Kind, Labels};
 
+use super::ask::Failure;
 use crate::worker::{Question, RateLimits, Worker};
 pub(crate) use refused::Refused;
 use service::Verdict;
@@ -93,7 +94,7 @@ fn judge(
     worker: &Worker,
     question: &Question,
     [limited, failed, failed_open]: &[OnceCell<Counter>; 3],
-    verdict: Result<Verdict, service::Failure>,
+    verdict: Result<Verdict, Failure>,
 ) -> Result<(), Refused> {
     let note = |series: &OnceCell<Counter>, result: &str| {
         let origin = question.limits.first().map(|(limit, _)| &limit.origin);

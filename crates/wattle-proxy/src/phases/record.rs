@@ -193,6 +193,13 @@ impl Record {
         }
     }
 
+    /// The cause, where its reason has several.
+    pub(crate) fn detail(&mut self, detail: &'static str) {
+        if let Some(line) = &mut self.line {
+            line.detail = detail;
+        }
+    }
+
     /// What else the log tells of it.
     pub(crate) fn flag(&mut self, flags: ResponseFlags) {
         self.status.flags |= flags;

@@ -6,6 +6,8 @@ use wattle_http::{Body, ParseError, Response, ResponseHead};
 use wattle_model::{Abort, CorsReply, DirectResponse, Reason};
 use wattle_telemetry::ResponseFlags;
 
+use super::external::Denial;
+
 /// Names the reason of a reply that the application did not give.
 pub(crate) const REASON: HeaderName = HeaderName::from_static("wattle-reason");
 
@@ -16,6 +18,41 @@ pub(crate) fn local(reason: Reason, grpc: bool) -> Response {
     } else {
         http_reply(reason, reason.status())
     }
+}
+
+/// What a service that was asked says in place of the reason's reply. A gRPC client gets the status as gRPC's, the body
+/// as its message.
+pub(crate) fn denied(reason: Reason, denial: Denial, grpc: bool) -> Response {
+    let Denial {
+        status,
+        headers: told,
+        body,
+    } = denial;
+    let mut response = match grpc {
+        true => grpc_reply(reason, grpc_of_http(status)),
+        false => http_reply(reason, status),
+    };
+    let headers = &mut response.head.headers;
+    if grpc {
+        if let Some(message) = grpc_message(&body) {
+            headers.insert("grpc-message", message);
+        }
+    } else if matches!(status, 204 | 205 | 304) {
+        response.body = Body::Empty;
+    } else if !body.is_empty() {
+        response.body = Body::full(body);
+    }
+    for name in told.keys() {
+        // What makes it a reply of gRPC is not a service's to say.
+        if grpc && (*name == header::CONTENT_TYPE || name.as_str().starts_with("grpc-")) {
+            continue;
+        }
+        headers.remove(name);
+        for value in told.get_all(name) {
+            headers.append(name, value.clone());
+        }
+    }
+    response
 }
 
 fn http_reply(reason: Reason, code: u16) -> Response {
@@ -172,6 +209,7 @@ fn parse_reason(error: &ParseError) -> Reason {
         ParseError::EncodingUnsupported => Reason::UnsupportedTransferEncoding,
         ParseError::Version => Reason::UnsupportedHttpVersion,
         ParseError::HeadTimeout => Reason::RequestHeadTimeout,
+        ParseError::BodyTimeout => Reason::RequestBodyTimeout,
         _ => Reason::BadRequest,
     }
 }

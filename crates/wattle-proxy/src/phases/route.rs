@@ -45,5 +45,7 @@ pub(crate) fn facts<'a>(head: &'a RequestHead, caller: CallerFacts<'a>) -> Reque
         query,
         headers: &head.headers,
         caller,
+        remote_ip: None,
+        token: None,
     }
 }

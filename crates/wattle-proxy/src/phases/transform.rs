@@ -23,6 +23,11 @@ pub(crate) fn leave_downstream(head: &mut RequestHead) {
     remove(&mut head.headers, &PHRASE);
 }
 
+/// Whether an HTTP/2 request says for whom it is; HTTP/1 was asked by its parser, and HTTP/1.0 need not.
+pub(crate) fn has_host(head: &RequestHead) -> bool {
+    head.version < Version::HTTP_2 || !head.authority.is_empty()
+}
+
 /// Removes hop-by-hop fields of a response; those of an accepted upgrade stay.
 pub(crate) fn leave_upstream(head: &mut ResponseHead) {
     remove(&mut head.headers, &HTTP1);

@@ -14,11 +14,12 @@ use wattle_net::{ConnectOptions, Draining, Keepalive};
 use wattle_telemetry::Shard;
 use wattle_telemetry::access::AccessWriter;
 
-use super::{Bounds, Clock, Destinations};
+use super::{Bounds, Clock, Destinations, NamedHosts};
 use crate::config::{Ask, Dialled, Materials, News, Post};
 use crate::identity::{Credentials, Outside};
 use crate::inbound::{App, Apps};
 use crate::outbound::Mirrors;
+use crate::phases::authenticate::Tokens;
 use crate::phases::limit;
 use crate::settings::Settings;
 
@@ -40,12 +41,17 @@ pub(crate) struct Worker {
     pub(crate) mirrors: Mirrors,
     pub(crate) access: Option<RefCell<AccessWriter>>,
     pub(crate) destinations: Destinations,
+    /// What DNS says of hosts outside.
+    pub(crate) named_hosts: NamedHosts,
     /// The application's ports, as upstreams of inbound requests.
     pub(crate) apps: Apps,
     credentials: RefCell<Option<Arc<Credentials>>>,
     generation: Cell<u64>,
     inbound: RefCell<Option<Rc<Inbound>>>,
+    /// A policy compares the address of the original client.
+    asks_remote_ip: Cell<bool>,
     rate_limits: RefCell<Option<Rc<limit::Limits>>>,
+    tokens: RefCell<Option<Rc<Tokens>>>,
     outside: RefCell<Arc<Materials>>,
     changed: Notify,
     peers: RefCell<HashMap<IpAddr, Option<Arc<Workload>>>>,
@@ -71,11 +77,14 @@ impl Worker {
             shard,
             access: access.map(RefCell::new),
             destinations: Destinations::default(),
+            named_hosts: NamedHosts::default(),
             apps: Apps::default(),
             credentials: RefCell::new(None),
             generation: Cell::new(0),
             inbound: RefCell::new(None),
+            asks_remote_ip: Cell::new(false),
             rate_limits: RefCell::default(),
+            tokens: RefCell::default(),
             outside: RefCell::default(),
             changed: Notify::new(),
             peers: RefCell::default(),
@@ -98,6 +107,7 @@ impl Worker {
             }
             News::Inbound(inbound) => {
                 self.apps.bound(&inbound.limits);
+                self.asks_remote_ip.set(inbound.authorization.asks_remote_ip());
                 let old = self.inbound.replace(Some(Rc::new(Inbound::clone(&inbound))));
                 let seen_from = |inbound: &Inbound| (inbound.locality.clone(), inbound.labels.clone());
                 if old.as_deref().map(seen_from) != Some(seen_from(&inbound)) {
@@ -107,6 +117,9 @@ impl Worker {
             }
             News::RateLimits(limits) => {
                 *self.rate_limits.borrow_mut() = limits.map(|limits| Rc::new(limit::Limits::new(limits)));
+            }
+            News::Tokens(rules) => {
+                *self.tokens.borrow_mut() = rules.map(|rules| Rc::new(Tokens::new(rules)));
             }
             News::Destination(Dialled::Address(address), destination) => {
                 self.destinations.set(self, address, destination);
@@ -143,6 +156,16 @@ impl Worker {
     /// Limits on what the workload takes, where there are any.
     pub(crate) fn rate_limits(&self) -> Option<Rc<limit::Limits>> {
         self.rate_limits.borrow().clone()
+    }
+
+    /// Whose tokens the workload takes, where there are any.
+    pub(crate) fn tokens(&self) -> Option<Rc<Tokens>> {
+        self.tokens.borrow().clone()
+    }
+
+    /// Does a policy compare the address of the original client?
+    pub(crate) fn asks_remote_ip(&self) -> bool {
+        self.asks_remote_ip.get()
     }
 
     /// The inbound side and a certificate, waiting for them when the proxy has just started; `None` when they do not come in time.

@@ -20,6 +20,9 @@ use crate::config::Ask;
 /// A destination nobody dialled for so long is forgotten.
 const IDLE_NS: u64 = 600 * 1_000_000_000;
 
+/// Addresses that are kept of a backend whose dialled address was not its host's.
+const MAX_ELSEWHERE: usize = 16;
+
 /// A dialled address with everything to carry traffic there.
 pub(crate) struct Service {
     /// The compiled destination.
@@ -30,6 +33,8 @@ pub(crate) struct Service {
     pub(crate) refused_series: Series<EdgeMetrics>,
     /// The address without the service, for callers to whom the service is none.
     as_dialled: OnceCell<Rc<Service>>,
+    /// Backends at other addresses than the dialled one, where DNS says that their host is.
+    elsewhere: RefCell<Vec<(u32, SocketAddr, SharedCluster)>>,
 }
 
 impl Service {
@@ -39,7 +44,43 @@ impl Service {
             clusters,
             refused_series: Series::default(),
             as_dialled: OnceCell::new(),
+            elsewhere: RefCell::default(),
         }
+    }
+
+    /// A backend that verifies its host: at the dialled address if DNS gives that for `host`, else at one that it gives.
+    pub(crate) async fn verified(
+        &self,
+        worker: &Worker,
+        (index, backend): (u32, &Backend),
+        dialled: SocketAddr,
+        host: &str,
+    ) -> Result<SharedCluster, Reason> {
+        let cluster = self.cluster(index).ok_or(Reason::NoBackend)?;
+        let address = worker.named_hosts.address(worker, host, dialled.ip()).await?;
+        Ok(match address == dialled.ip() {
+            true => cluster.clone(),
+            false => self.elsewhere(worker, (index, backend), SocketAddr::new(address, dialled.port())),
+        })
+    }
+
+    fn elsewhere(
+        &self,
+        worker: &Worker,
+        (index, backend): (u32, &Backend),
+        address: SocketAddr,
+    ) -> SharedCluster {
+        let mut elsewhere = self.elsewhere.borrow_mut();
+        let mut known = elsewhere.iter();
+        if let Some((_, _, cluster)) = known.find(|known| (known.0, known.1) == (index, address)) {
+            return cluster.clone();
+        }
+        if elsewhere.len() >= MAX_ELSEWHERE {
+            elsewhere.remove(0);
+        }
+        let cluster = worker.destinations.cluster_of(worker, address, backend);
+        elsewhere.push((index, address, cluster.clone()));
+        cluster
     }
 
     /// The address that was dialled, as if the mesh knew nothing of it.
@@ -61,6 +102,9 @@ impl Service {
     fn sweep(&self, worker: &Worker) {
         let backends = self.destination.backends.iter();
         for (_, cluster) in backends.zip(&self.clusters).filter(|(b, _)| is_address(b)) {
+            cluster.sweep(worker);
+        }
+        for (_, _, cluster) in self.elsewhere.borrow().iter() {
             cluster.sweep(worker);
         }
         if let Some(dialled) = self.as_dialled.get() {

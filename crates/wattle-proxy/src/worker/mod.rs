@@ -10,9 +10,11 @@ mod destinations;
 mod http_pool;
 mod labels;
 mod listeners;
+mod named_hosts;
 mod policy;
 mod rate_limits;
 mod thread;
+mod token_rules;
 mod upstream;
 
 pub(crate) use bounds::{Bounds, Connecting, Repetition, Security, Uses, is_http2};
@@ -22,8 +24,10 @@ pub(crate) use context::Worker;
 pub(crate) use destinations::{Destinations, Service};
 pub(crate) use http_pool::HttpPool;
 pub(crate) use labels::{peer_of, principal_of};
+pub(crate) use named_hosts::NamedHosts;
 pub(crate) use rate_limits::{Question, RateLimits};
 pub(crate) use thread::{WorkerParts, start};
+pub(crate) use token_rules::{Place, PreparedRule, TokenRules};
 pub(crate) use upstream::Upstream;
 
 #[cfg(test)]

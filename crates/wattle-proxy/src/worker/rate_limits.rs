@@ -82,11 +82,6 @@ impl RateLimits {
             }),
         }
     }
-
-    /// Names of services that are asked, as destinations.
-    pub(crate) fn services(&self) -> impl Iterator<Item = &Dialled> {
-        self.questions.iter().map(|question| &question.service)
-    }
 }
 
 impl LocalLimit {

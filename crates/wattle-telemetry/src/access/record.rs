@@ -30,6 +30,8 @@ pub struct AccessRecord<'a> {
     pub response_flags: ResponseFlags,
     /// `response_code_details`: the stable id of the reason of a local reply; empty means that the upstream answered.
     pub reason: &'static str,
+    /// `reason_detail`: the stable id of what exactly was wrong, where the reason has several causes; else empty.
+    pub detail: &'static str,
     /// `grpc_status`.
     pub grpc_status: Option<u32>,
     /// `bytes_received` from the downstream, of the body.
@@ -78,6 +80,7 @@ impl Default for AccessRecord<'_> {
             response_code: 0,
             response_flags: ResponseFlags::NONE,
             reason: "",
+            detail: "",
             grpc_status: None,
             bytes_received: 0,
             bytes_sent: 0,
@@ -130,6 +133,7 @@ impl AccessRecord<'_> {
         line.number("response_code", u64::from(self.response_code));
         line.plain("response_flags", Some(self.response_flags));
         line.text("response_code_details", reason);
+        line.text("reason_detail", self.detail);
         line.optional("grpc_status", self.grpc_status.map(u64::from));
         line.number("bytes_received", self.bytes_received);
         line.number("bytes_sent", self.bytes_sent);

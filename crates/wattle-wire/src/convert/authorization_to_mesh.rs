@@ -2,17 +2,44 @@
 
 use std::net::IpAddr;
 
-use wattle_model::{Authorization, Condition, IpBlock, Operation, Policy, PolicyRule, Source};
+use wattle_model::{
+    Authorization, Condition, Gate, GateRoute, IpBlock, Operation, Policy, PolicyRule, Source,
+};
 
-use super::match_to_mesh::text_matches as texts;
-use super::parts_to_mesh::{object_ref, ports};
+use super::external_to_mesh;
+use super::match_to_mesh::{request_match, text_matches as texts};
+use super::parts_to_mesh::{object_ref, ports, rule_ref};
 use crate::proto::mesh;
 
 pub(crate) fn authorization(value: &Authorization) -> mesh::Authorization {
+    let dry_run = value.dry_run.as_deref();
     mesh::Authorization {
-        deny: value.deny.iter().map(policy).collect(),
-        allow: value.allow.iter().map(policy).collect(),
+        deny: policies(&value.deny),
+        allow: policies(&value.allow),
+        external: value.external.iter().map(external_to_mesh::external).collect(),
+        gates: value.gates.iter().map(gate).collect(),
+        audit: policies(&value.audit),
+        dry_run: dry_run.map(|tried| Box::new(authorization(tried))),
     }
+}
+
+fn gate(value: &Gate) -> mesh::Gate {
+    let route = |value: &GateRoute| mesh::GateRoute {
+        origin: Some(rule_ref(&value.origin)),
+        matches: Some(request_match(&value.matches)),
+        allow: policies(&value.allow),
+    };
+    mesh::Gate {
+        origin: Some(object_ref(&value.origin)),
+        port: value.port.map(Into::into),
+        allow: policies(&value.allow),
+        routes: value.routes.iter().map(route).collect(),
+        audit: value.audit,
+    }
+}
+
+pub(super) fn policies(values: &[Policy]) -> Vec<mesh::Policy> {
+    values.iter().map(policy).collect()
 }
 
 fn policy(value: &Policy) -> mesh::Policy {
@@ -56,6 +83,12 @@ fn source(value: &Source) -> mesh::Source {
         not_service_accounts: texts(&value.not_service_accounts),
         ip_blocks: blocks(&value.ip_blocks),
         not_ip_blocks: blocks(&value.not_ip_blocks),
+        trust_domains: texts(&value.trust_domains),
+        not_trust_domains: texts(&value.not_trust_domains),
+        request_principals: texts(&value.request_principals),
+        not_request_principals: texts(&value.not_request_principals),
+        remote_ip_blocks: blocks(&value.remote_ip_blocks),
+        not_remote_ip_blocks: blocks(&value.not_remote_ip_blocks),
     }
 }
 
@@ -74,8 +107,10 @@ fn operation(value: &Operation) -> mesh::Operation {
 
 fn condition(value: &Condition) -> mesh::Condition {
     mesh::Condition {
-        key: value.key.to_string(),
+        key: value.attribute.to_string(),
         values: texts(&value.values),
         not_values: texts(&value.not_values),
+        blocks: blocks(&value.blocks),
+        not_blocks: blocks(&value.not_blocks),
     }
 }

@@ -1,26 +1,58 @@
 //! Messages to authorization.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use wattle_model::{Authorization, Condition, IpBlock, Operation, Policy, PolicyRule, Source};
+use wattle_model::{
+    Attribute, Authorization, Condition, Gate, GateRoute, IpBlock, ObjectRef, Operation, Policy, PolicyRule,
+    Source,
+};
 
-use super::match_to_model::text_matches as texts;
-use super::parts_to_model::object_ref;
-use super::{Decoded, Reader};
+use super::match_to_model::{request_match, text_matches as texts};
+use super::parts_to_model::{object_ref, rule_ref};
+use super::{Decoded, Reader, external_to_model};
 use crate::proto::mesh;
 
 pub(crate) fn authorization(reader: &mut Reader, message: mesh::Authorization) -> Decoded<Authorization> {
+    let dry_run = message.dry_run.map(|message| *message);
+    if dry_run.as_ref().is_some_and(|tried| tried.dry_run.is_some()) {
+        return Err(reader.error("dry_run has a dry_run of its own"));
+    }
     Ok(Authorization {
         deny: reader.list("deny", message.deny, policy)?,
+        allow: reader.list("allow", message.allow, policy)?,
+        external: reader.list("external", message.external, external_to_model::external)?,
+        gates: reader.list("gates", message.gates, gate)?,
+        audit: reader.list("audit", message.audit, policy)?,
+        dry_run: reader.optional("dry_run", dry_run, authorization)?.map(Arc::new),
+    })
+}
+
+fn gate(reader: &mut Reader, message: mesh::Gate) -> Decoded<Gate> {
+    Ok(Gate {
+        origin: origin(reader, message.origin)?,
+        port: message.port.map(|port| reader.port("port", port)).transpose()?,
+        allow: reader.list("allow", message.allow, policy)?,
+        routes: reader.list("routes", message.routes, gate_route)?,
+        audit: message.audit,
+    })
+}
+
+fn gate_route(reader: &mut Reader, message: mesh::GateRoute) -> Decoded<GateRoute> {
+    Ok(GateRoute {
+        origin: reader.required("origin", message.origin, rule_ref)?,
+        matches: reader.required("matches", message.matches, request_match)?,
         allow: reader.list("allow", message.allow, policy)?,
     })
 }
 
-fn policy(reader: &mut Reader, message: mesh::Policy) -> Decoded<Policy> {
+fn origin(reader: &mut Reader, message: Option<mesh::ObjectRef>) -> Decoded<ObjectRef> {
+    reader.at("origin", |reader| object_ref(reader, message.unwrap_or_default()))
+}
+
+pub(super) fn policy(reader: &mut Reader, message: mesh::Policy) -> Decoded<Policy> {
     Ok(Policy {
-        origin: reader.at("origin", |reader| {
-            object_ref(reader, message.origin.unwrap_or_default())
-        })?,
+        origin: origin(reader, message.origin)?,
         rules: reader.list("rules", message.rules, rule)?,
     })
 }
@@ -72,6 +104,12 @@ fn source(reader: &mut Reader, message: mesh::Source) -> Decoded<Source> {
         not_service_accounts: texts(reader, "not_service_accounts", message.not_service_accounts)?,
         ip_blocks: blocks(reader, "ip_blocks", message.ip_blocks)?,
         not_ip_blocks: blocks(reader, "not_ip_blocks", message.not_ip_blocks)?,
+        trust_domains: texts(reader, "trust_domains", message.trust_domains)?,
+        not_trust_domains: texts(reader, "not_trust_domains", message.not_trust_domains)?,
+        request_principals: texts(reader, "request_principals", message.request_principals)?,
+        not_request_principals: texts(reader, "not_request_principals", message.not_request_principals)?,
+        remote_ip_blocks: blocks(reader, "remote_ip_blocks", message.remote_ip_blocks)?,
+        not_remote_ip_blocks: blocks(reader, "not_remote_ip_blocks", message.not_remote_ip_blocks)?,
     })
 }
 
@@ -89,9 +127,21 @@ fn operation(reader: &mut Reader, message: mesh::Operation) -> Decoded<Operation
 }
 
 fn condition(reader: &mut Reader, message: mesh::Condition) -> Decoded<Condition> {
-    Ok(Condition {
-        key: reader.boxed("key", message.key)?,
+    let condition = Condition {
+        attribute: Attribute::parse(&reader.boxed("key", message.key)?),
         values: texts(reader, "values", message.values)?,
         not_values: texts(reader, "not_values", message.not_values)?,
-    })
+        blocks: blocks(reader, "blocks", message.blocks)?,
+        not_blocks: blocks(reader, "not_blocks", message.not_blocks)?,
+    };
+    // What is not compared would hold for everybody.
+    let (texts, ranges) = (
+        condition.values.len() + condition.not_values.len(),
+        condition.blocks.len() + condition.not_blocks.len(),
+    );
+    match (condition.attribute.is_address(), texts, ranges) {
+        (true, 0, _) | (false, _, 0) => Ok(condition),
+        (true, ..) => Err(reader.error("texts for an address, ranges expected")),
+        (false, ..) => Err(reader.error("ranges for what is no address")),
+    }
 }

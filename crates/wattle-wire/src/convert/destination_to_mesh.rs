@@ -69,5 +69,6 @@ fn backend(value: &Backend) -> mesh::Backend {
         subset: value.subset.to_string(),
         protocol: protocol(value.protocol),
         policy: Some(traffic_to_mesh::policy(&value.policy)),
+        verifies_host: value.verifies_host,
     }
 }

@@ -96,5 +96,6 @@ fn backend(reader: &mut Reader, message: mesh::Backend) -> Decoded<Backend> {
         protocol: reader.at("protocol", |reader| protocol(reader, message.protocol))?,
         // Without its policy it would be reached as its endpoints ask, by any number of requests.
         policy: Arc::new(reader.required("policy", message.policy, traffic_to_model::policy)?),
+        verifies_host: message.verifies_host,
     })
 }

@@ -33,7 +33,7 @@ fn headers(value: &HeaderModifier) -> Option<mesh::HeaderModifier> {
     })
 }
 
-fn header((name, value): &(HeaderName, HeaderValue)) -> mesh::Header {
+pub(super) fn header((name, value): &(HeaderName, HeaderValue)) -> mesh::Header {
     mesh::Header {
         name: name.to_string(),
         value: value.as_bytes().to_vec(),

@@ -55,7 +55,7 @@ fn headers(reader: &mut Reader, message: mesh::HeaderModifier) -> Decoded<Header
     })
 }
 
-fn header(reader: &mut Reader, message: mesh::Header) -> Decoded<(HeaderName, HeaderValue)> {
+pub(super) fn header(reader: &mut Reader, message: mesh::Header) -> Decoded<(HeaderName, HeaderValue)> {
     let value = HeaderValue::from_bytes(&message.value)
         .map_err(|_| reader.error(format!("value of header {} has forbidden bytes", message.name)))?;
     Ok((header_name(reader, &message.name)?, value))

@@ -6,7 +6,7 @@ use wattle_model::{Allowance, DescriptorValue, GlobalLimit, Inbound, InboundPort
 
 use super::match_to_mesh::{request_match, text_matches};
 use super::parts_to_mesh::{labels, locality, nanos, object_ref, ports, protocol, service_port, workload};
-use super::{authorization_to_mesh, traffic_to_mesh};
+use super::{authorization_to_mesh, external_to_mesh, traffic_to_mesh};
 use crate::proto::mesh;
 
 pub(crate) fn inbound(value: &Inbound) -> mesh::Inbound {
@@ -18,6 +18,7 @@ pub(crate) fn inbound(value: &Inbound) -> mesh::Inbound {
         mtls_origin: value.mtls_origin.as_ref().map(object_ref),
         authorization: Some(authorization_to_mesh::authorization(&value.authorization)),
         rate_limits: value.rate_limits.iter().map(rate_limit).collect(),
+        tokens: value.tokens.iter().map(external_to_mesh::token_rule).collect(),
         labels: labels(&value.labels),
         locality: locality(&value.locality),
         limits: traffic_to_mesh::limits(&value.limits),

@@ -8,7 +8,7 @@ use wattle_model::{Allowance, DescriptorValue, GlobalLimit, Inbound, InboundPort
 use super::endpoint_to_model::address;
 use super::match_to_model::{request_match, text_matches};
 use super::parts_to_model::{header_name, labels, locality, object_ref, protocol, service_port, workload};
-use super::{Decoded, Reader, authorization_to_model, traffic_to_model};
+use super::{Decoded, Reader, authorization_to_model, external_to_model, traffic_to_model};
 use crate::proto::mesh;
 
 /// Longest time for the answer of a service that counts.
@@ -28,6 +28,7 @@ pub(crate) fn inbound(reader: &mut Reader, message: mesh::Inbound) -> Decoded<In
             authorization_to_model::authorization,
         )?,
         rate_limits: reader.list("rate_limits", message.rate_limits, rate_limit)?,
+        tokens: reader.list("tokens", message.tokens, external_to_model::token_rule)?,
         labels: labels(reader, "labels", message.labels)?,
         locality: locality(reader, message.locality)?,
         limits: traffic_to_model::limits(reader, message.limits)?,
@@ -97,7 +98,7 @@ fn global(reader: &mut Reader, message: mesh::GlobalLimit) -> Decoded<GlobalLimi
     })
 }
 
-fn service(reader: &mut Reader, text: String) -> Decoded<Arc<str>> {
+pub(super) fn service(reader: &mut Reader, text: String) -> Decoded<Arc<str>> {
     let text = reader.text("service", text)?;
     match text.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text),

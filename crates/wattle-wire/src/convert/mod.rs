@@ -8,6 +8,8 @@ mod destination_to_model;
 mod endpoint_to_mesh;
 mod endpoint_to_model;
 mod error;
+mod external_to_mesh;
+mod external_to_model;
 mod filter_to_mesh;
 mod filter_to_model;
 mod inbound_to_mesh;
@@ -23,6 +25,7 @@ mod route_to_mesh;
 mod route_to_model;
 mod traffic_to_mesh;
 mod traffic_to_model;
+mod trust;
 mod upstream_to_mesh;
 mod upstream_to_model;
 
@@ -41,6 +44,7 @@ pub(crate) mod to_mesh {
     pub(crate) use super::endpoint_to_mesh::{endpoints, peer};
     pub(crate) use super::inbound_to_mesh::inbound;
     pub(crate) use super::names_to_mesh::names;
+    pub(crate) use super::trust::to_mesh as trust;
 }
 
 /// Messages to model values.
@@ -49,4 +53,5 @@ pub(crate) mod to_model {
     pub(crate) use super::endpoint_to_model::{endpoints, peer};
     pub(crate) use super::inbound_to_model::inbound;
     pub(crate) use super::names_to_model::names;
+    pub(crate) use super::trust::to_model as trust;
 }

@@ -1,5 +1,6 @@
 //! Random model values.
 
+mod external;
 mod filters;
 mod inbound;
 mod matches;
@@ -25,14 +26,15 @@ use traffic::policy;
 const BACKENDS: u32 = 3;
 
 fn backend() -> impl Strategy<Value = Backend> {
-    (text(), service(), text(), protocol(), policy()).prop_map(|(id, service, subset, protocol, policy)| {
-        Backend {
-            id,
-            service,
-            subset,
-            protocol,
-            policy: Arc::new(policy),
-        }
+    let verifies = proptest::bool::ANY;
+    let parts = (text(), service(), text(), protocol(), policy(), verifies);
+    parts.prop_map(|(id, service, subset, protocol, policy, verifies_host)| Backend {
+        id,
+        service,
+        subset,
+        protocol,
+        policy: Arc::new(policy),
+        verifies_host,
     })
 }
 
@@ -117,6 +119,19 @@ fn names() -> impl Strategy<Value = Names> {
     (text(), vec(host, 0..3)).prop_map(|(namespace, hosts)| Names { namespace, hosts })
 }
 
+fn trust() -> impl Strategy<Value = Trust> {
+    let bytes = || vec(vec(any::<u8>(), 0..9), 1..3);
+    let domain = (text(), bytes()).prop_map(|(name, roots)| TrustedDomain { name, roots });
+    (text(), vec(domain, 0..3), vec(text(), 0..3), bytes()).prop_map(
+        |(issuer, domains, aliases, revocation_lists)| Trust {
+            issuer,
+            domains,
+            aliases,
+            revocation_lists,
+        },
+    )
+}
+
 fn name() -> impl Strategy<Value = Box<str>> {
     "[a-z.]{1,8}".prop_map(Box::from)
 }
@@ -129,5 +144,6 @@ pub(crate) fn resource() -> impl Strategy<Value = Resource> {
         inbound().prop_map(Resource::Inbound),
         (any::<IpAddr>(), workload()).prop_map(|(ip, workload)| Resource::Peer(Peer { ip, workload })),
         names().prop_map(Resource::Names),
+        trust().prop_map(Resource::Trust),
     ]
 }

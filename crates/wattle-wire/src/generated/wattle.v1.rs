@@ -94,6 +94,8 @@ pub struct Backend {
     pub protocol: i32,
     #[prost(message, optional, tag = "5")]
     pub policy: ::core::option::Option<BackendPolicy>,
+    #[prost(bool, tag = "6")]
+    pub verifies_host: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConnectionRoute {
@@ -957,6 +959,60 @@ pub struct Inbound {
     pub locality: ::core::option::Option<Locality>,
     #[prost(message, optional, tag = "10")]
     pub limits: ::core::option::Option<Limits>,
+    #[prost(message, repeated, tag = "11")]
+    pub tokens: ::prost::alloc::vec::Vec<TokenRule>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TokenRule {
+    #[prost(message, optional, tag = "1")]
+    pub origin: ::core::option::Option<ObjectRef>,
+    #[prost(string, optional, tag = "2")]
+    pub issuer: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "3")]
+    pub audiences: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "4")]
+    pub keys: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "5")]
+    pub locations: ::prost::alloc::vec::Vec<TokenLocation>,
+    #[prost(bool, tag = "6")]
+    pub forward: bool,
+    #[prost(string, optional, tag = "7")]
+    pub payload_header: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "8")]
+    pub claim_headers: ::prost::alloc::vec::Vec<ClaimHeader>,
+    #[prost(string, repeated, tag = "9")]
+    pub space_delimited: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TokenLocation {
+    #[prost(oneof = "token_location::Place", tags = "1, 2, 3")]
+    pub place: ::core::option::Option<token_location::Place>,
+}
+/// Nested message and enum types in `TokenLocation`.
+pub mod token_location {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Place {
+        #[prost(message, tag = "1")]
+        Header(super::TokenHeader),
+        #[prost(string, tag = "2")]
+        Query(::prost::alloc::string::String),
+        #[prost(string, tag = "3")]
+        Cookie(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TokenHeader {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub prefix: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClaimHeader {
+    #[prost(string, tag = "1")]
+    pub header: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub claim: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RateLimit {
@@ -1036,6 +1092,97 @@ pub struct Authorization {
     pub deny: ::prost::alloc::vec::Vec<Policy>,
     #[prost(message, repeated, tag = "2")]
     pub allow: ::prost::alloc::vec::Vec<Policy>,
+    #[prost(message, repeated, tag = "3")]
+    pub external: ::prost::alloc::vec::Vec<External>,
+    #[prost(message, repeated, tag = "4")]
+    pub gates: ::prost::alloc::vec::Vec<Gate>,
+    #[prost(message, repeated, tag = "5")]
+    pub audit: ::prost::alloc::vec::Vec<Policy>,
+    /// never has one of its own
+    #[prost(message, optional, boxed, tag = "6")]
+    pub dry_run: ::core::option::Option<::prost::alloc::boxed::Box<Authorization>>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct External {
+    #[prost(message, optional, tag = "1")]
+    pub authorizer: ::core::option::Option<ExternalAuthorizer>,
+    #[prost(message, repeated, tag = "2")]
+    pub policies: ::prost::alloc::vec::Vec<Policy>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExternalAuthorizer {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub service: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "5")]
+    pub timeout_nanos: u64,
+    #[prost(bool, tag = "6")]
+    pub fail_open: bool,
+    #[prost(uint32, tag = "7")]
+    pub status_on_error: u32,
+    #[prost(message, optional, tag = "8")]
+    pub body: ::core::option::Option<CheckedBody>,
+    #[prost(oneof = "external_authorizer::Protocol", tags = "3, 4")]
+    pub protocol: ::core::option::Option<external_authorizer::Protocol>,
+}
+/// Nested message and enum types in `ExternalAuthorizer`.
+pub mod external_authorizer {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Protocol {
+        #[prost(message, tag = "3")]
+        Grpc(super::GrpcCheck),
+        #[prost(message, tag = "4")]
+        Http(super::HttpCheck),
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GrpcCheck {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HttpCheck {
+    #[prost(string, tag = "1")]
+    pub path_prefix: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub shown: ::prost::alloc::vec::Vec<TextMatch>,
+    #[prost(message, repeated, tag = "3")]
+    pub added: ::prost::alloc::vec::Vec<Header>,
+    #[prost(message, repeated, tag = "4")]
+    pub to_upstream: ::prost::alloc::vec::Vec<TextMatch>,
+    #[prost(message, repeated, tag = "5")]
+    pub to_downstream_on_deny: ::prost::alloc::vec::Vec<TextMatch>,
+    #[prost(message, repeated, tag = "6")]
+    pub to_downstream_on_allow: ::prost::alloc::vec::Vec<TextMatch>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckedBody {
+    #[prost(uint32, tag = "1")]
+    pub max_bytes: u32,
+    #[prost(bool, tag = "2")]
+    pub allow_partial: bool,
+    #[prost(bool, tag = "3")]
+    pub as_bytes: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Gate {
+    #[prost(message, optional, tag = "1")]
+    pub origin: ::core::option::Option<ObjectRef>,
+    #[prost(uint32, optional, tag = "2")]
+    pub port: ::core::option::Option<u32>,
+    #[prost(message, repeated, tag = "3")]
+    pub allow: ::prost::alloc::vec::Vec<Policy>,
+    #[prost(message, repeated, tag = "4")]
+    pub routes: ::prost::alloc::vec::Vec<GateRoute>,
+    #[prost(bool, tag = "5")]
+    pub audit: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GateRoute {
+    #[prost(message, optional, tag = "1")]
+    pub origin: ::core::option::Option<RuleRef>,
+    #[prost(message, optional, tag = "2")]
+    pub matches: ::core::option::Option<RequestMatch>,
+    #[prost(message, repeated, tag = "3")]
+    pub allow: ::prost::alloc::vec::Vec<Policy>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Policy {
@@ -1080,6 +1227,18 @@ pub struct Source {
     pub ip_blocks: ::prost::alloc::vec::Vec<IpBlock>,
     #[prost(message, repeated, tag = "8")]
     pub not_ip_blocks: ::prost::alloc::vec::Vec<IpBlock>,
+    #[prost(message, repeated, tag = "9")]
+    pub trust_domains: ::prost::alloc::vec::Vec<TextMatch>,
+    #[prost(message, repeated, tag = "10")]
+    pub not_trust_domains: ::prost::alloc::vec::Vec<TextMatch>,
+    #[prost(message, repeated, tag = "11")]
+    pub request_principals: ::prost::alloc::vec::Vec<TextMatch>,
+    #[prost(message, repeated, tag = "12")]
+    pub not_request_principals: ::prost::alloc::vec::Vec<TextMatch>,
+    #[prost(message, repeated, tag = "13")]
+    pub remote_ip_blocks: ::prost::alloc::vec::Vec<IpBlock>,
+    #[prost(message, repeated, tag = "14")]
+    pub not_remote_ip_blocks: ::prost::alloc::vec::Vec<IpBlock>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Operation {
@@ -1108,6 +1267,11 @@ pub struct Condition {
     pub values: ::prost::alloc::vec::Vec<TextMatch>,
     #[prost(message, repeated, tag = "3")]
     pub not_values: ::prost::alloc::vec::Vec<TextMatch>,
+    /// of keys that are addresses
+    #[prost(message, repeated, tag = "4")]
+    pub blocks: ::prost::alloc::vec::Vec<IpBlock>,
+    #[prost(message, repeated, tag = "5")]
+    pub not_blocks: ::prost::alloc::vec::Vec<IpBlock>,
 }
 /// The names that workloads of a namespace can resolve; named by the namespace.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1149,6 +1313,30 @@ pub struct Peer {
     pub ip: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "2")]
     pub workload: ::core::option::Option<Workload>,
+}
+/// Whom to believe: one for the whole mesh, named "mesh".
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Trust {
+    /// fingerprint of the certificate that signs workloads
+    #[prost(string, tag = "1")]
+    pub issuer: ::prost::alloc::string::String,
+    /// the mesh's own first
+    #[prost(message, repeated, tag = "2")]
+    pub domains: ::prost::alloc::vec::Vec<TrustedDomain>,
+    /// other names of the mesh's own trust domain
+    #[prost(string, repeated, tag = "3")]
+    pub aliases: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// DER
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub revocation_lists: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+/// roots are DER
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrustedDomain {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub roots: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -1,5 +1,7 @@
 //! `wattle control`: the control plane.
 
+mod trust;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,7 +10,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
-use wattle_control::{Control, ControlConfig};
+use wattle_control::{Control, ControlConfig, KeySettings};
+use wattle_model::IpBlock;
 
 use crate::failure::Advise as _;
 use crate::mesh::port;
@@ -61,9 +64,24 @@ pub(crate) struct Arguments {
         default_value = "wattle-system"
     )]
     root_namespace: String,
+    /// Addresses that keys of token issuers may be fetched from though they are loopback, link-local or metadata
+    #[arg(long, env = "WATTLE_CONTROL_KEYS_ALLOW", value_name = "BLOCK", value_delimiter = ',', value_parser = block)]
+    keys_allow: Vec<IpBlock>,
+    /// PEM file with authorities that issuers' servers may have besides the system's
+    #[arg(long, env = "WATTLE_CONTROL_KEYS_ROOTS", value_name = "FILE")]
+    keys_roots: Option<PathBuf>,
+    /// Time from one fetch of keys to the next
+    #[arg(long, env = "WATTLE_CONTROL_KEYS_REFRESH", value_name = "DURATION", default_value = "20m", value_parser = super::duration)]
+    keys_refresh: Duration,
     /// Life of a workload's certificate, at most 24h
     #[arg(long, env = "WATTLE_CONTROL_CERTIFICATE_TTL", value_name = "DURATION", default_value = "24h", value_parser = super::duration)]
     certificate_ttl: Duration,
+    #[command(flatten)]
+    trust: trust::Trust,
+}
+
+fn block(text: &str) -> Result<IpBlock, String> {
+    IpBlock::parse(text).ok_or_else(|| "expected an address or a block such as 127.0.0.0/8".to_owned())
 }
 
 fn any(port: u16) -> SocketAddr {
@@ -75,8 +93,15 @@ impl Arguments {
         let mut config = ControlConfig::new(self.state, self.config);
         config.discovery = self.listen;
         config.metrics = self.metrics;
-        config.certificate_ttl = self.certificate_ttl;
+        config.keys = KeySettings {
+            // Less would be a flood.
+            refresh: self.keys_refresh.max(Duration::from_secs(1)),
+            allow: self.keys_allow,
+            roots: self.keys_roots,
+        };
+        config.trust = self.trust.settings(self.certificate_ttl);
         config.settings.trust_domain = self.trust_domain.into();
+        config.settings.trust_domain_aliases = config.trust.aliases.clone();
         config.settings.cluster_domain = self.cluster_domain.into();
         config.settings.root_namespace = self.root_namespace.into();
         if let Some(admin) = self.admin {

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Args;
+use serde_json::{Map, Value};
 use wattle_control::explain::{Explanation, Question, explain};
 
 use crate::cli::Shared;
@@ -29,6 +31,12 @@ pub(crate) struct Arguments {
     /// Port instead of the URL's
     #[arg(long)]
     port: Option<u16>,
+    /// A claim of a token that it brings and that is valid, NAME=VALUE; may be given several times, also for one name
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
+    claims: Vec<(String, String)>,
+    /// File with all claims of the token, as a JSON object
+    #[arg(long, value_name = "FILE")]
+    token_claims: Option<PathBuf>,
     /// Explain from the manifests in this directory, without a running mesh
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -41,6 +49,40 @@ fn header(text: &str) -> Result<(String, String), String> {
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
+fn claim(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| format!("expected NAME=VALUE, found `{text}`"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// The claims of the token as one object: those of the file, and those that are given beside it; several values of one
+/// name become a list. `None` without a token.
+fn claims(arguments: &Arguments) -> anyhow::Result<Option<String>> {
+    let mut members = match &arguments.token_claims {
+        None if arguments.claims.is_empty() => return Ok(None),
+        None => Map::new(),
+        Some(file) => {
+            let text =
+                std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            serde_json::from_str(&text)
+                .with_context(|| format!("{} is not a JSON object with claims", file.display()))?
+        }
+    };
+    let mut given: Map<String, Value> = Map::new();
+    for (name, value) in &arguments.claims {
+        let value = Value::from(value.as_str());
+        match given.get_mut(name) {
+            None => _ = given.insert(name.clone(), value),
+            Some(Value::Array(list)) => list.push(value),
+            Some(first) => *first = Value::Array(vec![first.take(), value]),
+        }
+    }
+    members.extend(given);
+    Ok(Some(Value::Object(members).to_string()))
+}
+
 /// Prints the explanation; its answer is the exit code.
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<ExitCode> {
     let question = Question {
@@ -49,6 +91,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<Exit
         url: arguments.url.clone(),
         headers: arguments.headers.clone(),
         port: arguments.port,
+        claims: claims(arguments)?,
     };
     let explanation = match &arguments.dir {
         Some(directory) => offline(directory, &question)?,
@@ -80,6 +123,30 @@ pub(super) fn running(place: &Place, question: &Question) -> anyhow::Result<Expl
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn claims_become_one_object_and_several_values_of_a_name_a_list() {
+        use crate::cli::{Cli, Command};
+        use clap::Parser as _;
+
+        let mut line = vec!["wattle", "explain", "a", "GET", "http://b"];
+        let asked = |line: &[&str]| {
+            let Ok(Cli {
+                command: Command::Explain(arguments),
+                ..
+            }) = Cli::try_parse_from(line)
+            else {
+                panic!("a question")
+            };
+            claims(&arguments).expect("claims")
+        };
+        assert_eq!(asked(&line), None);
+        for more in ["iss=https://a", "group=x", "group=y=z", "group=w"] {
+            line.extend(["--claim", more]);
+        }
+        let expected = r#"{"group":["x","y=z","w"],"iss":"https://a"}"#;
+        assert_eq!(asked(&line).as_deref(), Some(expected));
+    }
 
     #[test]
     fn a_header_is_a_name_and_a_value() {

@@ -1,6 +1,7 @@
 //! One file per command: its arguments, and what it does with them.
 
 pub(crate) mod analyze;
+pub(crate) mod certs;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod control;
@@ -10,6 +11,8 @@ pub(crate) mod exec_in;
 pub(crate) mod explain;
 pub(crate) mod get;
 pub(crate) mod proxy;
+pub(crate) mod repair;
+pub(crate) mod rotate;
 pub(crate) mod sample;
 pub(crate) mod stat;
 pub(crate) mod supervise;
@@ -41,8 +44,11 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Analyze(arguments) => analyze::run(&arguments, &shared),
         Command::Diff(arguments) => diff::run(&arguments, &shared),
         Command::Get(arguments) => get::run(&arguments, &shared),
+        Command::Certs(arguments) => certs::run(&arguments, &shared),
+        Command::Rotate(arguments) => rotate::run(&arguments, &shared),
+        Command::Repair(arguments) => repair::run(&arguments, &shared),
         Command::Check(arguments) => check::run(&arguments, &shared),
-        Command::Control(arguments) => control::run(arguments),
+        Command::Control(arguments) => control::run(*arguments),
         Command::Proxy(arguments) => proxy::run(*arguments, set_level),
         Command::Version => version::run(&shared),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -4,3 +4,4 @@ pub(crate) mod golden;
 pub(crate) mod number;
 pub(crate) mod progress;
 pub(crate) mod table;
+pub(crate) mod time;

@@ -2,7 +2,7 @@
 // Each test uses a part of it.
 #![allow(dead_code)]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -40,7 +40,8 @@ pub(crate) fn service(app: &str) -> String {
     )
 }
 
-fn client(labels: &str) -> String {
+/// Who asks; `labels` as above.
+pub(crate) fn client(labels: &str) -> String {
     format!(
         "apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {{name: client, labels: {{app: client{labels}}}}}\n\
          spec: {{command: [sleep, '86400'], serviceAccountName: client}}\n---\n"
@@ -56,14 +57,7 @@ impl World {
         let names: Vec<_> = copies.iter().map(|(name, _)| *name).collect();
         let rest = service("flaky") + &client(client_labels) + policies;
         let world = Self::of(&(servers + &rest), &names)?;
-        eventually("every copy answers, and nobody else", PATIENCE, || {
-            let answers: Vec<_> = (0..copies.len() * 8)
-                .map(|number| world.try_get(&format!("/?key=warm-{number}")))
-                .collect::<Option<_>>()?;
-            let seen: BTreeSet<_> = answers.iter().map(|(_, body)| body["name"].to_string()).collect();
-            let well = answers.iter().all(|(status, _)| *status == 200);
-            (well && !seen.is_empty()).then_some(())
-        });
+        world.wait_until_all_answer(copies.len() * 8);
         Some(world)
     }
 
@@ -88,6 +82,22 @@ impl World {
             directory,
             server,
         })
+    }
+
+    /// Waits until that many requests in a row are answered well.
+    pub(crate) fn wait_until_all_answer(&self, requests: usize) {
+        eventually(&format!("{requests} requests are answered"), PATIENCE, || {
+            let well = |number| {
+                let answer = self.try_get(&format!("/?key=warm-{number}"));
+                answer.is_some_and(|(status, _)| status == 200)
+            };
+            (0..requests).all(well).then_some(())
+        });
+    }
+
+    /// Deletes a file of manifests of the mesh.
+    pub(crate) fn remove(&self, name: &str) {
+        std::fs::remove_file(self.directory.path().join(name)).unwrap();
     }
 
     /// Adds a file of manifests to the mesh.

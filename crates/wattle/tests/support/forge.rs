@@ -1,8 +1,10 @@
 //! Certificates that are genuine, stale or false, and whoever shows them.
-#![allow(clippy::unwrap_used)]
+// Each test uses a part of it.
+#![allow(clippy::unwrap_used, dead_code)]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -63,6 +65,15 @@ impl Forger {
             now,
             HOUR,
         )
+    }
+
+    /// Writes a certificate, its key and the mesh's roots where a program may have them: `tls.crt`, `tls.key`, `ca.crt`.
+    pub(crate) fn write(&self, directory: &Path, svid: &Svid) {
+        let roots = self.genuine.bundle().unwrap().to_pem();
+        std::fs::create_dir_all(directory).unwrap();
+        std::fs::write(directory.join("tls.crt"), svid.chain_pem()).unwrap();
+        std::fs::write(directory.join("tls.key"), svid.key_pem().as_bytes()).unwrap();
+        std::fs::write(directory.join("ca.crt"), roots).unwrap();
     }
 
     /// One request to the server's proxy from the bridge with this certificate.

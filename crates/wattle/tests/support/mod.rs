@@ -8,6 +8,32 @@ use redb::ReadableDatabase as _;
 use wattle_identity::{Authority, TrustDomain};
 use wattle_testkit::Mesh;
 
+/// Nothing but mutual TLS is let in.
+pub(crate) const STRICT: &str = "
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default}
+spec: {mtls: {mode: STRICT}}
+";
+
+/// A workload that listens on 8080 when a test makes it, without a Service; `proxy` is the spec of its proxy.
+pub(crate) fn bare_workload(name: &str, proxy: &str) -> String {
+    format!(
+        "apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {{name: {name}, labels: {{app: {name}}}}}\n\
+         spec:\n  command: [sleep, '86400']\n  serviceAccountName: {name}\n  proxy: {proxy}\n  \
+         ports: [{{name: http, port: 8080, appProtocol: http}}]\n---\n"
+    )
+}
+
+/// The same behind a Service of its own name, on port 80.
+pub(crate) fn workload(name: &str, proxy: &str) -> String {
+    bare_workload(name, proxy)
+        + &format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{selector: {{app: {name}}}, \
+             ports: [{{name: http, port: 80, targetPort: 8080, appProtocol: http}}]}}\n---\n"
+        )
+}
+
 /// A directory of manifests that a test edits while the mesh runs.
 pub(crate) struct Manifests(tempfile::TempDir);
 

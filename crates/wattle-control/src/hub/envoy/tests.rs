@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod delta;
+mod session;
 mod world;
 
 use std::net::SocketAddr;

@@ -36,6 +36,10 @@ fn sources_compare_the_identity_and_never_match_without_one() {
     );
     compare(|from| from.namespaces = texts(&["shop"]), true, false);
     compare(|from| from.service_accounts = texts(&["shop/web"]), true, false);
+    compare(|from| from.trust_domains = texts(&["td"]), true, false);
+    compare(|from| from.trust_domains = texts(&["t"]), false, false);
+    compare(|from| from.request_principals = texts(&["*/alice"]), true, false);
+    compare(|from| from.request_principals = texts(&["*/bob"]), false, false);
 }
 
 #[test]
@@ -43,6 +47,8 @@ fn who_has_no_identity_is_none_of_those_excluded() {
     compare(|from| from.not_principals = texts(&["*"]), false, true);
     compare(|from| from.not_principals = texts(&["td/ns/x/sa/y"]), true, true);
     compare(|from| from.not_namespaces = texts(&["shop"]), false, true);
+    compare(|from| from.not_trust_domains = texts(&["td"]), false, true);
+    compare(|from| from.not_request_principals = texts(&["*"]), false, true);
     compare(
         |from| from.not_service_accounts = texts(&["shop/web"]),
         false,
@@ -107,7 +113,6 @@ fn conditions_compare_attributes_by_key() {
         (when("source.ip", &["10.0.0.0/8"], &[]), true, true),
         (when("source.ip", &["11.0.0.0/8"], &[]), false, false),
         (when("source.ip", &[], &["10.1.2.3"]), false, false),
-        (when("source.ip", &["nonsense"], &[]), true, false),
         (when("source.namespace", &["shop"], &[]), true, true),
         (when("source.principal", &["td/ns/shop/sa/*"], &[]), true, true),
         (when("source.serviceAccount", &["shop/web"], &[]), true, true),
@@ -118,7 +123,23 @@ fn conditions_compare_attributes_by_key() {
         (when("request.headers[x-role]", &["admin"], &[]), true, false),
         (when("request.headers[x-absent]", &["*"], &[]), false, false),
         (when("request.headers[x-absent]", &[], &["1"]), true, true),
-        (when("request.auth.claims[iss]", &["x"], &[]), true, false),
+        (when("remote.ip", &["192.0.2.0/24"], &[]), true, true),
+        (when("remote.ip", &["10.0.0.0/8"], &[]), false, false),
+        (when("destination.ip", &["10.9.9.9"], &[]), true, true),
+        (when("connection.sni", &["*.test"], &[]), true, true),
+        (when("connection.sni", &[], &["shop.test"]), false, false),
+        (
+            when("request.auth.principal", &["accounts.test/*"], &[]),
+            true,
+            true,
+        ),
+        (when("request.auth.audiences", &["mail"], &[]), true, true),
+        (when("request.auth.audiences", &["other"], &[]), false, false),
+        (when("request.auth.presenter", &["app"], &[]), true, true),
+        (when("request.auth.claims[groups]", &["admin"], &[]), true, true),
+        (when("request.auth.claims[groups]", &[], &["admin"]), false, false),
+        (when("request.auth.claims[iss]", &["x"], &[]), false, false),
+        (when("request.auth.claims[iss]", &[], &["x"]), true, true),
         (when("misspelled", &["x"], &[]), true, false),
     ];
     for (rule, deny, allow) in table {

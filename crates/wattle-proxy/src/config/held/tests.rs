@@ -187,3 +187,39 @@ fn a_service_that_limits_are_asked_of_is_a_destination_by_name_for_as_long_as_on
     assert!(matches!(news.try_recv(), Ok(News::RateLimits(None))));
     assert_eq!(told_destination(&mut news), [false]);
 }
+
+#[test]
+fn a_service_that_is_asked_who_may_in_is_a_destination_by_name_too() {
+    use wattle_model::{CheckProtocol, External, ExternalAuthorizer};
+    let name = "opa.infra.svc.cluster.local:9191";
+    let asked = |service: &str| External {
+        authorizer: Arc::new(ExternalAuthorizer {
+            name: "opa".into(),
+            service: service.into(),
+            protocol: CheckProtocol::Grpc,
+            timeout: std::time::Duration::from_secs(5),
+            fail_open: false,
+            status_on_error: 403,
+            body: None,
+        }),
+        policies: Vec::new(),
+    };
+    let inbound = |external: Vec<External>| {
+        let mut inbound = Inbound {
+            name: "shop/web".into(),
+            ..Inbound::default()
+        };
+        inbound.authorization.external = external;
+        changed(Resource::Inbound(inbound))
+    };
+    let (mut held, _news) = held();
+    held.subscriber.connected();
+    let requests = held.apply(inbound(vec![asked(name), asked(name), asked("10.0.0.1:80")]));
+    let asked_for: Vec<_> = requests
+        .iter()
+        .flat_map(|request| &request.resource_names_subscribe)
+        .collect();
+    assert_eq!(asked_for, [name]);
+    let requests = held.apply(inbound(Vec::new()));
+    assert_eq!(requests[0].resource_names_unsubscribe, [name]);
+}

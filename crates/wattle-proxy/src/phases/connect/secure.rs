@@ -38,7 +38,7 @@ pub(crate) async fn secure(
     peer.check_time(worker.clock.wall())
         .map_err(|rejection| rejected(&rejection))?;
     // A resumed session did not verify anew.
-    if *peer.id() != expected {
+    if credentials.canonical(peer.id().clone()) != expected {
         let (got, expected) = (peer.id().clone(), expected.to_string());
         return Err(rejected(&Rejection::UnexpectedIdentity { got, expected }));
     }

@@ -1,14 +1,10 @@
-//! Asks a rate limit service (Envoy's `rls.proto`), over connections as requests have them: through the mesh where the
-//! service is of it. The worker goes on with other requests meanwhile.
+//! Asks a rate limit service (Envoy's `rls.proto`).
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
-use http::{HeaderName, HeaderValue, Method, Version, header};
-use prost::Message as _;
-use wattle_http::{Body, Frame, Request, RequestHead, Response, SendError};
-use wattle_model::{CallerFacts, NoTrace, Outcome, RequestFacts};
+use http::{HeaderName, HeaderValue, header};
+use wattle_model::RequestFacts;
 use wattle_wire::proto::rate_limit::rate_limit_descriptor::Entry;
 use wattle_wire::proto::rate_limit::rate_limit_response::Code;
 use wattle_wire::proto::rate_limit::{
@@ -16,19 +12,14 @@ use wattle_wire::proto::rate_limit::{
 };
 
 use super::Caller;
-use crate::config::Dialled;
-use crate::phases::connect::{self, Wanted};
-use crate::phases::pick::{self, Wish};
-use crate::phases::{exchange, reply, route};
-use crate::worker::{Question, SharedCluster, Worker};
+use crate::phases::ask::Failure;
+use crate::phases::ask::grpc::{self, Call};
+use crate::phases::reply;
+use crate::worker::{Question, Worker};
 
 const METHOD: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
-/// Longest answer that is read, in bytes.
-const MAX_ANSWER: usize = 64 * 1024;
 /// Most headers of an answer that are passed on.
 const MAX_HEADERS: usize = 32;
-/// Times a question is asked again because a kept connection turned out to be closed.
-const MAX_STALE: usize = 3;
 
 /// What the service says.
 #[derive(Debug)]
@@ -40,23 +31,6 @@ pub(super) enum Verdict {
         /// What the caller is told besides.
         headers: Vec<(HeaderName, HeaderValue)>,
     },
-}
-
-/// Why there is no verdict.
-#[derive(Debug)]
-pub(super) struct Failure {
-    /// Stable id for the log.
-    pub(super) cause: &'static str,
-    pub(super) detail: String,
-}
-
-impl Failure {
-    fn new(cause: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            cause,
-            detail: detail.into(),
-        }
-    }
 }
 
 /// A descriptor for each limit that applies and whose entries the request has all of.
@@ -93,113 +67,11 @@ pub(super) async fn ask(
         descriptors,
         hits_addend: 1,
     };
-    let asked = exchanged(worker, question, framed(&message));
-    match tokio::time::timeout(question.timeout, asked).await {
-        Ok(answer) => verdict(answer?),
-        Err(_) => Err(Failure::new("timeout", "no answer in time")),
-    }
-}
-
-async fn exchanged(
-    worker: &Rc<Worker>,
-    question: &Question,
-    message: Bytes,
-) -> Result<RateLimitResponse, Failure> {
-    let (cluster, authority) = reach(worker, &question.service).await?;
-    let mut request = Request::new(head(authority, question.timeout), Body::full(message));
-    for _ in 0..=MAX_STALE {
-        let picked = pick::pick(worker, &cluster, Wish::default(), &[])
-            .map_err(|reason| Failure::new("no_endpoint", reason.id()))?;
-        let authority = request.head.authority.as_str();
-        let connection = connect::http(worker, picked.member().payload(), Wanted::Http2, authority)
-            .await
-            .map_err(|failure| Failure::new(failure.reason.id(), failure.detail))?;
-        match exchange::exchange(connection, request).await {
-            Ok(answered) => return answer(answered.response).await,
-            Err(SendError {
-                request: Some(again), ..
-            }) => request = *again,
-            Err(error) => return Err(Failure::new("exchange", error.to_string())),
-        }
-    }
-    Err(Failure::new("exchange", "kept connections were closed"))
-}
-
-/// The endpoints of the service, as its routes say, and its name.
-async fn reach(worker: &Rc<Worker>, service: &Dialled) -> Result<(SharedCluster, String), Failure> {
-    let found = match service {
-        Dialled::Address(address) => worker.destinations.find(worker, *address).await,
-        Dialled::Name(name) => worker.destinations.named(name),
+    let call = Call {
+        path: METHOD,
+        timeout: question.timeout,
     };
-    let found = found.map_err(|reason| Failure::new("no_destination", reason.id()))?;
-    let authority = match &found.destination.service {
-        Some(port) => format!("{}:{}", port.host, port.port),
-        None => service.to_string(),
-    };
-    let head = head(authority, Duration::ZERO);
-    let facts = route::facts(&head, CallerFacts::default());
-    let decision = found
-        .destination
-        .route(&facts, worker.clock.random(), &mut NoTrace);
-    let cluster = match decision.outcome {
-        Outcome::Forward { index, .. } => found.cluster(index).cloned(),
-        _ => None,
-    };
-    let cluster = cluster.ok_or_else(|| Failure::new("no_backend", "its routes lead to no backend"))?;
-    Ok((cluster, head.authority.as_str().to_owned()))
-}
-
-fn head(authority: String, timeout: Duration) -> RequestHead {
-    let mut head = RequestHead::new(Method::POST, authority, METHOD);
-    head.version = Version::HTTP_2;
-    let headers = &mut head.headers;
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    let millis = timeout.as_millis().clamp(1, 99_999_999);
-    if let Ok(value) = HeaderValue::try_from(format!("{millis}m")) {
-        headers.insert("grpc-timeout", value);
-    }
-    head
-}
-
-fn framed(message: &RateLimitRequest) -> Bytes {
-    let length = message.encoded_len();
-    let mut frame = BytesMut::with_capacity(length + 5);
-    frame.put_u8(0);
-    frame.put_u32(length as u32);
-    frame.put_slice(&message.encode_to_vec());
-    frame.freeze()
-}
-
-/// Reads the answer to its end; its status is in the trailers, or in the head where there is nothing else.
-async fn answer(response: Response) -> Result<RateLimitResponse, Failure> {
-    let Response { head, mut body } = response;
-    let mut status = exchange_status(&head.headers);
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.next().await {
-        match frame.map_err(|error| Failure::new("exchange", error.to_string()))? {
-            Frame::Data(data) if bytes.len() + data.len() <= MAX_ANSWER => bytes.extend_from_slice(&data),
-            Frame::Data(_) => return Err(Failure::new("answer", "larger than is read")),
-            Frame::Trailers(trailers) => status = exchange_status(&trailers).or(status),
-        }
-    }
-    match status {
-        Some(0) => {}
-        Some(status) => return Err(Failure::new("grpc_status", status.to_string())),
-        None => return Err(Failure::new("http_status", head.status.as_str())),
-    }
-    let message = bytes.get(5..).filter(|message| {
-        let length = bytes[1..5]
-            .iter()
-            .fold(0, |length, byte| length << 8 | usize::from(*byte));
-        bytes[0] == 0 && length == message.len()
-    });
-    let message = message.ok_or_else(|| Failure::new("answer", "not one uncompressed message"))?;
-    RateLimitResponse::decode(message).map_err(|error| Failure::new("answer", error.to_string()))
-}
-
-fn exchange_status(headers: &http::HeaderMap) -> Option<u32> {
-    crate::phases::record::grpc_status(headers)
+    verdict(grpc::call(worker, &question.service, call, &message).await?)
 }
 
 fn verdict(answer: RateLimitResponse) -> Result<Verdict, Failure> {

@@ -25,6 +25,7 @@ pub(super) struct Line {
     pub(super) upstream: Option<SocketAddr>,
     pub(super) upstream_us: Option<u64>,
     pub(super) reason: &'static str,
+    pub(super) detail: &'static str,
     pub(super) names: Names,
 }
 
@@ -57,6 +58,7 @@ impl Line {
             upstream: None,
             upstream_us: None,
             reason: "",
+            detail: "",
             names: Names::default(),
         }
     }
@@ -82,6 +84,7 @@ impl Line {
             response_code: exchange.status.code,
             response_flags: exchange.status.flags,
             reason: self.reason,
+            detail: self.detail,
             grpc_status: exchange.status.grpc,
             bytes_received: exchange.request_bytes,
             bytes_sent: exchange.response_bytes,

@@ -1,6 +1,7 @@
 //! Random inbound sides.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::collection::vec;
@@ -8,6 +9,7 @@ use proptest::option;
 use proptest::prelude::*;
 use wattle_model::*;
 
+use super::external::{authorization, token_rule};
 use super::matches::{blocks, request_match, texts};
 use super::parts::{
     boxed, header_name, labels, locality, object_ref, protocol, service, text, time, workload,
@@ -19,35 +21,52 @@ fn mtls() -> impl Strategy<Value = (MtlsMode, Option<ObjectRef>)> {
     (mode, option::of(object_ref()))
 }
 
-fn policy() -> impl Strategy<Value = Policy> {
-    let source = (
-        [texts(), texts(), texts(), texts(), texts(), texts()],
-        blocks(),
-        blocks(),
-    )
-        .prop_map(
-            |(
-                [
-                    principals,
-                    not_principals,
-                    namespaces,
-                    not_namespaces,
-                    accounts,
-                    not_accounts,
-                ],
-                ip_blocks,
-                not,
-            )| Source {
-                principals,
-                not_principals,
-                namespaces,
-                not_namespaces,
-                service_accounts: accounts,
-                not_service_accounts: not_accounts,
-                ip_blocks,
-                not_ip_blocks: not,
-            },
-        );
+fn address() -> impl Strategy<Value = Attribute> {
+    proptest::sample::select(vec!["source.ip", "remote.ip", "destination.ip"]).prop_map(Attribute::parse)
+}
+
+fn attribute() -> impl Strategy<Value = Attribute> {
+    let keys = [
+        "source.principal",
+        "connection.sni",
+        "request.headers[a]",
+        "request.auth.claims[a][b]",
+        "other",
+    ];
+    proptest::sample::select(keys.to_vec()).prop_map(Attribute::parse)
+}
+
+fn source() -> impl Strategy<Value = Source> {
+    let pair = || [texts(), texts()];
+    let names = [pair(), pair(), pair(), pair(), pair()];
+    let ranges = [blocks(), blocks(), blocks(), blocks()];
+    (names, ranges).prop_map(|(names, ranges)| {
+        let [principals, namespaces, accounts, domains, tokens] = names;
+        let [ip_blocks, not_ip_blocks, remote_ip_blocks, not_remote_ip_blocks] = ranges;
+        let ([principals, not_principals], [namespaces, not_namespaces]) = (principals, namespaces);
+        let ([service_accounts, not_service_accounts], [trust_domains, not_trust_domains]) =
+            (accounts, domains);
+        let [request_principals, not_request_principals] = tokens;
+        Source {
+            principals,
+            not_principals,
+            namespaces,
+            not_namespaces,
+            service_accounts,
+            not_service_accounts,
+            trust_domains,
+            not_trust_domains,
+            request_principals,
+            not_request_principals,
+            ip_blocks,
+            not_ip_blocks,
+            remote_ip_blocks,
+            not_remote_ip_blocks,
+        }
+    })
+}
+
+pub(super) fn policy() -> impl Strategy<Value = Policy> {
     let operation = (
         [texts(), texts(), texts(), texts(), texts(), texts()],
         vec(any::<u16>(), 0..2),
@@ -65,13 +84,24 @@ fn policy() -> impl Strategy<Value = Policy> {
                 not_paths,
             },
         );
-    let condition = (boxed(), texts(), texts()).prop_map(|(key, values, not_values)| Condition {
-        key,
-        values,
-        not_values,
-    });
+    let condition = prop_oneof![
+        (attribute(), texts(), texts()).prop_map(|(attribute, values, not_values)| Condition {
+            attribute,
+            values,
+            not_values,
+            blocks: Vec::new(),
+            not_blocks: Vec::new(),
+        }),
+        (address(), blocks(), blocks()).prop_map(|(attribute, blocks, not_blocks)| Condition {
+            attribute,
+            values: Vec::new(),
+            not_values: Vec::new(),
+            blocks,
+            not_blocks,
+        }),
+    ];
     let rule = (
-        vec(source, 0..2),
+        vec(source(), 0..2),
         vec(operation, 0..2),
         vec(condition, 0..2),
         option::of(boxed()),
@@ -158,12 +188,12 @@ fn port() -> impl Strategy<Value = InboundPort> {
 }
 
 pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
-    let authorization =
-        (vec(policy(), 0..2), vec(policy(), 0..2)).prop_map(|(deny, allow)| Authorization { deny, allow });
+    let dry_run = option::of(authorization(Just(None)));
+    let authorization = authorization(dry_run.prop_map(|tried| tried.map(Arc::new)));
     let place = (labels(), locality());
     let bounds = (vec(rate_limit(), 0..2), limits());
     (
-        (text(), workload(), vec(port(), 0..3)),
+        (text(), workload(), vec(port(), 0..3), vec(token_rule(), 0..2)),
         mtls(),
         authorization,
         bounds,
@@ -171,7 +201,7 @@ pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
     )
         .prop_map(
             |(
-                (name, workload, ports),
+                (name, workload, ports, tokens),
                 (mtls, mtls_origin),
                 authorization,
                 (rate_limits, limits),
@@ -183,6 +213,7 @@ pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
                     ports,
                     mtls,
                     mtls_origin,
+                    tokens,
                     authorization,
                     rate_limits,
                     labels,

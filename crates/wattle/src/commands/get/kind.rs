@@ -20,11 +20,12 @@ pub(super) enum Listing {
 }
 
 /// Short names as kubectl knows them.
-const SHORT: [(&str, Kind); 6] = [
+const SHORT: [(&str, Kind); 7] = [
     ("svc", Kind::Service),
     ("ns", Kind::Namespace),
     ("sa", Kind::ServiceAccount),
     ("pa", Kind::PeerAuthentication),
+    ("ra", Kind::RequestAuthentication),
     ("ap", Kind::AuthorizationPolicy),
     ("we", Kind::WorkloadEntry),
 ];

@@ -41,6 +41,8 @@ const CALM: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two attempts to get a join token.
 const TOKEN_RETRY: Duration = Duration::from_millis(250);
+/// Between two join tokens for a proxy that runs without a certificate.
+const REJOIN: Duration = Duration::from_secs(3);
 /// Name of the join token's file among a proxy's own.
 const TOKEN: &str = "token";
 /// Longest time for open work when an instance is stopped.
@@ -171,8 +173,14 @@ impl Kept {
 
     /// Never ends; dropped with the proxy it watches.
     async fn watch_ready(&self) -> Infallible {
+        let mut token_at = Instant::now() + REJOIN;
         loop {
             let answer = ask::tcp(self.address, "/ready", PATIENCE).await;
+            let says_none = |body: &[u8]| body.starts_with(b"waiting for a certificate");
+            if token_at <= Instant::now() && answer.as_ref().is_ok_and(|(_, body)| says_none(body)) {
+                token_at = Instant::now() + REJOIN;
+                self.rejoin().await;
+            }
             let ready = answer.is_ok_and(|(status, _)| status.is_success());
             self.ready.send_replace(ready);
             self.status(|status| status.ready = ready);
@@ -210,6 +218,24 @@ impl Kept {
         let mut child = spawn(&self.netns, command).await?;
         self.keep_output(&mut child)?;
         Ok(child)
+    }
+
+    /// A new join token for a proxy that runs and has no certificate any more: its control plane was away for too long, or
+    /// the authority was made anew.
+    async fn rejoin(&self) {
+        let token = match self.ask_token().await {
+            Ok(token) => token,
+            Err(error) => return tracing::debug!(%error, "the control plane gave no join token yet"),
+        };
+        let path = self.world.place.proxies().join(self.spec.name.stem()).join(TOKEN);
+        let written = control::publish_roots(&self.world).and_then(|()| {
+            replace(&path, token.as_bytes(), 0o600).context("cannot write the join token")?;
+            self.world.give(&path, self.world.proxy_user())
+        });
+        match written {
+            Ok(()) => tracing::info!(instance = %self.spec.name, "its proxy may join anew"),
+            Err(error) => tracing::warn!(%error, instance = %self.spec.name, "its proxy cannot join anew"),
+        }
     }
 
     fn keep_output(&self, child: &mut Child) -> anyhow::Result<()> {

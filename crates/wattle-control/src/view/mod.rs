@@ -9,13 +9,21 @@
 //! | `GET /endpoints` | list of [`EndpointView`] |
 //! | `POST /tokens` with [`TokenRequest`] | [`TokenAnswer`] |
 //! | `GET /explain?from=NS/NAME&method=GET&url=URL&header=NAME:VALUE` | [`Explanation`](crate::explain::Explanation) |
+//! | `GET /rotation` | [`RotationView`] |
+//! | `POST /rotation` with [`RotationRequest`] | [`RotationView`] |
+//! | `POST /repair` | [`RotationView`] |
+//! | `GET /certificates` | list of [`CertificateView`] |
 //! | `POST /drain` | nothing; the control plane stops |
 //!
 //! Anything else, and every failure, is answered with an [`ErrorView`].
 
+mod trust;
+
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+
+pub use trust::{AuthorityView, CertificateView, PhaseView, RotationRequest, RotationView};
 
 /// The control plane and everyone connected to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

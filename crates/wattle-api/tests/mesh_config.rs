@@ -1,0 +1,164 @@
+//! Istio's MeshConfig: the ConfigMap `istio`, and nobody else's.
+
+#![allow(clippy::unwrap_used)]
+
+use wattle_api::*;
+
+mod common;
+
+/// The ConfigMap with one provider that says this of a check over `how`.
+fn config(how: &str, check: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: n}}\ndata:\n  mesh: |\n    \
+         extensionProviders:\n    - name: p\n      {how}: {{{check}}}\n"
+    )
+}
+
+fn over_grpc(check: &str) -> String {
+    config("envoyExtAuthzGrpc", check)
+}
+
+fn over_http(check: &str) -> String {
+    config("envoyExtAuthzHttp", &format!("service: a.b, port: 80, {check}"))
+}
+
+#[test]
+fn a_config_map_of_somebody_else_is_not_read() {
+    let istio =
+        |data: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio}}\ndata: {data}\n");
+    for text in [
+        common::object("v1", "ConfigMap", "data: {mesh: '{'}"),
+        istio("{values: 'not YAML: {'}"),
+        istio("{}"),
+    ] {
+        let parsed = parse(&text, "f.yaml");
+        assert!(parsed.objects.is_empty() && parsed.refused.is_empty(), "{text}");
+        let severities: Vec<_> = parsed.diagnostics.iter().map(|said| said.severity).collect();
+        assert_eq!(severities, [Severity::Info], "{text}");
+    }
+}
+
+#[test]
+fn fields_that_are_not_read_are_named_once_each_and_refuse_nothing() {
+    let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\ndata:\n  meshNetworks: '{}'\n  mesh: |\n    \
+                accessLogFile: /dev/stdout\n    extensionProviders:\n    - name: spans\n      zipkin: {service: z, \
+                port: 1}\n    - name: p\n      envoyExtAuthzGrpc: {service: a.b, port: 80, clearRouteCache: true}\n";
+    let parsed = parse(text, "f.yaml");
+    let Object::MeshConfig(config) = &parsed.objects[0] else {
+        panic!("{:?}", parsed.objects)
+    };
+    let names: Vec<_> = config
+        .spec
+        .extension_providers
+        .iter()
+        .map(|provider| provider.name.as_str())
+        .collect();
+    assert_eq!(names, ["p"]);
+    let said: Vec<_> = parsed
+        .diagnostics
+        .iter()
+        .map(|said| (said.severity, said.at.line, said.field.as_str()))
+        .collect();
+    let base = "data.mesh.extensionProviders";
+    assert_eq!(
+        said,
+        [
+            (Severity::Warning, 5, "data.meshNetworks"),
+            (Severity::Warning, 7, "data.mesh.accessLogFile"),
+            (Severity::Warning, 10, format!("{base}[0].zipkin").as_str()),
+            (
+                Severity::Warning,
+                12,
+                format!("{base}[1].envoyExtAuthzGrpc.clearRouteCache").as_str()
+            ),
+        ]
+    );
+}
+
+#[test]
+fn providers_that_make_no_sense_are_refused_at_their_field() {
+    common::check(
+        over_grpc,
+        "data.mesh.extensionProviders[0].envoyExtAuthzGrpc",
+        &[
+            (
+                "port: 80",
+                ".service: the field is required and not there (add service)",
+            ),
+            (
+                "service: a.b",
+                ".port: the field is required and not there (add port)",
+            ),
+            (
+                "service: 'a/b/c', port: 80",
+                ".service: found \"a/b/c\", expected NAMESPACE/HOST or HOST",
+            ),
+            (
+                "service: a.b, port: 80, timeout: 11m",
+                ".timeout: expected at most 10m",
+            ),
+            (
+                "service: a.b, port: 80, statusOnError: '99'",
+                ".statusOnError: found \"99\", expected a status from 200 to 599",
+            ),
+            (
+                "service: a.b, port: 80, includeRequestBodyInCheck: {maxRequestBytes: 0}",
+                ".includeRequestBodyInCheck.maxRequestBytes: found 0, expected 1 to 4194304",
+            ),
+            (
+                "service: a.b, port: 80, failopen: true",
+                ".failopen: unknown field (write failOpen)",
+            ),
+        ],
+    );
+    common::check(
+        over_http,
+        "data.mesh.extensionProviders[0].envoyExtAuthzHttp",
+        &[
+            (
+                "pathPrefix: check",
+                ".pathPrefix: found \"check\", expected a path from / on",
+            ),
+            (
+                "headersToUpstreamOnAllow: ['a b']",
+                ".headersToUpstreamOnAllow[0]: found \"a b\", expected a header name",
+            ),
+            (
+                "includeAdditionalHeadersInCheck: {x: \"a\\nb\"}",
+                ".includeAdditionalHeadersInCheck.x: expected a value that a header may have",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_config_that_cannot_be_read_is_refused_as_a_whole() {
+    let config = |mesh: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: n}}\ndata:\n  mesh: {mesh}\n"
+        )
+    };
+    let one = "{name: p, envoyExtAuthzGrpc: {service: a.b, port: 80}}";
+    common::check(
+        config,
+        "data.mesh",
+        &[
+            (
+                "{a: 1}",
+                ": found a mapping, expected YAML in a text (write mesh: |)",
+            ),
+            (
+                &format!("'extensionProviders: [{one}, {one}]'"),
+                ".extensionProviders: two providers have the same name",
+            ),
+            (
+                "'extensionProviders: [{name: p}]'",
+                ".extensionProviders[0]: a provider needs a service, such as envoyExtAuthzGrpc",
+            ),
+        ],
+    );
+    let parsed = parse(&config("'a: ['"), "f.yaml");
+    assert_eq!(parsed.diagnostics[0].code, "invalid-yaml");
+    let key = parsed.refused[0].key.as_ref().unwrap();
+    assert_eq!(key.to_string(), "ConfigMap n/istio");
+}

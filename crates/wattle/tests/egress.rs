@@ -1,0 +1,154 @@
+//! What leaves the mesh: a caller is taken at its word for a host only as far as DNS bears it out.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use support::Manifests;
+use wattle_testkit::{Answer, Echo, Mesh, Need, Request, Spot, ask, eventually, lacks};
+
+const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Where every mesh of a directory has its bridge, and here a resolver.
+const BRIDGE: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
+/// Two addresses outside: of the bridge's network, and of nothing that the mesh knows.
+const GOOD: Ipv4Addr = Ipv4Addr::new(10, 244, 250, 5);
+const EVIL: Ipv4Addr = Ipv4Addr::new(10, 244, 250, 6);
+
+const MESH: &str = "
+apiVersion: wattle.io/v1alpha1
+kind: Process
+metadata: {name: client}
+spec: {command: [sleep, '86400'], serviceAccountName: client}
+---
+apiVersion: wattle.io/v1alpha1
+kind: EgressPolicy
+metadata: {name: client}
+spec:
+  mode: RegistryOnly
+  allow:
+  - hosts: [good.test, '*.unknown.test']
+    ports: [{port: 8080, protocol: HTTP}, {port: 8443, protocol: HTTPS}]
+";
+
+/// A program beside the test; ended when dropped.
+struct Program(Child);
+
+impl Program {
+    fn start(spot: &Spot, program: &str, arguments: &[&str]) -> Self {
+        let mut command = spot.command(program);
+        let child = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
+        Self(child.spawn().unwrap())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A resolver that knows one host.
+fn resolver(mesh: &Mesh) -> Program {
+    let arguments = [
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--no-resolv",
+        "--no-hosts",
+        "--pid-file=",
+        "--user=root",
+        "--bind-interfaces",
+        "--local=/test/",
+        &format!("--listen-address={BRIDGE}"),
+        &format!("--host-record=good.test,{GOOD}"),
+    ];
+    Program::start(&mesh.bridge(), "dnsmasq", &arguments)
+}
+
+/// A server of HTTP and one of TLS, at an address that nobody in the mesh knows.
+fn outside(bridge: &Spot, name: &str, address: Ipv4Addr) -> (Echo, Program) {
+    let added = bridge.shell(&format!(
+        "ip address add {address}/32 dev lo && ip link set lo up"
+    ));
+    assert!(
+        added.status.success(),
+        "{}",
+        String::from_utf8_lossy(&added.stderr)
+    );
+    let script = format!(
+        "cd $(mktemp -d) && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key -out crt \
+         -subj /CN={name} 2>/dev/null && exec openssl s_server -accept {address}:8443 -key key -cert crt -quiet"
+    );
+    let secured = Program::start(bridge, "sh", &["-c", &script]);
+    (
+        Echo::start_at(bridge, (address, 8080).into(), name).unwrap(),
+        secured,
+    )
+}
+
+fn name(answer: &Answer) -> String {
+    let told: Value = serde_json::from_str(&answer.text()).unwrap_or_default();
+    told["name"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Whose certificate a client is shown that dials this address and asks for this name.
+fn shown(spot: &Spot, address: SocketAddr, server_name: &str) -> String {
+    let script = format!(
+        "echo | timeout 10 openssl s_client -connect {address} -servername {server_name} 2>/dev/null | openssl x509 -noout -subject"
+    );
+    String::from_utf8(spot.shell(&script).stdout).unwrap()
+}
+
+#[test]
+fn a_host_that_is_allowed_is_reached_where_dns_says_whatever_address_was_dialled() {
+    let programs = ["dnsmasq", "openssl"].map(Need::Program);
+    if lacks(&[&[Need::Root][..], &programs].concat()) {
+        return;
+    }
+    let manifests = Manifests::new(&[("mesh.yaml", MESH)]);
+    let mesh = Mesh::up_with(WATTLE, manifests.path(), &["--resolver", &BRIDGE.to_string()]);
+    mesh.wait_ready("client");
+    let _resolver = resolver(&mesh);
+    let servers =
+        [("good", GOOD), ("evil", EVIL)].map(|(name, address)| outside(&mesh.bridge(), name, address));
+    let client = mesh.spot("client");
+    let call = |address: Ipv4Addr, host: &str| {
+        client.enter(|| ask(SocketAddr::from((address, 8080)), &Request::get(host, "/")))
+    };
+
+    eventually("the host is reached at its own address", PATIENCE, || {
+        call(GOOD, "good.test")
+            .ok()
+            .filter(|answer| name(answer) == "good")
+    });
+    for host in ["good.test", "GOOD.test:8080"] {
+        let answer = call(EVIL, host).unwrap();
+        assert_eq!((answer.status, &*name(&answer)), (200, "good"), "{host}");
+    }
+    let table = [
+        ("evil.test", 502, "unknown_destination"),
+        ("a.unknown.test", 503, "upstream_name_failure"),
+    ];
+    for (host, status, reason) in table {
+        let answer = call(EVIL, host).unwrap();
+        let told = answer.header("wattle-reason");
+        assert_eq!((answer.status, told), (status, Some(reason)), "{host}");
+    }
+    eventually("TLS to the host is carried", PATIENCE, || {
+        shown(&client, SocketAddr::from((GOOD, 8443)), "good.test")
+            .contains("good")
+            .then_some(())
+    });
+    let secured = SocketAddr::from((EVIL, 8443));
+    assert!(shown(&client, secured, "good.test").contains("good"));
+    for refused in ["evil.test", "a.unknown.test"] {
+        assert_eq!(shown(&client, secured, refused), "", "{refused}");
+    }
+    assert_eq!(servers[1].0.requests(), 0, "nothing came to the other address");
+    mesh.stop();
+}
