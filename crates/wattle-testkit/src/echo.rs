@@ -31,7 +31,7 @@ enum Manner {
 
 impl Echo {
     /// Starts one at a workload's place, on all of its addresses. It answers with JSON: `name`, `method`, `target`,
-    /// `headers` (list of pairs as they came). A request may say how it is to be answered:
+    /// `headers` (list of pairs as they came), `body_bytes` (of a body with a length). A request may say how it is to be answered:
     ///
     /// - `x-echo-key: K`: it counts under `K`, see [`Echo::asked`];
     /// - `x-echo-status: 503,503,200`: the status of this server's first, second … answer to the key, the last one for the rest;
@@ -126,8 +126,10 @@ fn converse(stream: TcpStream, name: &str, requests: &AtomicU64, manner: Manner)
     let mut reader = BufReader::new(stream);
     while let Some(asked) = hear(&mut reader)? {
         let answered = requests.fetch_add(1, Ordering::Relaxed);
-        let body =
-            json!({ "name": name, "method": asked.method, "target": asked.target, "headers": asked.headers });
+        let body = json!({
+            "name": name, "method": asked.method, "target": asked.target, "headers": asked.headers,
+            "body_bytes": asked.body_bytes,
+        });
         let wish = script::wish(&asked.headers, &body);
         if !wish.delay.is_zero() {
             // Nobody ever says anything here: a wait that is part of the answer.
@@ -162,6 +164,7 @@ struct Asked {
     method: String,
     target: String,
     headers: Vec<(String, String)>,
+    body_bytes: u64,
 }
 
 fn hear(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Asked>> {
@@ -183,11 +186,12 @@ fn hear(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Asked>> {
         .iter()
         .find(|(name, _)| name == "content-length")
         .and_then(|(_, value)| value.parse().ok());
-    io::copy(&mut reader.by_ref().take(length.unwrap_or(0)), &mut io::sink())?;
+    let body_bytes = io::copy(&mut reader.by_ref().take(length.unwrap_or(0)), &mut io::sink())?;
     Ok(Some(Asked {
         method,
         target,
         headers,
+        body_bytes,
     }))
 }
 

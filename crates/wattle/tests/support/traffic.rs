@@ -271,9 +271,15 @@ fn request(dice: &mut Dice) -> Request {
         add("cookie", dice.one(&["user=ann", "a=b; user=ann", "user=bob"]));
     }
     let method = if preflight { "OPTIONS" } else { dice.one(&METHODS) };
+    // Both proxies keep as much for another try.
+    let body = match method {
+        "POST" | "PUT" => vec![b'x'; [0, 0, 5, 2000, 40_000][dice.below(5)]],
+        _ => Vec::new(),
+    };
     Request {
         method: method.to_owned(),
         headers,
+        body,
         ..Request::get(dice.one(&HOSTS), dice.one(&PATHS))
     }
 }

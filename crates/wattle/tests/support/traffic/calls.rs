@@ -55,6 +55,9 @@ fn request(dice: &mut Dice) -> Request {
     if dice.chance(5) {
         add("x-echo-delay", "900");
     }
+    if dice.chance(8) {
+        add("grpc-timeout", dice.one(&["300m", "20S"]));
+    }
     Request {
         headers,
         ..Request::get(dice.one(&["calls", "calls:90"]), dice.one(&METHODS))

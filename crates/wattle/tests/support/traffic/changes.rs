@@ -65,10 +65,19 @@ pub(super) fn redirect(dice: &mut Dice) -> String {
             }),
         ],
     );
-    if fields.is_empty() {
-        return "redirect: {uri: /moved}".to_owned();
+    // A status alone moves nothing: the field is refused.
+    let moves = [
+        "uri:",
+        "prefixRewrite:",
+        "authority:",
+        "scheme:",
+        "port:",
+        "derivePort:",
+    ];
+    match moves.iter().any(|field| fields.contains(field)) {
+        true => format!("redirect: {{{fields}}}"),
+        false => "redirect: {uri: /moved, redirectCode: 302}".to_owned(),
     }
-    format!("redirect: {{{fields}}}")
 }
 
 pub(super) fn rewrite(dice: &mut Dice) -> String {
@@ -104,6 +113,8 @@ pub(super) fn retries(dice: &mut Dice) -> String {
         "503",
         "retriable-status-codes,404",
         "connect-failure",
+        "reset,503",
+        "5xx,retriable-4xx",
     ]);
     if dice.chance(20) {
         return "retries: {attempts: 0}".to_owned();
@@ -115,6 +126,7 @@ pub(super) fn retries(dice: &mut Dice) -> String {
             "",
             "",
             ", perTryTimeout: 10s",
+            ", perTryTimeout: 300ms",
             ", retryIgnorePreviousHosts: false"
         ])
     )

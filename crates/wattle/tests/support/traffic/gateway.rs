@@ -1,5 +1,6 @@
 //! HTTPRoutes of the Gateway API.
 
+use super::policy::destination_rule;
 use super::{BACKENDS, MARKER, METHODS, VALUES, shown, some};
 use crate::dice::Dice;
 
@@ -25,7 +26,11 @@ pub(super) fn config(dice: &mut Dice, number: usize, api: &str) -> String {
         )
     });
     let routes: String = routes.collect();
-    marker + &routes
+    let policy = match dice.chance(30) {
+        true => format!("---\n{}", destination_rule(dice, "other", false)),
+        false => String::new(),
+    };
+    marker + &routes + &policy
 }
 
 fn rule(dice: &mut Dice, number: usize) -> String {
@@ -63,10 +68,7 @@ fn rule(dice: &mut Dice, number: usize) -> String {
     } else {
         String::new()
     };
-    let permits = filters.contains("CORS") || own.contains("CORS");
     fields.push(match dice.below(20) {
-        // Without a backend Envoy answers no preflight.
-        0 | 1 if permits => format!("backendRefs: [{{name: other, port: 80{own}}}]"),
         0 => "backendRefs: [{name: missing, port: 80}]".to_owned(),
         1 => "backendRefs: []".to_owned(),
         // CORS is the rule's where it has several backends.
@@ -93,7 +95,7 @@ fn rule(dice: &mut Dice, number: usize) -> String {
         fields.push(format!(
             "retry: {{attempts: {}, codes: [{}], backoff: 1ms}}",
             dice.one(&["1", "3"]),
-            dice.one(&["503", "500, 503", "502"])
+            dice.one(&["503", "500, 503", "502", "504"])
         ));
     }
     written(dice, fields)

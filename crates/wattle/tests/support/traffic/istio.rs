@@ -41,7 +41,7 @@ fn rule(dice: &mut Dice, delegates: bool) -> String {
     }
     match dice.below(12) {
         0 | 1 => fields.push(redirect(dice)),
-        2 => fields.push(direct_response(dice)),
+        2 | 4 => fields.push(direct_response(dice)),
         3 if delegates => fields.push(format!(
             "delegate: {{{}}}",
             dice.one(&["name: more", "name: more, namespace: default"])
@@ -52,9 +52,12 @@ fn rule(dice: &mut Dice, delegates: bool) -> String {
 }
 
 fn forward(dice: &mut Dice, fields: &mut Vec<String>) {
-    let destination = match dice.below(5) {
-        0 => "{host: shop-any, subset: v1}".to_owned(),
-        1 => "{host: shop-any, subset: v2}".to_owned(),
+    let destination = match dice.below(15) {
+        12 => dice
+            .one(&["{host: shop-any, subset: v3}", "{host: nowhere}"])
+            .to_owned(),
+        0..3 => "{host: shop-any, subset: v1}".to_owned(),
+        3..6 => "{host: shop-any, subset: v2}".to_owned(),
         _ => format!("{{host: {}, port: {{number: 80}}}}", dice.one(&BACKENDS)),
     };
     let changes = dice.chance(20);
@@ -97,9 +100,9 @@ fn matching(dice: &mut Dice) -> String {
         &[
             (75, &uri),
             (25, &|dice| format!("method: {}", text(dice, &METHODS))),
-            (30, &|dice| format!("headers: {{x-one: {}}}", text(dice, &VALUES))),
+            (30, &|dice| format!("headers: {{x-one: {}}}", text_or_any(dice))),
             (12, &|dice| {
-                format!("withoutHeaders: {{x-two: {}}}", text(dice, &VALUES))
+                format!("withoutHeaders: {{x-two: {}}}", text_or_any(dice))
             }),
             (15, &|dice| {
                 format!(
@@ -151,6 +154,14 @@ fn uri(dice: &mut Dice) -> String {
         0 => format!("uri: {{exact: {path}}}{case}"),
         1 => format!("uri: {{regex: '{path}[a-z0-9/]*'}}"),
         _ => format!("uri: {{prefix: {path}}}{case}"),
+    }
+}
+
+/// A value, or that there is any.
+fn text_or_any(dice: &mut Dice) -> String {
+    match dice.chance(15) {
+        true => "{}".to_owned(),
+        false => text(dice, &VALUES),
     }
 }
 

@@ -40,14 +40,14 @@ fn policy(dice: &mut Dice, host: &str) -> String {
         Some("hello") => 443,
         _ => 80,
     };
-    let settings = settings(dice);
+    let settings = settings(dice, port);
     let more = some(
         dice,
         &[
             (25, &|dice| {
                 format!(
                     "portLevelSettings: [{{port: {{number: {port}}}, {}}}]",
-                    self::settings(dice)
+                    self::settings(dice, port)
                 )
             }),
             (15, &|dice| {
@@ -63,12 +63,12 @@ fn policy(dice: &mut Dice, host: &str) -> String {
 }
 
 /// What may be said of one port as well; never nothing.
-fn settings(dice: &mut Dice) -> String {
+fn settings(dice: &mut Dice, port: u16) -> String {
     let fields = some(
         dice,
         &[
             (50, &|dice| format!("loadBalancer: {}", balancer(dice))),
-            (50, &|dice| format!("connectionPool: {{{}}}", pool(dice))),
+            (50, &|dice| format!("connectionPool: {{{}}}", pool(dice, port))),
             (50, &|dice| format!("outlierDetection: {{{}}}", detection(dice))),
             (20, &|_| "tls: {mode: ISTIO_MUTUAL}".to_owned()),
         ],
@@ -79,7 +79,7 @@ fn settings(dice: &mut Dice) -> String {
     fields
 }
 
-fn pool(dice: &mut Dice) -> String {
+fn pool(dice: &mut Dice, port: u16) -> String {
     let tcp = some(
         dice,
         &[
@@ -104,10 +104,12 @@ fn pool(dice: &mut Dice) -> String {
             (30, &|_| "idleTimeout: 30s".to_owned()),
             (20, &|_| "maxConcurrentStreams: 50".to_owned()),
             (20, &|dice| {
-                format!(
-                    "h2UpgradePolicy: {}",
-                    dice.one(&["UPGRADE", "DO_NOT_UPGRADE", "DEFAULT"])
-                )
+                // An upgrade reaches the server: those of calls alone speak HTTP/2.
+                let policies = match port {
+                    90 => &["UPGRADE", "DO_NOT_UPGRADE", "DEFAULT"][..],
+                    _ => &["DO_NOT_UPGRADE", "DEFAULT"],
+                };
+                format!("h2UpgradePolicy: {}", dice.one(policies))
             }),
         ],
     );
