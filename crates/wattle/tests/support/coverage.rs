@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use wattle_api::fields_of;
 
 /// Kinds whose every applied field is compared, but for those in [`NOT_COMPARED`].
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 12] = [
     "HTTPRoute",
     "GRPCRoute",
     "TLSRoute",
@@ -16,6 +16,8 @@ const KINDS: [&str; 10] = [
     "Sidecar",
     "HTTPRoute.policy.linkerd.io",
     "ServiceProfile",
+    "XBackendTrafficPolicy",
+    "EgressNetwork",
 ];
 
 /// Fields that no config has, by kind and beginning, and why; `docs/differences.md` says what differs.

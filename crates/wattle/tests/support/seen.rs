@@ -19,7 +19,8 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// An address that nobody may call, or that nobody has: Envoy closes, a Wattle proxy answers if it can.
     pub(crate) fn forget_refusal(&mut self) {
-        if matches!(self.status, 0 | 403 | 502 | 503) && self.asked.is_empty() {
+        let said = self.said.is_some() || !self.asked.is_empty();
+        if matches!(self.status, 0 | 403 | 502 | 503) && !said {
             *self = Self::default();
         }
     }

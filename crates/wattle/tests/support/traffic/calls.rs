@@ -116,11 +116,11 @@ fn grpc_rule(dice: &mut Dice, rule: usize) -> String {
     }
     let to = dice.one(&BACKENDS);
     fields.push(match dice.below(12) {
-        0 => "backendRefs: [{name: calls-missing, port: 90}]".to_owned(),
+        11 => "backendRefs: [{name: calls-missing, port: 90}]".to_owned(),
         1 => format!(
             "backendRefs: [{{name: {to}, port: 90, weight: 2{own}}}, {{name: calls-v1, port: 90, weight: 0}}]"
         ),
-        2 => format!(
+        2..5 => format!(
             "backendRefs: [{{group: '', kind: Service, namespace: default, name: {to}, port: 90{own}}}]"
         ),
         _ => format!("backendRefs: [{{name: {to}, port: 90{own}}}]"),

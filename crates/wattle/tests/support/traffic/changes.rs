@@ -139,6 +139,7 @@ pub(super) fn fault(dice: &mut Dice) -> String {
             dice.one(&[
                 "percentage: {value: 100}",
                 "percentage: {value: 0}",
+                "percent: 100",
                 "percent: 100"
             ])
         ),

@@ -42,7 +42,7 @@ fn rule(dice: &mut Dice, number: usize) -> String {
         let matches: Vec<String> = (0..=dice.below(2)).map(|_| matching(dice)).collect();
         fields.push(format!("matches: [{}]", matches.join(", ")));
     }
-    if dice.chance(15) {
+    if dice.chance(20) {
         fields.push(format!("filters: [{}]", redirect(dice)));
         return written(dice, fields);
     }
@@ -126,8 +126,8 @@ fn of_backend(dice: &mut Dice, of_rule: &str) -> String {
             (30, &|dice| {
                 modifier(dice, "ResponseHeaderModifier", "responseHeaderModifier")
             }),
-            (if rewrites { 20 } else { 0 }, &rewrite),
-            (if permits { 20 } else { 0 }, &cors),
+            (if rewrites { 35 } else { 0 }, &rewrite),
+            (if permits { 35 } else { 0 }, &cors),
             (30, &|dice| mirror(dice, "")),
         ],
     );
@@ -237,10 +237,10 @@ fn cors(dice: &mut Dice) -> String {
         dice,
         &[
             (50, &|_| "allowMethods: [GET, POST]".to_owned()),
-            (30, &|_| "allowHeaders: [x-one]".to_owned()),
+            (50, &|_| "allowHeaders: [x-one]".to_owned()),
             (30, &|_| "exposeHeaders: [x-served-by]".to_owned()),
             (50, &|_| "maxAge: 60".to_owned()),
-            (25, &|_| "allowCredentials: true".to_owned()),
+            (40, &|_| "allowCredentials: true".to_owned()),
         ],
     );
     let more = if more.is_empty() {

@@ -12,7 +12,8 @@ pub(super) fn config(dice: &mut Dice, (number, nth): (usize, usize), world: &Wor
     let (objects, steps) = match nth % 6 {
         0 => entry(dice, nth / 6, world),
         4 => secured(dice, nth / 6, world),
-        5 => announced(dice, world),
+        5 if nth % 4 == 1 => announced(dice, world),
+        5 => beyond(dice, nth / 12, world),
         1 => seen_by(dice),
         2 => scoped(dice),
         _ => near(dice, nth / 6),
@@ -145,6 +146,49 @@ fn announced(dice: &mut Dice, world: &World) -> (String, Steps) {
         world.outside
     );
     let steps: Steps = Box::new(|_| to(OUTSIDE, Way::Bytes));
+    (text, steps)
+}
+
+/// An address that no object names, and whether it may be called.
+fn beyond(dice: &mut Dice, nth: usize, world: &World) -> (String, Steps) {
+    let outside = world.outside;
+    let text = if nth % 3 < 2 {
+        let network = match dice.below(4) {
+            _ if nth.is_multiple_of(3) => {
+                format!("networks: [{{cidr: 10.0.0.0/8, except: ['{outside}']}}], ")
+            }
+            0 | 1 => format!("networks: [{{cidr: {outside}/32}}], "),
+            2 => "networks: [{cidr: 192.0.2.0/24}], ".to_owned(),
+            _ => String::new(),
+        };
+        format!(
+            "apiVersion: policy.linkerd.io/v1alpha1\nkind: EgressNetwork\nmetadata: {{name: outside}}\n\
+             spec: {{{network}trafficPolicy: {}}}\n",
+            dice.one(&["Allow", "Deny"])
+        )
+    } else {
+        format!(
+            "apiVersion: wattle.io/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: outside}}\n\
+             spec: {{{}mode: {}}}\n",
+            dice.one(&[
+                "",
+                "selector: {matchLabels: {app: client}}, ",
+                "selector: {matchLabels: {app: somebody}}, "
+            ]),
+            dice.one(&["AllowAny", "RegistryOnly"])
+        )
+    };
+    let steps: Steps = Box::new(move |dice| {
+        let (port, way) = match dice.chance(60) {
+            true => (8080, Way::Http(request(dice))),
+            false => (9100, Way::Bytes),
+        };
+        Step {
+            to: outside.to_string(),
+            port,
+            way,
+        }
+    });
     (text, steps)
 }
 

@@ -21,10 +21,10 @@ pub(super) fn destination_rule(dice: &mut Dice, host: &str, subsets: bool) -> St
         let of_all = policy(dice, host);
         fields.push(of_all[2..].to_owned());
     }
+    // A rule for some callers stays in its namespace.
     if dice.chance(10) {
         fields.push("workloadSelector: {matchLabels: {app: client}}".to_owned());
-    }
-    if dice.chance(10) {
+    } else if dice.chance(10) {
         fields.push(format!("exportTo: [{}]", dice.one(&["'*'", "'.'", "default"])));
     }
     format!(
