@@ -34,14 +34,28 @@ fn greet(mut stream: TcpStream, name: &str) -> io::Result<()> {
     let asked = match first[0] {
         HANDSHAKE => server_name(&mut stream)?,
         // The second version of the PROXY protocol begins so.
-        b'\r' => "PROXY of bytes".to_owned(),
+        b'\r' => {
+            announcement(&mut stream)?;
+            format!("PROXY of bytes, {}", line(&mut stream)?)
+        }
         _ => line(&mut stream)?,
     };
-    // The rest of the line has the caller's address.
-    let asked = asked
-        .strip_prefix("PROXY TCP4 ")
-        .map_or(&*asked, |_| "PROXY TCP4");
+    // The rest of the announcement has the caller's address. What it was for is read as well: to close with bytes unread
+    // would take back the answer.
+    let asked = match asked.strip_prefix("PROXY TCP4 ") {
+        Some(_) => format!("PROXY TCP4, {}", line(&mut stream)?),
+        None => asked,
+    };
     stream.write_all(format!("{name} heard {asked}\n").as_bytes())
+}
+
+/// Reads over an announcement of the second version: 16 bytes, the last two of which say how many follow.
+fn announcement(stream: &mut TcpStream) -> io::Result<()> {
+    let mut head = [0; 16];
+    stream.read_exact(&mut head)?;
+    let rest = u64::from(u16::from_be_bytes([head[14], head[15]]));
+    io::copy(&mut stream.take(rest), &mut io::sink())?;
+    Ok(())
 }
 
 fn line(stream: &mut TcpStream) -> io::Result<String> {

@@ -126,7 +126,6 @@ pub(super) fn retries(dice: &mut Dice) -> String {
             "",
             "",
             ", perTryTimeout: 10s",
-            ", perTryTimeout: 300ms",
             ", retryIgnorePreviousHosts: false"
         ])
     )

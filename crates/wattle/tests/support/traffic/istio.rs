@@ -60,6 +60,7 @@ fn forward(dice: &mut Dice, fields: &mut Vec<String>) {
         3..6 => "{host: shop-any, subset: v2}".to_owned(),
         _ => format!("{{host: {}, port: {{number: 80}}}}", dice.one(&BACKENDS)),
     };
+    let lost = destination.contains("v3") || destination.contains("nowhere");
     let changes = dice.chance(20);
     let own = if changes {
         format!(", headers: {}", headers(dice))
@@ -82,7 +83,7 @@ fn forward(dice: &mut Dice, fields: &mut Vec<String>) {
             // An aborted request has a destination in Envoy alone, and a delay counts towards its limits.
             (24, &|dice| match dice.chance(50) {
                 true => "timeout: 300ms".to_owned(),
-                false if changes => "timeout: 20s".to_owned(),
+                false if changes || lost => "timeout: 20s".to_owned(),
                 false => fault(dice),
             }),
             (15, &cors),
