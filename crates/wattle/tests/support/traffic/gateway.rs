@@ -119,7 +119,7 @@ fn written(dice: &mut Dice, mut fields: Vec<String>) -> String {
 fn of_backend(dice: &mut Dice, of_rule: &str) -> String {
     let rewrites = !of_rule.contains("URLRewrite");
     let permits = !of_rule.contains("CORS");
-    let filters = some(
+    some(
         dice,
         &[
             (60, &|dice| {
@@ -132,8 +132,7 @@ fn of_backend(dice: &mut Dice, of_rule: &str) -> String {
             (if permits { 35 } else { 0 }, &cors),
             (30, &|dice| mirror(dice, "")),
         ],
-    );
-    filters
+    )
 }
 
 /// A copy of every request, or of none.
