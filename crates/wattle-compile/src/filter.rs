@@ -29,9 +29,20 @@ pub(crate) fn is_unsupported(filter: &Filter) -> bool {
     }
 }
 
-/// Whether a filter cannot be done for one backend alone: only a whole rule redirects.
-pub(crate) fn is_unsupported_of_backend(filter: &Filter) -> bool {
-    matches!(filter, Filter::RequestRedirect(_)) || is_unsupported(filter)
+/// Whether a filter cannot be done for one backend: only a whole rule redirects, and only a rule, or its `alone`
+/// backend, answers for CORS.
+pub(crate) fn is_unsupported_of_backend(filter: &Filter, alone: bool) -> bool {
+    matches!(filter, Filter::RequestRedirect(_))
+        || (matches!(filter, Filter::Cors(_)) && !alone)
+        || is_unsupported(filter)
+}
+
+/// What the last filter for CORS permits.
+pub(crate) fn cors_of(written: &[Filter]) -> Option<Box<wattle_model::Cors>> {
+    written.iter().rev().find_map(|filter| match filter {
+        Filter::Cors(written) => cors::cors(written).map(Box::new),
+        _ => None,
+    })
 }
 
 /// The effect of all filters together.

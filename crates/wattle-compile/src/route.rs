@@ -136,20 +136,32 @@ impl Compiler<'_, '_> {
             Some(redirect) => Action::Redirect(redirect),
             None => Action::Forward(self.forward(written)),
         };
+        let mut filters = effect.filters;
+        if let [only] = written
+            && let Some(cors) = filter::cors_of(&only.filters)
+        {
+            filters.cors = Some(cors);
+        }
         Effect {
-            filters: Arc::new(effect.filters),
+            filters: Arc::new(filters),
             action: Arc::new(action),
         }
     }
 
     /// The parts of what a rule forwards.
     pub(crate) fn forward(&mut self, written: &[BackendRef]) -> Vec<WeightedBackend> {
-        written.iter().map(|written| self.weighted(written)).collect()
+        let alone = written.len() == 1;
+        written
+            .iter()
+            .map(|written| self.weighted(written, alone))
+            .collect()
     }
 
-    fn weighted(&mut self, written: &BackendRef) -> WeightedBackend {
-        let effect = filter::effect(&written.filters, self);
-        let usable = !effect.unsupported && effect.redirect.is_none();
+    fn weighted(&mut self, written: &BackendRef, alone: bool) -> WeightedBackend {
+        let mut effect = filter::effect(&written.filters, self);
+        // A preflight request is answered before a backend is chosen: its permission is the rule's, or cannot be given.
+        let permitted = effect.filters.cors.take().is_none() || alone;
+        let usable = !effect.unsupported && effect.redirect.is_none() && permitted;
         WeightedBackend {
             backend: self.index(&Target::from(written)).filter(|_| usable),
             written: Target::from(written).to_string().into(),

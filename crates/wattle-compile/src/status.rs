@@ -140,8 +140,9 @@ fn unsupported(route: &AnyRoute<'_>) -> Option<(&'static str, bool)> {
         .map(|rule| {
             let mut own = rule.filters.iter();
             let mut narrow = rule.backends.iter().flat_map(|backend| &backend.filters);
+            let alone = rule.backends.len() == 1;
             own.find(|filter| filter::is_unsupported(filter))
-                .or_else(|| narrow.find(|filter| filter::is_unsupported_of_backend(filter)))
+                .or_else(|| narrow.find(|filter| filter::is_unsupported_of_backend(filter, alone)))
                 .map(Filter::type_name)
         })
         .collect();

@@ -158,8 +158,20 @@ fn hosting() -> Vec<RouteRule> {
         cors: Some(Box::new(cors)),
         ..Filters::default()
     };
+    let lost = WeightedBackend {
+        backend: None,
+        ..to(0, 1)
+    };
     vec![
-        filtered(rule(below("/cors"), forward()), permitted),
+        filtered(rule(below("/cors"), forward()), permitted.clone()),
+        filtered(
+            rule(below("/lost"), Action::Forward(vec![lost])),
+            permitted.clone(),
+        ),
+        filtered(
+            rule(below("/refused"), Action::Refuse(Reason::NoBackend)),
+            permitted,
+        ),
         rule(special, Action::Forward(vec![to(1, 1)])),
         rule(below("/host"), forward()),
     ]
@@ -271,8 +283,8 @@ fn hosts_choose_among_rules_and_other_origins_need_permission() {
 }
 
 fn preflights(at: SocketAddr) {
-    let preflight = |origin: &str| {
-        let mut request = Request::get("web.test", "/cors");
+    let preflight = |target: &str, origin: &str| {
+        let mut request = Request::get("web.test", target);
         request.method = "OPTIONS".into();
         request.headers = vec![
             ("origin".into(), origin.into()),
@@ -280,7 +292,7 @@ fn preflights(at: SocketAddr) {
         ];
         ask(at, &request).unwrap()
     };
-    let allowed = preflight("https://page.test");
+    let allowed = preflight("/cors", "https://page.test");
     assert_eq!(allowed.status, 200);
     assert_eq!(
         allowed.header("access-control-allow-origin"),
@@ -288,7 +300,7 @@ fn preflights(at: SocketAddr) {
     );
     assert_eq!(allowed.header("access-control-allow-methods"), Some("GET, POST"));
     assert_eq!(allowed.header("access-control-max-age"), Some("60"));
-    let other = preflight("https://other.test");
+    let other = preflight("/cors", "https://other.test");
     assert_eq!(
         (
             other.status,
@@ -297,6 +309,21 @@ fn preflights(at: SocketAddr) {
         ),
         (200, None, "")
     );
+    for target in ["/lost", "/refused"] {
+        let mut request = Request::get("web.test", target);
+        request.headers = vec![("origin".into(), "https://page.test".into())];
+        for (answer, status) in [
+            (preflight(target, "https://page.test"), 200),
+            (ask(at, &request).unwrap(), 500),
+        ] {
+            let allowed = answer.header("access-control-allow-origin");
+            assert_eq!(
+                (answer.status, allowed),
+                (status, Some("https://page.test")),
+                "{target}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A plain HTTP/1.1 server on blocking sockets that tells who it is and what it was asked.
 
-mod script;
+pub(crate) mod script;
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::Spot;
+use crate::{Spot, calls};
 
 /// A running echo; it serves until the test process ends.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ enum Manner {
 
 impl Echo {
     /// Starts one at a workload's place, on all of its addresses. It answers with JSON: `name`, `method`, `target`,
-    /// `headers` (list of pairs as they came). A request may say how it is to be answered:
+    /// `headers` (list of pairs as they came), `body_bytes` (of a body with a length). A request may say how it is to be answered:
     ///
     /// - `x-echo-key: K`: it counts under `K`, see [`Echo::asked`];
     /// - `x-echo-status: 503,503,200`: the status of this server's first, second … answer to the key, the last one for the rest;
@@ -57,12 +57,31 @@ impl Echo {
         Self::with(spot, port, name, Manner::Curt)
     }
 
+    /// Starts one that speaks gRPC over HTTP/2 without TLS. It answers likewise, with the statuses of gRPC in
+    /// `x-echo-status` (`14,0`), and with a message of no bytes where the status is 0.
+    pub fn start_calls(spot: &Spot, port: u16, name: &str) -> io::Result<Self> {
+        let listener = spot.enter(|| TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, port)))?;
+        Self::served(listener, name, |stream, name, requests| {
+            calls::converse(stream, name, requests)
+        })
+    }
+
     fn with(spot: &Spot, port: u16, name: &str, manner: Manner) -> io::Result<Self> {
         let listener = spot.enter(|| TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, port)))?;
         Self::serve(listener, name, manner)
     }
 
     fn serve(listener: TcpListener, name: &str, manner: Manner) -> io::Result<Self> {
+        Self::served(listener, name, move |stream, name, requests| {
+            converse(stream, name, requests, manner)
+        })
+    }
+
+    fn served(
+        listener: TcpListener,
+        name: &str,
+        converse: impl Fn(TcpStream, &str, &AtomicU64) -> io::Result<()> + Clone + Send + 'static,
+    ) -> io::Result<Self> {
         let requests = Arc::new(AtomicU64::new(0));
         let echo = Self {
             address: listener.local_addr()?,
@@ -74,9 +93,9 @@ impl Echo {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 connections.fetch_add(1, Ordering::Relaxed);
-                let (name, requests) = (name.clone(), requests.clone());
+                let (name, requests, converse) = (name.clone(), requests.clone(), converse.clone());
                 // Whoever breaks off a conversation has ended it.
-                std::thread::spawn(move || drop(converse(stream, &name, &requests, manner)));
+                std::thread::spawn(move || drop(converse(stream, &name, &requests)));
             }
         });
         Ok(echo)
@@ -107,9 +126,17 @@ fn converse(stream: TcpStream, name: &str, requests: &AtomicU64, manner: Manner)
     let mut reader = BufReader::new(stream);
     while let Some(asked) = hear(&mut reader)? {
         let answered = requests.fetch_add(1, Ordering::Relaxed);
-        let body =
-            json!({ "name": name, "method": asked.method, "target": asked.target, "headers": asked.headers });
-        let status = script::follow(&asked.headers, &body);
+        let body = json!({
+            "name": name, "method": asked.method, "target": asked.target, "headers": asked.headers,
+            "body_bytes": asked.body_bytes,
+        });
+        let wish = script::wish(&asked.headers, &body);
+        if !wish.delay.is_zero() {
+            // Nobody ever says anything here: a wait that is part of the answer.
+            let (_open, never) = std::sync::mpsc::channel::<()>();
+            let _ = never.recv_timeout(wish.delay);
+        }
+        let status = wish.status.unwrap_or(200);
         let body = if asked.method == "HEAD" {
             String::new()
         } else {
@@ -137,6 +164,7 @@ struct Asked {
     method: String,
     target: String,
     headers: Vec<(String, String)>,
+    body_bytes: u64,
 }
 
 fn hear(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Asked>> {
@@ -158,11 +186,12 @@ fn hear(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Asked>> {
         .iter()
         .find(|(name, _)| name == "content-length")
         .and_then(|(_, value)| value.parse().ok());
-    io::copy(&mut reader.by_ref().take(length.unwrap_or(0)), &mut io::sink())?;
+    let body_bytes = io::copy(&mut reader.by_ref().take(length.unwrap_or(0)), &mut io::sink())?;
     Ok(Some(Asked {
         method,
         target,
         headers,
+        body_bytes,
     }))
 }
 

@@ -66,6 +66,8 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// Body.
     pub body: Vec<u8>,
+    /// Headers behind the body; those of gRPC alone.
+    pub trailers: Vec<(String, String)>,
 }
 
 impl Answer {
@@ -158,7 +160,7 @@ impl<S: Read + Write> Conversation<S> {
                 return Ok(Answer {
                     status,
                     headers,
-                    body: Vec::new(),
+                    ..Answer::default()
                 });
             }
             let (name, value) = line

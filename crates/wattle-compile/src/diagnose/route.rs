@@ -206,6 +206,9 @@ fn filters(route: &AnyRoute<'_>, findings: &mut Findings<'_>) {
             let field = format!("{field}.backendRefs[{position}]");
             unsupported(&written.filters, &field, findings);
             redirects(&written.filters, &field, findings);
+            if rule.backends.len() > 1 {
+                permissions(&written.filters, &field, findings);
+            }
         }
     }
 }
@@ -218,6 +221,24 @@ fn unsupported(written: &[Filter], field: &str, findings: &mut Findings<'_>) {
             let field = format!("{field}.filters[{index}]");
             findings.error("filter-not-supported", &field, reason, "remove it");
         }
+    }
+}
+
+/// CORS of one backend of several: a preflight request is answered before one is chosen.
+fn permissions(written: &[Filter], field: &str, findings: &mut Findings<'_>) {
+    if let Some(index) = written
+        .iter()
+        .position(|filter| matches!(filter, Filter::Cors(_)))
+    {
+        let reason = "preflight requests are answered before a backend is chosen, so that requests of this one are \
+                      answered with 500";
+        let field = format!("{field}.filters[{index}]");
+        findings.error(
+            "filter-not-supported",
+            &field,
+            reason.to_owned(),
+            "write it as a filter of the rule",
+        );
     }
 }
 

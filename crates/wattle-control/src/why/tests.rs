@@ -73,7 +73,7 @@ fn another_method_is_either_not_used_or_allowed() {
     let found = remedies("", &refusal(Some("page"), "POST"));
     assert_eq!(found.len(), 1);
     assert!(
-        found[0].starts_with("call with method GET, or allow method POST in rule 0 of "),
+        found[0].starts_with("call with method \"GET\", or allow method POST in rule 0 of "),
         "{found:?}"
     );
 }

@@ -82,7 +82,7 @@ impl Facing<'_, '_> {
     ) -> Vec<Made> {
         let shares = self.shares(backends);
         let (Some(first), plans) = (shares.first(), retry::plans(rule, self.notes)) else {
-            return vec![refusal(matched, Reason::NoBackend)];
+            return vec![unusable(rule, matched)];
         };
         let apart = shares
             .iter()
@@ -135,7 +135,7 @@ impl Facing<'_, '_> {
         timed: xds::RouteAction,
     ) -> Made {
         if share.is_unresolved() {
-            return refusal(matched, Reason::NoBackend);
+            return unusable(rule, matched);
         }
         let filters = share.filters;
         let mut action = share.to_one(timed);
@@ -265,6 +265,23 @@ impl Facing<'_, '_> {
             ..Default::default()
         })
     }
+}
+
+/// What a rule without a usable backend does. One that permits other origins is a route to a cluster that is not there,
+/// since Envoy's CORS filter passes over answers that a route gives by itself.
+pub(super) fn unusable(rule: &RouteRule, matched: xds::RouteMatch) -> Made {
+    if rule.filters.cors.is_none() {
+        return refusal(matched, Reason::NoBackend);
+    }
+    let action = xds::RouteAction {
+        cluster_specifier: Some(ClusterSpecifier::Cluster(UNRESOLVED.to_owned())),
+        ..timed(&Timeouts::default())
+    };
+    Made::new(xds::Route {
+        r#match: Some(matched),
+        action: Some(xds::route::Action::Route(action)),
+        ..Default::default()
+    })
 }
 
 /// The host that is sent instead.

@@ -130,6 +130,7 @@ impl Facing<'_, '_> {
                 };
                 vec![self.answered(rule, matched, xds::route::Action::DirectResponse(action))]
             }
+            Action::Refuse(Reason::NoBackend) => vec![forward::unusable(rule, matched)],
             Action::Refuse(reason) => vec![refusal(matched, *reason)],
         };
         for route in &mut made {

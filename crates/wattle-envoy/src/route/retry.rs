@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use envoy_types::pb::envoy::config::route::v3 as xds;
 use envoy_types::pb::envoy::extensions::retry::host::previous_hosts::v3::PreviousHostsPredicate;
-use wattle_model::{RetryPolicy, RouteRule, TextMatch, Timeouts};
+use wattle_model::{RetryConditions, RetryPolicy, RouteRule, TextMatch, Timeouts};
 use xds::retry_policy::{RetryBackOff, RetryHostPredicate, retry_host_predicate::ConfigType};
 
 use super::matches::header;
@@ -75,17 +75,22 @@ pub(super) fn unasked(timeouts: &Timeouts) -> xds::RetryPolicy {
 fn note(policy: &RetryPolicy, timeouts: &Timeouts, notes: &mut Notes) {
     let conditions = policy.on.conditions;
     if conditions.timeout && !conditions.reset {
-        notes.gap("repeating a try whose time was up without repeating broken ones: it is not repeated");
+        notes.gap("repeating a try whose time was up without repeating broken ones: those are repeated too");
     }
     if policy.hedge_after.is_some() && per_try(timeouts).is_some() {
         notes.gap("a second try beside the first, and a time limit of each: the limit is not kept");
     }
 }
 
+/// Are broken tries repeated? To Envoy, one whose time was up is one of them.
+fn breaks(conditions: RetryConditions) -> bool {
+    conditions.reset || conditions.timeout
+}
+
 /// Do all requests of the rule count as idempotent, or none? `None`: it depends.
 fn by_method(policy: &RetryPolicy, rule: &RouteRule) -> Option<bool> {
     let on = &policy.on;
-    let conditional = on.conditions.reset || on.conditions.reset_before_request || !on.statuses.is_empty();
+    let conditional = breaks(on.conditions) || on.conditions.reset_before_request || !on.statuses.is_empty();
     if policy.unsafe_methods || !conditional || policy.attempts == 0 {
         return Some(true);
     }
@@ -122,7 +127,7 @@ fn asked(policy: &RetryPolicy, timeouts: &Timeouts, idempotent: bool) -> xds::Re
     }
     let mut on: Vec<&str> = SAFE.into();
     if idempotent {
-        on.extend(policy.on.conditions.reset.then_some("reset"));
+        on.extend(breaks(policy.on.conditions).then_some("reset"));
         on.extend(
             policy
                 .on

@@ -248,6 +248,12 @@ fn what_a_backend_may_have_acted_on_is_repeated_for_idempotent_methods_alone() {
     assert_eq!(repeated(policy.clone(), None), [all, safe]);
     assert_eq!(repeated(policy.clone(), Some("POST")), [safe]);
     assert_eq!(repeated(policy.clone(), Some("PUT")), [all]);
+    let mut timed = policy.clone();
+    timed.on.conditions = RetryConditions {
+        timeout: true,
+        ..RetryConditions::default()
+    };
+    assert_eq!(repeated(timed, None), [all, safe]);
     assert_eq!(
         repeated(
             RetryPolicy {

@@ -17,8 +17,17 @@ pub(super) fn asked(key: &str) -> Vec<Value> {
     asked.get(key).cloned().unwrap_or_default()
 }
 
-/// Notes a request and waits as long as it asks for; gives the status it asks for, 200 without.
-pub(super) fn follow(headers: &[(String, String)], answer: &Value) -> u16 {
+/// What a request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wish {
+    /// The status; nothing if it names none.
+    pub(crate) status: Option<u16>,
+    /// How long to wait before the answer.
+    pub(crate) delay: Duration,
+}
+
+/// Notes a request, and gives what it asks for.
+pub(crate) fn wish(headers: &[(String, String)], answer: &Value) -> Wish {
     let value = |wanted: &str| {
         let mut headers = headers.iter();
         headers
@@ -26,31 +35,40 @@ pub(super) fn follow(headers: &[(String, String)], answer: &Value) -> u16 {
             .map(|(_, value)| &**value)
     };
     // A mirrored request is noted, and plays no part in what the others are answered.
-    if value("host").is_some_and(|host| host.ends_with("-shadow")) {
+    if value("host").is_some_and(is_shadow) {
         let _ = value("x-echo-key").map(|key| note(key, answer));
-        return 200;
+        return Wish {
+            status: None,
+            delay: Duration::ZERO,
+        };
     }
     let number = value("x-echo-key").map_or(0, |key| note(key, answer));
     let delay = value("x-echo-delay").and_then(|text| text.parse().ok());
-    if let Some(delay) = delay.map(Duration::from_millis) {
-        // Nobody ever says anything here: a wait that is part of the answer.
-        let (_open, never) = std::sync::mpsc::channel::<()>();
-        let _ = never.recv_timeout(delay.min(MAX_DELAY));
-    }
-    let statuses = value("x-echo-status").unwrap_or("200");
+    let delay = delay.map_or(Duration::ZERO, Duration::from_millis).min(MAX_DELAY);
+    let statuses = value("x-echo-status").unwrap_or_default();
     let statuses: Vec<u16> = statuses
         .split(',')
         .filter_map(|text| text.trim().parse().ok())
         .collect();
-    let own = statuses.get(number).or(statuses.last());
-    own.copied().unwrap_or(200)
+    let status = statuses.get(number).or(statuses.last()).copied();
+    Wish { status, delay }
+}
+
+/// Whether a host is that of a copy, with a port or without.
+fn is_shadow(host: &str) -> bool {
+    host.split(':')
+        .next()
+        .is_some_and(|name| name.ends_with("-shadow"))
 }
 
 /// How many were noted under the key for the same server before.
 fn note(key: &str, answer: &Value) -> usize {
     let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
     let all = asked.entry(key.to_owned()).or_default();
-    let is_copy = |one: &Value| one["headers"].to_string().contains("-shadow\"]");
+    let is_copy = |one: &Value| {
+        let mut headers = one["headers"].as_array().into_iter().flatten();
+        headers.any(|pair| pair[0] == "host" && pair[1].as_str().is_some_and(is_shadow))
+    };
     let same = all
         .iter()
         .filter(|other| other["name"] == answer["name"] && !is_copy(other));

@@ -48,7 +48,7 @@ pub struct RetryOn {
 pub enum RetryCondition {
     /// `5xx`: a status from 500, or no response at all.
     ServerError,
-    /// `gateway-error`: status 502, 503 or 504.
+    /// `gateway-error`: status 502, 503 or 504, or no answer.
     GatewayError,
     /// `reset`: no response at all.
     Reset,

@@ -85,8 +85,9 @@ fn add(on: &mut RetryOn, condition: RetryCondition) {
             on.conditions = nothing_came;
         }
         RetryCondition::GatewayError => {
+            // Envoy counts a try that nothing came of as one of them.
             on.statuses.push(RetryOn::GATEWAY_ERRORS);
-            on.conditions.timeout = true;
+            on.conditions = nothing_came;
         }
         RetryCondition::Reset => on.conditions = nothing_came,
         RetryCondition::ResetBeforeRequest => on.conditions.reset_before_request = true,
@@ -127,4 +128,16 @@ pub(crate) fn without_counterpart(written: &Retries) -> Option<RetryCondition> {
     ];
     let on = written.retry_on.as_ref()?;
     unsupported.into_iter().find(|one| on.conditions.contains(one))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_answer_is_an_error_of_the_gateway_and_an_answer_that_is_none_is_not() {
+        let on = conditions([RetryCondition::GatewayError], &[]);
+        assert!(on.conditions.reset && on.conditions.timeout && on.conditions.connect_failure);
+        assert!(on.includes(502, None) && !on.includes(500, None));
+    }
 }

@@ -1,36 +1,50 @@
 //! HTTPRoutes of the Gateway API.
 
+use super::policy::destination_rule;
 use super::{BACKENDS, MARKER, METHODS, VALUES, shown, some};
 use crate::dice::Dice;
 
-pub(super) fn config(dice: &mut Dice, number: usize) -> String {
+/// HTTPRoutes of this group and version.
+pub(super) fn config(dice: &mut Dice, number: usize, api: &str) -> String {
     let marker = format!(
-        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: marker}}\nspec:\n  \
+        "apiVersion: {api}\nkind: HTTPRoute\nmetadata: {{name: marker}}\nspec:\n  \
          parentRefs: [{{group: '', kind: Service, name: shop}}]\n  rules:\n  - matches: [{{path: {{type: Exact, value: {MARKER}}}}}]\n    \
          filters: [{{type: RequestRedirect, requestRedirect: {{path: {{type: ReplaceFullPath, replaceFullPath: {}}}}}}}]\n",
         shown(number)
     );
     let routes = (0..=dice.below(2)).map(|route| {
-        let rules: Vec<String> = (0..=dice.below(3)).map(|_| rule(dice)).collect();
+        let rules: Vec<String> = (0..=dice.below(3)).map(|number| rule(dice, number)).collect();
+        let parent = dice.one(&[
+            "name: shop",
+            "name: shop, port: 80",
+            "namespace: default, name: shop, sectionName: http",
+        ]);
         format!(
-            "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: route-{route}}}\nspec:\n  \
-             parentRefs: [{{group: '', kind: Service, name: shop}}]\n  rules:\n{}",
+            "---\napiVersion: {api}\nkind: HTTPRoute\nmetadata: {{name: route-{route}}}\nspec:\n  \
+             parentRefs: [{{group: '', kind: Service, {parent}}}]\n  rules:\n{}",
             rules.concat()
         )
     });
     let routes: String = routes.collect();
-    marker + &routes
+    let policy = match dice.chance(30) {
+        true => format!("---\n{}", destination_rule(dice, "other", false)),
+        false => String::new(),
+    };
+    marker + &routes + &policy
 }
 
-fn rule(dice: &mut Dice) -> String {
+fn rule(dice: &mut Dice, number: usize) -> String {
     let mut fields = Vec::new();
+    if dice.chance(20) {
+        fields.push(format!("name: rule-{number}"));
+    }
     if dice.chance(85) {
         let matches: Vec<String> = (0..=dice.below(2)).map(|_| matching(dice)).collect();
         fields.push(format!("matches: [{}]", matches.join(", ")));
     }
-    if dice.chance(15) {
+    if dice.chance(20) {
         fields.push(format!("filters: [{}]", redirect(dice)));
-        return format!("  - {{{}}}\n", fields.join(", "));
+        return written(dice, fields);
     }
     let filters = some(
         dice,
@@ -43,31 +57,29 @@ fn rule(dice: &mut Dice) -> String {
             }),
             (25, &rewrite),
             (15, &cors),
-            (10, &|dice| {
-                format!(
-                    "{{type: RequestMirror, requestMirror: {{backendRef: {{name: {}, port: 80}}}}}}",
-                    dice.one(&BACKENDS)
-                )
-            }),
+            (12, &|dice| mirror(dice, "")),
         ],
     );
-    let permits = filters.contains("CORS");
     if !filters.is_empty() {
         fields.push(format!("filters: [{filters}]"));
     }
-    let own = if dice.chance(15) {
-        format!(
-            ", filters: [{}]",
-            modifier(dice, "RequestHeaderModifier", "requestHeaderModifier")
-        )
+    let own = if dice.chance(40) {
+        format!(", filters: [{}]", of_backend(dice, &filters))
     } else {
         String::new()
     };
     fields.push(match dice.below(20) {
-        // Without a backend Envoy answers no preflight.
-        0 | 1 if permits => format!("backendRefs: [{{name: other, port: 80{own}}}]"),
         0 => "backendRefs: [{name: missing, port: 80}]".to_owned(),
         1 => "backendRefs: []".to_owned(),
+        // CORS is the rule's where it has several backends.
+        2..5 if !own.contains("CORS") => format!(
+            "backendRefs: [{{name: {}, port: 80, weight: 3{own}}}, {{name: other, port: 80, weight: 0}}]",
+            dice.one(&BACKENDS)
+        ),
+        5 => format!(
+            "backendRefs: [{{group: '', kind: Service, namespace: default, name: {}, port: 80{own}}}]",
+            dice.one(&BACKENDS)
+        ),
         _ => format!("backendRefs: [{{name: {}, port: 80{own}}}]", dice.one(&BACKENDS)),
     });
     if dice.chance(12) {
@@ -79,14 +91,67 @@ fn rule(dice: &mut Dice) -> String {
             .to_owned(),
         );
     }
-    if dice.chance(20) {
+    // A try whose time was up may find no endpoint from Envoy, see docs/differences.md.
+    let timed = fields.iter().any(|field| field.contains("backendRequest"));
+    if !timed && dice.chance(20) {
         fields.push(format!(
             "retry: {{attempts: {}, codes: [{}], backoff: 1ms}}",
             dice.one(&["1", "3"]),
-            dice.one(&["503", "500, 503", "502"])
+            dice.one(&["503", "500, 503", "502", "504"])
+        ));
+    }
+    written(dice, fields)
+}
+
+/// The rule; one that replaces the prefix that matched has exactly one match, of a prefix.
+fn written(dice: &mut Dice, mut fields: Vec<String>) -> String {
+    if fields.iter().any(|field| field.contains("ReplacePrefixMatch")) {
+        fields.retain(|field| !field.starts_with("matches"));
+        let path = dice.one(&["/", "/a", "/a/b", "/b", "/v1", "/c/d"]);
+        fields.push(format!(
+            "matches: [{{path: {{type: PathPrefix, value: {path}}}}}]"
         ));
     }
     format!("  - {{{}}}\n", fields.join(", "))
+}
+
+/// Filters of a backend. What its rule does as well is left out: the backend's rewrite replaces the rule's in Envoy.
+fn of_backend(dice: &mut Dice, of_rule: &str) -> String {
+    let rewrites = !of_rule.contains("URLRewrite");
+    let permits = !of_rule.contains("CORS");
+    some(
+        dice,
+        &[
+            (60, &|dice| {
+                modifier(dice, "RequestHeaderModifier", "requestHeaderModifier")
+            }),
+            (30, &|dice| {
+                modifier(dice, "ResponseHeaderModifier", "responseHeaderModifier")
+            }),
+            (if rewrites { 35 } else { 0 }, &rewrite),
+            (if permits { 35 } else { 0 }, &cors),
+            (30, &|dice| mirror(dice, "")),
+        ],
+    )
+}
+
+/// A copy of every request, or of none.
+pub(super) fn mirror(dice: &mut Dice, prefix: &str) -> String {
+    let (to, port) = match prefix {
+        "calls" => (dice.one(&["calls-v1", "calls-v2", "calls-other"]), 90),
+        _ => (dice.one(&BACKENDS), 80),
+    };
+    let share = dice.one(&[
+        "",
+        ", percent: 100",
+        ", percent: 0",
+        ", fraction: {numerator: 5, denominator: 5}",
+        ", fraction: {numerator: 0, denominator: 5}",
+    ]);
+    let space = dice.one(&["", "group: '', kind: Service, namespace: default, "]);
+    format!(
+        "{{type: RequestMirror, requestMirror: {{backendRef: {{{space}name: {to}, port: {port}}}{share}}}}}"
+    )
 }
 
 fn matching(dice: &mut Dice) -> String {
@@ -122,7 +187,7 @@ fn matching(dice: &mut Dice) -> String {
     format!("{{{fields}}}")
 }
 
-fn modifier(dice: &mut Dice, kind: &str, field: &str) -> String {
+pub(super) fn modifier(dice: &mut Dice, kind: &str, field: &str) -> String {
     let fields = some(
         dice,
         &[
@@ -173,9 +238,10 @@ fn cors(dice: &mut Dice) -> String {
         dice,
         &[
             (50, &|_| "allowMethods: [GET, POST]".to_owned()),
-            (30, &|_| "allowHeaders: [x-one]".to_owned()),
+            (50, &|_| "allowHeaders: [x-one]".to_owned()),
             (30, &|_| "exposeHeaders: [x-served-by]".to_owned()),
-            (30, &|_| "maxAge: 60".to_owned()),
+            (50, &|_| "maxAge: 60".to_owned()),
+            (40, &|_| "allowCredentials: true".to_owned()),
         ],
     );
     let more = if more.is_empty() {
