@@ -165,8 +165,12 @@ pub(crate) async fn serve_http1(worker: &Rc<Worker>, arrived: Arrived) {
 
 pub(crate) async fn serve_http2(worker: &Rc<Worker>, arrived: Arrived, marked: bool) {
     let downstream = arrived.who.downstream;
+    let limits = match arrived.who.peer {
+        Some(_) => worker.limits.clone(),
+        None => worker.stranger_limits.clone(),
+    };
     let (stream, requests) = Requests::on(worker, arrived, marked);
-    let (limits, drain) = (worker.limits.clone(), worker.http_drain.subscribe());
+    let drain = worker.http_drain.subscribe();
     if let Err(error) = h2::serve(stream, Bytes::new(), requests, limits, drain).await {
         tracing::debug!(peer = %downstream, %error, "http/2 connection ended");
     }

@@ -35,7 +35,10 @@ pub(crate) struct Worker {
     pub(crate) draining: Draining,
     /// Tells HTTP connections to finish.
     pub(crate) http_drain: DrainSignal,
+    /// For peers that are known: the workload itself, other proxies, endpoints.
     pub(crate) limits: Rc<Limits>,
+    /// For clients that nobody knows.
+    pub(crate) stranger_limits: Rc<Limits>,
     pub(crate) shard: Shard,
     /// Copies of requests that are under way.
     pub(crate) mirrors: Mirrors,
@@ -74,7 +77,12 @@ impl Worker {
             post,
             draining,
             http_drain: DrainSignal::new(),
-            limits: Rc::new(Limits::default()),
+            limits: Rc::new(Limits {
+                // They give requests up as their time limits say, for many callers on one connection.
+                max_early_resets: u64::MAX,
+                ..Limits::default()
+            }),
+            stranger_limits: Rc::new(Limits::default()),
             mirrors: Mirrors::new(&shard),
             shard,
             access: access.map(RefCell::new),
