@@ -87,11 +87,12 @@ fn warmed(warmup: &Warmup) -> SlowStartConfig {
 
 /// What counts for every kind: when all endpoints are used, and weights by locality.
 pub(super) fn common(policy: &BackendPolicy, scene: &Scene<'_>) -> CommonLbConfig {
-    let outliers = policy
-        .outliers
-        .as_ref()
-        .filter(|outliers| outliers.accrual.is_none());
-    let panic = outliers.map_or(0, |outliers| outliers.minimum_health_percent);
+    let panic = match &policy.outliers {
+        // With every endpoint out all of them are asked again; Envoy's least threshold says the same.
+        None => 1,
+        Some(outliers) if outliers.accrual.is_some() => 0,
+        Some(outliers) => outliers.minimum_health_percent,
+    };
     // Every place of one backend has a group where weights are by locality, and none has one elsewhere.
     let place = policy.locality.places(scene.locality, scene.labels, &[probe()]);
     let weighted = place.iter().any(|place| place.group.is_some());

@@ -1,6 +1,7 @@
 //! Clusters and endpoints.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use envoy_types::pb::envoy::config::cluster::v3 as cluster;
 use envoy_types::pb::envoy::config::core::v3 as core;
@@ -9,7 +10,7 @@ use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as tls;
 use prost::Message as _;
 use tls::common_tls_context::ValidationContextType;
 use wattle_envoy::{Kind, Resources};
-use wattle_model::traffic::{Balance, LocalityPolicy, UpstreamTls};
+use wattle_model::traffic::{Balance, FailureAccrual, LocalityPolicy, OutlierDetection, UpstreamTls};
 use wattle_model::{Backend, BackendPolicy, Endpoint, EndpointHealth, Locality, Protocol};
 
 use crate::support::decoded;
@@ -271,4 +272,36 @@ fn an_address_that_is_dialled_past_its_service_is_the_endpoint_there() {
         .collect();
     assert_eq!(all.len(), 1);
     assert!(format!("{all:?}").contains("10.0.0.2"));
+}
+
+#[test]
+fn with_every_endpoint_out_all_are_asked_where_no_policy_says_otherwise() {
+    let threshold = |outliers| {
+        let policy = BackendPolicy {
+            outliers,
+            ..BackendPolicy::default()
+        };
+        let told = resources(policy, vec![endpoint(at(9))]);
+        let made: cluster::Cluster = decoded(&told, Kind::Cluster, "a:80|http/1");
+        made.common_lb_config
+            .unwrap()
+            .healthy_panic_threshold
+            .map(|percent| percent.value)
+    };
+    let minimum = OutlierDetection {
+        minimum_health_percent: 30,
+        ..OutlierDetection::default()
+    };
+    let accrual = OutlierDetection {
+        accrual: Some(FailureAccrual {
+            max_failures: 7,
+            min_penalty: Duration::from_secs(1),
+            max_penalty: Duration::from_secs(60),
+            jitter_ratio: 0.5,
+        }),
+        ..OutlierDetection::default()
+    };
+    assert_eq!(threshold(None), Some(1.0));
+    assert_eq!(threshold(Some(minimum)), Some(30.0));
+    assert_eq!(threshold(Some(accrual)), Some(0.0));
 }

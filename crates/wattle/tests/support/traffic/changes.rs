@@ -126,6 +126,7 @@ pub(super) fn retries(dice: &mut Dice) -> String {
             "",
             "",
             ", perTryTimeout: 10s",
+            ", perTryTimeout: 300ms",
             ", retryIgnorePreviousHosts: false"
         ])
     )

@@ -91,9 +91,7 @@ fn rule(dice: &mut Dice, number: usize) -> String {
             .to_owned(),
         );
     }
-    // A try whose time was up may find no endpoint from Envoy, see docs/differences.md.
-    let timed = fields.iter().any(|field| field.contains("backendRequest"));
-    if !timed && dice.chance(20) {
+    if dice.chance(20) {
         fields.push(format!(
             "retry: {{attempts: {}, codes: [{}], backoff: 1ms}}",
             dice.one(&["1", "3"]),

@@ -51,7 +51,7 @@ fn annotations(dice: &mut Dice) -> String {
             (50, &|dice| {
                 format!("retry.linkerd.io/limit: '{}'", dice.one(&["1", "2", "3"]))
             }),
-            (15, &|_| "retry.linkerd.io/timeout: 10s".to_owned()),
+            (15, &|_| "retry.linkerd.io/timeout: 300ms".to_owned()),
             (20, &|dice| {
                 let limit = dice.one(&["request", "response"]);
                 format!("timeout.linkerd.io/{limit}: 300ms")
