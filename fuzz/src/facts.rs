@@ -84,7 +84,9 @@ impl<'a> Facts<'a> {
         ConnectionFacts {
             peer: self.principal.map(peer),
             peer_ip: [10, 0, 0, 7].into(),
+            local_ip: [10, 0, 0, 8].into(),
             port: self.port,
+            sni: self.principal.map(|_| self.authority),
         }
     }
 
@@ -100,6 +102,8 @@ impl<'a> Facts<'a> {
             query: self.query,
             headers,
             caller: CallerFacts::default(),
+            remote_ip: None,
+            token: None,
         }
     }
 
