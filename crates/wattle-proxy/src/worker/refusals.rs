@@ -2,16 +2,22 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
 
+use wattle_model::Inbound;
 use wattle_telemetry::Refusal;
 
-/// Refusals that are kept; the oldest goes first. Each is some KiB at the most.
+use crate::phases::refuse::Compared;
+
+/// Refusals that are kept; the oldest goes first. Each holds at most 8 KiB of text.
 const KEPT: usize = 256;
 
 /// The last refusals of one worker.
 #[derive(Default)]
 pub(crate) struct Refusals {
     last: RefCell<VecDeque<Refusal>>,
+    /// What the policies of the last refusal compare.
+    compared: RefCell<(Weak<Inbound>, Rc<Compared>)>,
 }
 
 impl Refusals {
@@ -21,6 +27,18 @@ impl Refusals {
             last.pop_front();
         }
         last.push_back(refusal);
+    }
+
+    /// What these policies compare of a request; found anew only when they are others than at the last refusal.
+    pub(crate) fn compared(&self, inbound: Option<&Rc<Inbound>>) -> Rc<Compared> {
+        let Some(inbound) = inbound else {
+            return Rc::default();
+        };
+        let mut known = self.compared.borrow_mut();
+        if !std::ptr::eq(known.0.as_ptr(), Rc::as_ptr(inbound)) {
+            *known = (Rc::downgrade(inbound), Rc::new(Compared::by(inbound)));
+        }
+        Rc::clone(&known.1)
     }
 
     /// From the oldest to the newest.
