@@ -84,7 +84,7 @@ pub(crate) fn turned_back(response: &Response, method: &Method) -> Option<Reason
 }
 
 /// Why a request's own body failed.
-fn body_reason(error: &BodyError) -> Reason {
+pub(crate) fn body_reason(error: &BodyError) -> Reason {
     match error {
         BodyError::Parse(ParseError::BodyTimeout) => Reason::RequestBodyTimeout,
         _ => Reason::RequestBodyBroken,

@@ -1,11 +1,17 @@
 //! The beginning of a body, read to be shown and passed on all the same.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
-use wattle_http::{Frame, Kept, Request};
+use wattle_http::{BodyError, Frame, Kept, Request};
 use wattle_model::{CheckedBody, Reason};
 
 use super::Denial;
+use crate::phases::exchange;
 use crate::phases::limit::Refused;
+
+/// What is shown must be there within so long: no client holds a request open by never sending its body.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What of a body is shown.
 #[derive(Debug, PartialEq)]
@@ -30,16 +36,10 @@ pub(super) async fn shown(wanted: CheckedBody, request: &mut Request) -> Result<
     }
     // What is kept is bounded by what is read here: at most one frame more than is shown.
     let kept = Kept::new(std::mem::take(&mut request.body), usize::MAX);
-    let mut bytes = BytesMut::new();
-    if let Some(mut reader) = kept.body() {
-        while bytes.len() <= most && !(wanted.allow_partial && bytes.len() == most) {
-            match reader.next().await {
-                Some(Ok(Frame::Data(data))) => bytes.extend_from_slice(&data),
-                Some(Ok(Frame::Trailers(_))) | None => break,
-                Some(Err(_)) => return Err(Reason::RequestBodyBroken.into()),
-            }
-        }
-    }
+    let beginning = tokio::time::timeout(PATIENCE, beginning(&kept, most, wanted.allow_partial)).await;
+    let mut bytes = beginning
+        .map_err(|_| Reason::RequestBodyTimeout)?
+        .map_err(|error| exchange::body_reason(&error))?;
     let all = kept.is_read() && bytes.len() <= most;
     if bytes.len() > most && !wanted.allow_partial {
         return Err(too_large());
@@ -51,6 +51,22 @@ pub(super) async fn shown(wanted: CheckedBody, request: &mut Request) -> Result<
         cut: !all,
         as_bytes: wanted.as_bytes,
     }))
+}
+
+/// At least `most` bytes, and more where all must be shown: one that is too many tells.
+async fn beginning(kept: &Kept, most: usize, partial: bool) -> Result<BytesMut, BodyError> {
+    let mut bytes = BytesMut::new();
+    let Some(mut reader) = kept.body() else {
+        return Ok(bytes);
+    };
+    while bytes.len() <= most && !(partial && bytes.len() == most) {
+        match reader.next().await {
+            Some(Ok(Frame::Data(data))) => bytes.extend_from_slice(&data),
+            Some(Ok(Frame::Trailers(_))) | None => break,
+            Some(Err(error)) => return Err(error),
+        }
+    }
+    Ok(bytes)
 }
 
 fn too_large() -> Refused {
@@ -104,6 +120,18 @@ mod tests {
             let whole = request.body.collect(64).await.unwrap();
             assert_eq!(whole, pieces.concat().as_bytes());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_comes_is_not_waited_for_for_ever() {
+        let (sender, body) = Body::channel(8);
+        let mut request = request(&[]);
+        request.body = body;
+        let Err(Refused { reason, .. }) = shown(wanted(true), &mut request).await else {
+            panic!("it was shown");
+        };
+        assert_eq!(reason, Reason::RequestBodyTimeout);
+        drop(sender);
     }
 
     #[tokio::test]
