@@ -17,7 +17,7 @@ use super::{HTTP1, HTTP2, limit, tcp};
 use crate::cluster::Secrets;
 use crate::notes::Notes;
 use crate::proto::{flag, inline, number, unlimited};
-use crate::rbac::Gate;
+use crate::rbac::Policies;
 
 /// Bytes of a client that are kept until the application is dialled, where policy is asked first.
 const EARLY: u32 = 64 * 1024;
@@ -63,10 +63,12 @@ impl<'a> Port<'a> {
 /// All chains of a port.
 pub(super) fn chains(port: &Port<'_>, secrets: &Secrets, notes: &mut Notes) -> Vec<FilterChain> {
     let socket = mutual_tls(secrets);
-    let gate = Gate::new(&port.inbound.authorization, port.number, notes);
-    let meshed = |codec| requests(port, &gate, codec, true);
-    let http = |codec| requests(port, &gate, codec, false);
-    let opaque = || connections(port, &gate);
+    limit::note(port.inbound, port.number, notes);
+    super::tokens::note(port.inbound, notes);
+    let policies = Policies::new(&port.inbound.authorization, port.number, notes);
+    let meshed = |codec| requests(port, &policies, codec, true);
+    let http = |codec| requests(port, &policies, codec, false);
+    let opaque = || connections(port, &policies);
     let declared = port.effective.protocol;
     let tls = |name, protocols| port.entrance(name, "tls", protocols, Some(&socket));
     let mut chains = vec![
@@ -113,8 +115,6 @@ pub(super) fn chains(port: &Port<'_>, secrets: &Secrets, notes: &mut Notes) -> V
             chains.push(clear("tcp", &[]).chain(opaque()));
         }
     }
-    limit::note(port.inbound, port.number, notes);
-    super::tokens::note(port.inbound, notes);
     chains
 }
 
@@ -164,8 +164,8 @@ impl Entrance<'_> {
 }
 
 /// Opaque connections to the application, as policy lets them in.
-fn connections(port: &Port<'_>, gate: &Gate<'_>) -> Vec<Filter> {
-    let mut filters = gate.connections();
+fn connections(port: &Port<'_>, policies: &Policies<'_>) -> Vec<Filter> {
+    let mut filters = policies.connections();
     let mut proxy = tcp::plain(&port.cluster());
     if !filters.is_empty() {
         // Policy is asked when the client speaks: until then the application is not dialled, so that it tells nobody
@@ -178,7 +178,7 @@ fn connections(port: &Port<'_>, gate: &Gate<'_>) -> Vec<Filter> {
 }
 
 /// Requests to the application, as policy lets them in.
-fn requests(port: &Port<'_>, gate: &Gate<'_>, codec: CodecType, meshed: bool) -> Vec<Filter> {
+fn requests(port: &Port<'_>, policies: &Policies<'_>, codec: CodecType, meshed: bool) -> Vec<Filter> {
     let to = route::RouteAction {
         cluster_specifier: Some(route::route_action::ClusterSpecifier::Cluster(port.cluster())),
         timeout: unlimited(),
@@ -187,12 +187,12 @@ fn requests(port: &Port<'_>, gate: &Gate<'_>, codec: CodecType, meshed: bool) ->
     };
     // Policies compare what the tokens prove.
     let mut filters = super::tokens::filters(&port.inbound.tokens);
-    filters.extend(gate.requests(meshed));
+    filters.extend(policies.requests(meshed));
     filters.extend(limit::filters(port.inbound, port.number));
     filters.push(super::router());
     let routes = everything(route::route::Action::Route(to));
     let mut manager = introduced(super::hcm::manager(codec, routes, filters));
-    if gate.asks_for_paths() {
+    if policies.asks_for_paths() {
         // What policy compares is what the application gets.
         manager.normalize_path = flag(true);
         manager.merge_slashes = true;

@@ -66,7 +66,7 @@ impl Subject {
 }
 
 /// The policies of a workload, for one of its ports.
-pub(crate) struct Gate<'a> {
+pub(crate) struct Policies<'a> {
     authorization: &'a Authorization,
     of_port: Option<&'a wattle_model::Gate>,
 }
@@ -103,23 +103,14 @@ struct NetworkConfig {
 const HTTP_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
 const NETWORK_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC";
 
-impl<'a> Gate<'a> {
-    /// The gate that these policies make of a port, or of all that are not declared; what of them cannot be said is written
-    /// down.
+impl<'a> Policies<'a> {
+    /// Those of a port, or of all that are not declared; what of them cannot be said is written down.
     pub(crate) fn new(authorization: &'a Authorization, port: Option<u16>, notes: &mut Notes) -> Self {
         let of_port = authorization.gate_of(port);
         if let Some(gate) = of_port {
             gate::note(gate, notes);
         }
-        for external in &authorization.external {
-            for policy in &external.policies {
-                notes.at(Some(&policy.origin), &"inbound".into());
-                notes.gap(format!(
-                    "{} is not asked by an Envoy: what the policy matches is refused",
-                    external.authorizer.name
-                ));
-            }
-        }
+        note_without_effect(authorization, notes);
         let authorizing = of_port.into_iter().flat_map(wattle_model::Gate::policies);
         for policy in denying(authorization)
             .chain(authorizing)
@@ -212,6 +203,27 @@ impl<'a> Gate<'a> {
             rules.push(("allow", allow.with(xds::rbac::Action::Allow)));
         }
         rules
+    }
+}
+
+/// Writes down the policies that an Envoy does not do, and what becomes of what they match.
+fn note_without_effect(authorization: &Authorization, notes: &mut Notes) {
+    let mut note = |policies: &mut dyn Iterator<Item = &Policy>, reason: &str| {
+        for policy in policies {
+            notes.at(Some(&policy.origin), &"inbound".into());
+            notes.gap(reason);
+        }
+    };
+    for external in &authorization.external {
+        let name = &external.authorizer.name;
+        let reason = format!("{name} is not asked by an Envoy: what the policy matches is refused");
+        note(&mut external.policies.iter(), &reason);
+    }
+    let reason = "an Envoy does not mark what the policy matches";
+    note(&mut authorization.audit.iter(), reason);
+    if let Some(tried) = authorization.dry_run.as_deref() {
+        let reason = "an Envoy does not record what a policy under trial would have decided";
+        note(&mut tried.policies(), reason);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Authorization.
 
+use std::sync::Arc;
+
 use envoy_types::pb::envoy::config::listener::v3 as xds;
 use envoy_types::pb::envoy::config::rbac::v3 as rbac;
 use envoy_types::pb::envoy::extensions::filters::network::rbac::v3::Rbac as NetworkRbac;
@@ -262,4 +264,23 @@ fn what_an_external_authorizer_would_be_asked_about_is_refused() {
         gaps.iter().any(|gap| gap.reason.contains("opa is not asked")),
         "{gaps:?}"
     );
+}
+
+#[test]
+fn policies_that_decide_nothing_make_no_rules_and_are_named() {
+    let marking = || vec![policy(vec![PolicyRule::default()])];
+    let deciding_nothing = Authorization {
+        audit: marking(),
+        dry_run: Some(Arc::new(Authorization {
+            deny: marking(),
+            ..Authorization::default()
+        })),
+        ..Authorization::default()
+    };
+    assert_eq!(rules(deciding_nothing.clone()), []);
+    let gaps = resources(deciding_nothing).gaps;
+    for wanted in ["does not mark", "does not record"] {
+        let named = gaps.iter().any(|gap| gap.reason.contains(wanted));
+        assert!(named, "{wanted}: {gaps:?}");
+    }
 }

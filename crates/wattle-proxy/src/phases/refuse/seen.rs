@@ -48,9 +48,8 @@ impl Room {
     }
 
     fn headers(&mut self, headers: &HeaderMap, compared: &Compared) -> BTreeMap<String, Vec<String>> {
-        let named = |name: &&HeaderName| {
-            compared.headers.contains(name.as_str()) && !SECRET.contains(&name.as_str())
-        };
+        let named =
+            |name: &&HeaderName| compared.headers.contains(name.as_str()) && !SECRET.contains(&name.as_str());
         let mut kept = BTreeMap::new();
         for name in headers.keys().filter(named) {
             if !self.enters() {
