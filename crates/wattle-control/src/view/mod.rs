@@ -9,6 +9,8 @@
 //! | `GET /endpoints` | list of [`EndpointView`] |
 //! | `POST /tokens` with [`TokenRequest`] | [`TokenAnswer`] |
 //! | `GET /explain?from=NS/NAME&method=GET&url=URL&header=NAME:VALUE` | [`Explanation`](crate::explain::Explanation) |
+//! | `POST /why` with `wattle_telemetry::Refusal` | [`Why`](crate::why::Why) |
+//! | `POST /prove` with [`ProofRequest`](crate::reach::ProofRequest) | [`Reach`](crate::reach::Reach) |
 //! | `GET /rotation` | [`RotationView`] |
 //! | `POST /rotation` with [`RotationRequest`] | [`RotationView`] |
 //! | `POST /repair` | [`RotationView`] |

@@ -10,6 +10,7 @@ pub(crate) mod diff;
 pub(crate) mod exec_in;
 pub(crate) mod explain;
 pub(crate) mod get;
+pub(crate) mod offline;
 pub(crate) mod policy;
 pub(crate) mod proxy;
 pub(crate) mod repair;

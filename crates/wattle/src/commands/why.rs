@@ -10,8 +10,10 @@ use clap::Args;
 use http::Method;
 use serde_json::Value;
 use wattle_control::why::{Why, why};
+use wattle_identity::SpiffeId;
 use wattle_telemetry::{Refusal, RefusedRequest};
 
+use super::offline::{Loaded, Offline};
 use crate::cli::Shared;
 use crate::failure::{Advise as _, Failure};
 use crate::mesh::ask;
@@ -33,28 +35,31 @@ pub(crate) struct Arguments {
     /// Look for it in this file, as `/refusals` of a proxy's admin pages gave it, instead of asking the proxies
     #[arg(long, value_name = "FILE")]
     facts: Option<PathBuf>,
-    /// Ask the manifests in this directory, without a running mesh
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
+    #[command(flatten)]
+    offline: Offline,
 }
 
 /// Finds the refusal and prints what is said of it.
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<ExitCode> {
     let refusal = found(arguments, shared)?;
-    let answer = match &arguments.dir {
-        Some(directory) => offline(directory, &refusal)?,
+    let answer = match &arguments.offline.dir {
+        Some(directory) => by_manifests(directory, &arguments.offline, &refusal)?,
         None => running(shared, &refusal)?,
     };
     output::show(shared.output, &answer, ToString::to_string)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn offline(directory: &Path, refusal: &Refusal) -> anyhow::Result<Why> {
-    let (mut mesh, _) = wattle_control::offline::load(directory);
-    why(&mut mesh, refusal).advise(
+/// The workload's own name says the trust domain of the mesh that refused.
+fn by_manifests(directory: &Path, offline: &Offline, refusal: &Refusal) -> anyhow::Result<Why> {
+    let id = refusal.workload.parse::<SpiffeId>().ok();
+    let Loaded { mut mesh, notes } = offline.load(directory, id.as_ref().map(SpiffeId::trust_domain))?;
+    let mut answer = why(&mut mesh, refusal).advise(
         "cannot say why",
         "name the directory of the mesh that refused with `--dir`",
-    )
+    )?;
+    answer.notes.extend(notes);
+    Ok(answer)
 }
 
 fn running(shared: &Shared, refusal: &Refusal) -> anyhow::Result<Why> {
