@@ -20,6 +20,7 @@ mod keys;
 mod metrics;
 pub mod offline;
 pub mod reach;
+pub mod records;
 mod serve;
 mod store;
 pub mod view;

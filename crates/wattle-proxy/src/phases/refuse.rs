@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use wattle_model::{
     Attribute, Authorization, AuthorizationDecision, Inbound, NoTrace, PolicyRule, Reason, RequestFacts,
     TokenFacts,
@@ -37,6 +37,9 @@ pub(crate) fn keep(
         .and_then(|inbound| decided_by(inbound, who, reason, request));
     worker.refusals.keep(Refusal {
         id: id.to_string(),
+        trace_id: request
+            .and_then(|request| trace_of(request.headers))
+            .map(str::to_owned),
         time: jiff::Timestamp::try_from(worker.clock.wall())
             .map_or_else(|_| String::new(), |time| format!("{time:.3}")),
         reason: reason.to_owned(),
@@ -51,6 +54,17 @@ pub(crate) fn keep(
         request: request.map(|request| seen(request, &compared)),
     });
     id
+}
+
+/// The trace that the request says it belongs to.
+fn trace_of(headers: &HeaderMap) -> Option<&str> {
+    wattle_telemetry::trace_id(traceparent(headers)?.to_str().ok()?)
+}
+
+/// Which trace it is of, as it was sent; of several headers, none (W3C Trace Context §3.2).
+pub(crate) fn traceparent(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let mut said = headers.get_all("traceparent").iter();
+    said.next().filter(|_| said.next().is_none())
 }
 
 /// The policy behind the reason, where there is one: decided once more, which only a refusal pays for.

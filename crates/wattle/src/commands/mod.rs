@@ -13,6 +13,7 @@ pub(crate) mod get;
 pub(crate) mod offline;
 pub(crate) mod policy;
 pub(crate) mod proxy;
+pub(crate) mod recorded;
 pub(crate) mod repair;
 pub(crate) mod rotate;
 pub(crate) mod sample;
