@@ -21,6 +21,7 @@ mod metrics;
 pub mod offline;
 pub mod reach;
 pub mod records;
+pub mod replay;
 mod serve;
 mod store;
 pub mod view;

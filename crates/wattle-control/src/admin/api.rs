@@ -48,7 +48,10 @@ impl Api {
         if let ["rotation" | "repair" | "certificates"] = parts.as_slice() {
             return self.trust(&parts, request).await;
         }
-        let writes = matches!(parts.as_slice(), ["tokens" | "drain" | "why" | "prove"]);
+        let writes = matches!(
+            parts.as_slice(),
+            ["tokens" | "drain" | "why" | "prove" | "replay"]
+        );
         match (&request.head.method, writes) {
             (&Method::POST, true) | (&(Method::GET | Method::HEAD), false) => {}
             (method, true) => return Err(Refused::Method(method.to_string(), "POST")),
@@ -69,7 +72,7 @@ impl Api {
                     .map_err(|error| Refused::Invalid(error.to_string()))?;
                 self.token(body).await
             }
-            ["why" | "prove"] => self.answer_question(parts[0], request).await,
+            ["why" | "prove" | "replay"] => self.answer_question(parts[0], request).await,
             ["drain"] => {
                 self.0.asked_to_stop.cancel();
                 Ok(json(StatusCode::ACCEPTED, &serde_json::json!({})))
@@ -79,11 +82,19 @@ impl Api {
     }
 
     async fn status(&self) -> Result<Response, Refused> {
-        let census = self.0.hub.ask(|hub| hub.census(Instant::now())).await?;
+        let asked = self.0.hub.ask(|hub| (hub.census(Instant::now()), hub.settings()));
+        let (census, settings) = asked.await?;
         let status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_secs: self.0.started.elapsed().as_secs(),
             trust_domain: self.0.trust_domain.as_str().to_owned(),
+            trust_domain_aliases: settings
+                .trust_domain_aliases
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            cluster_domain: settings.cluster_domain.to_string(),
+            root_namespace: settings.root_namespace.to_string(),
             ready: census.ready,
             authority_not_after_secs: unix_secs(self.0.issuer.authority_not_after()),
             certificate_not_after_secs: unix_secs(self.0.issuer.own_not_after()),

@@ -8,15 +8,21 @@ use wattle_http::{Request, Response};
 use super::answer::{Refused, json};
 use super::api::Api;
 use crate::reach::{Claim, ProofRequest};
+use crate::records::Record;
 
-/// Largest question, bytes.
-const MAX_QUESTION: usize = 1 << 20;
+/// Largest question, bytes; of records, some hundreds.
+const MAX_QUESTION: usize = 4 << 20;
 
 impl Api {
     pub(super) async fn answer_question(&self, name: &str, request: Request) -> Result<Response, Refused> {
         let body = request.body.collect(MAX_QUESTION).await.map_err(invalid)?;
         match name {
             "prove" => self.prove(read(&body)?).await,
+            "replay" => {
+                let records: Vec<Record> = read(&body)?;
+                let answers = self.0.hub.ask(move |hub| hub.replay(&records)).await?;
+                Ok(json(StatusCode::OK, &answers))
+            }
             _ => {
                 let refusal: wattle_telemetry::Refusal = read(&body)?;
                 answered(self.0.hub.ask(move |hub| hub.why(&refusal)).await?)

@@ -15,6 +15,8 @@ use super::stream::Stream;
 use super::{Hub, access, trust};
 use crate::explain::{ExplainError, Explanation, Question, explain};
 use crate::reach::{Case, Claim, ClaimError};
+use crate::records::Record;
+use crate::replay::{Answer, decided};
 use crate::view::{DiagnosticView, EndpointView, ObjectView, ProxyStatus, ResourceStatus, ServiceView};
 use crate::why::{Why, WhyError, why};
 
@@ -180,6 +182,16 @@ impl Hub {
     /// All that a claim is about, for a proof on another thread.
     pub(crate) fn case(&mut self, claim: &Claim) -> Result<Case, ClaimError> {
         Case::of(&mut self.mesh, claim)
+    }
+
+    /// What is in force says to what was seen.
+    pub(crate) fn replay(&mut self, records: &[Record]) -> Vec<Answer> {
+        decided(&mut self.mesh, records)
+    }
+
+    /// By which settings everything is compiled.
+    pub(crate) fn settings(&self) -> wattle_compile::Settings {
+        self.mesh.settings().clone()
     }
 
     /// Virtual addresses as given.

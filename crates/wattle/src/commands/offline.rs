@@ -13,6 +13,13 @@ pub(crate) struct Offline {
     /// Ask the manifests in this directory, without a running mesh
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) assumed: Assumed,
+}
+
+/// What manifests do not say of the mesh that they are for.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Assumed {
     /// Trust domain of the mesh that the manifests are for [default: cluster.local]
     #[arg(long, value_name = "NAME", requires = "dir")]
     pub(crate) trust_domain: Option<String>,
@@ -31,7 +38,7 @@ pub(crate) struct Loaded {
 impl Offline {
     /// Reads the directory; `trust_domain` is what the facts that are asked about say, where no flag does.
     pub(crate) fn load(&self, directory: &Path, trust_domain: Option<&str>) -> anyhow::Result<Loaded> {
-        let (settings, mut notes) = self.settings(trust_domain);
+        let (settings, mut notes) = self.assumed.settings(trust_domain);
         let (mesh, errors) = load(directory, settings)?;
         if errors > 0 {
             notes.push(format!(
@@ -40,8 +47,16 @@ impl Offline {
         }
         Ok(Loaded { mesh, notes })
     }
+}
 
-    fn settings(&self, trust_domain: Option<&str>) -> (Settings, Vec<String>) {
+impl Assumed {
+    /// Does a flag say something?
+    pub(crate) fn is_told(&self) -> bool {
+        self.trust_domain.is_some() || self.root_namespace.is_some()
+    }
+
+    /// The settings, and what had to be assumed.
+    pub(crate) fn settings(&self, trust_domain: Option<&str>) -> (Settings, Vec<String>) {
         let mut settings = Settings::default();
         let mut assumed = Vec::new();
         match self.trust_domain.as_deref().or(trust_domain) {
@@ -79,7 +94,7 @@ mod tests {
 
     #[test]
     fn what_is_not_told_is_assumed_and_said() {
-        let (settings, notes) = Offline::default().settings(None);
+        let (settings, notes) = Assumed::default().settings(None);
         assert_eq!(&*settings.trust_domain, "cluster.local");
         assert_eq!(
             notes,
@@ -89,13 +104,12 @@ mod tests {
 
     #[test]
     fn a_flag_wins_over_the_facts_and_these_over_the_default() {
-        let (settings, notes) = Offline::default().settings(Some("of.facts"));
+        let (settings, notes) = Assumed::default().settings(Some("of.facts"));
         assert_eq!(&*settings.trust_domain, "of.facts");
         assert_eq!(notes, ["assumed of the mesh: root namespace wattle-system"]);
-        let told = Offline {
+        let told = Assumed {
             trust_domain: Some("told".to_owned()),
             root_namespace: Some("root".to_owned()),
-            ..Offline::default()
         };
         let (settings, notes) = told.settings(Some("of.facts"));
         assert_eq!(

@@ -1,5 +1,6 @@
 //! `wattle policy`: what policies let in, for all requests there could be and for those that there were.
 
+mod check;
 mod prove;
 
 use std::process::ExitCode;
@@ -19,11 +20,14 @@ pub(crate) struct Arguments {
 enum Question {
     /// Prove that nothing of some callers reaches a workload, or show what does
     Prove(prove::Arguments),
+    /// Say which recorded decisions other manifests would make otherwise
+    Check(check::Arguments),
 }
 
 /// Answers the question.
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<ExitCode> {
     match &arguments.question {
         Question::Prove(arguments) => prove::run(arguments, shared),
+        Question::Check(arguments) => check::run(arguments, shared),
     }
 }
