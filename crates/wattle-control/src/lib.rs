@@ -19,6 +19,7 @@ mod issuer;
 mod keys;
 mod metrics;
 pub mod offline;
+pub mod propose;
 pub mod reach;
 pub mod records;
 pub mod replay;

@@ -185,3 +185,76 @@ fn a_claim_is_proved_or_its_witness_gets_in() {
     assert_eq!(open.status.code(), Some(1), "{}", said(&open));
     world.mesh.stop();
 }
+
+#[test]
+fn a_candidate_is_checked_against_what_was_seen_and_what_was_seen_becomes_policies() {
+    if lacks(&[Need::Root]) {
+        return;
+    }
+    let world = World::start();
+    let id = world.refused();
+    let log = world.mesh.state().join("logs/default.server.access.log");
+    world.line("server", &id);
+    let check = |directory: &Manifests, log: Option<&str>| {
+        let mut arguments = vec!["policy", "check", directory.path().to_str().unwrap()];
+        arguments.extend(log.map(|log| ["--log", log]).into_iter().flatten());
+        world.mesh.wattle(&arguments)
+    };
+    let all = ["server", "page", "guest"]
+        .map(|name| workload(name, "{}"))
+        .concat();
+    let log = log.to_str().unwrap();
+    let same = Manifests::new(&[
+        ("mesh.yaml", &all),
+        ("strict.yaml", STRICT),
+        ("readers.yaml", READERS),
+    ]);
+    let unchanged = check(&same, Some(log));
+    assert_eq!(unchanged.status.code(), Some(0), "{}", said(&unchanged));
+    let open = Manifests::new(&[("mesh.yaml", &all), ("strict.yaml", STRICT)]);
+    for seen in [Some(log), None] {
+        let changed = check(&open, seen);
+        let text = said(&changed);
+        assert_eq!(changed.status.code(), Some(1), "{text}");
+        assert!(
+            text.contains("cluster.local/ns/default/sa/guest → default/server:8080 GET /secret"),
+            "{text}"
+        );
+        assert!(text.contains("after  let in"), "{text}");
+    }
+
+    let generated = world.mesh.wattle(&["policy", "generate", "--log", log]);
+    let policies = String::from_utf8_lossy(&generated.stdout).into_owned();
+    assert!(generated.status.success(), "{}", said(&generated));
+    let by_edges = world.mesh.wattle(&["policy", "generate"]);
+    assert!(
+        said(&by_edges).contains("cluster.local/ns/default/sa/page"),
+        "{}",
+        said(&by_edges)
+    );
+    assert!(!said(&by_edges).contains("sa/guest"), "{}", said(&by_edges));
+    world.manifests.write("readers.yaml", &policies);
+    let post = Request {
+        method: "POST".to_owned(),
+        ..Request::get("server", "/")
+    };
+    let proxied = || {
+        world
+            .mesh
+            .wattle_json(&["get", "authorizationpolicies"])
+            .to_string()
+            .contains("observed-server")
+    };
+    eventually("the generated policy is in force", PATIENCE, || {
+        proxied().then_some(())
+    });
+    world.mesh.wait_synced(3);
+    assert_eq!(
+        world.send("page", &Request::get("server", "/")).status,
+        200,
+        "{policies}"
+    );
+    assert_eq!(world.send("page", &post).status, 403, "{policies}");
+    world.refused();
+    world.mesh.stop();
+}

@@ -50,7 +50,7 @@ impl Api {
         }
         let writes = matches!(
             parts.as_slice(),
-            ["tokens" | "drain" | "why" | "prove" | "replay"]
+            ["tokens" | "drain" | "why" | "prove" | "replay" | "propose"]
         );
         match (&request.head.method, writes) {
             (&Method::POST, true) | (&(Method::GET | Method::HEAD), false) => {}
@@ -72,7 +72,7 @@ impl Api {
                     .map_err(|error| Refused::Invalid(error.to_string()))?;
                 self.token(body).await
             }
-            ["why" | "prove" | "replay"] => self.answer_question(parts[0], request).await,
+            ["why" | "prove" | "replay" | "propose"] => self.answer_question(parts[0], request).await,
             ["drain"] => {
                 self.0.asked_to_stop.cancel();
                 Ok(json(StatusCode::ACCEPTED, &serde_json::json!({})))

@@ -7,6 +7,7 @@ use wattle_http::{Request, Response};
 
 use super::answer::{Refused, json};
 use super::api::Api;
+use crate::propose::ProposalRequest;
 use crate::reach::{Claim, ProofRequest};
 use crate::records::Record;
 
@@ -22,6 +23,11 @@ impl Api {
                 let records: Vec<Record> = read(&body)?;
                 let answers = self.0.hub.ask(move |hub| hub.replay(&records)).await?;
                 Ok(json(StatusCode::OK, &answers))
+            }
+            "propose" => {
+                let request: ProposalRequest = read(&body)?;
+                let proposal = self.0.hub.ask(move |hub| hub.propose(&request)).await?;
+                Ok(json(StatusCode::OK, &proposal))
             }
             _ => {
                 let refusal: wattle_telemetry::Refusal = read(&body)?;

@@ -14,6 +14,7 @@ use super::ledger::{Entry, Version};
 use super::stream::Stream;
 use super::{Hub, access, trust};
 use crate::explain::{ExplainError, Explanation, Question, explain};
+use crate::propose::{Proposal, ProposalRequest, propose};
 use crate::reach::{Case, Claim, ClaimError};
 use crate::records::Record;
 use crate::replay::{Answer, decided};
@@ -187,6 +188,11 @@ impl Hub {
     /// What is in force says to what was seen.
     pub(crate) fn replay(&mut self, records: &[Record]) -> Vec<Answer> {
         decided(&mut self.mesh, records)
+    }
+
+    /// Policies for what was seen.
+    pub(crate) fn propose(&mut self, request: &ProposalRequest) -> Proposal {
+        propose(&mut self.mesh, request)
     }
 
     /// By which settings everything is compiled.

@@ -12,6 +12,7 @@
 //! | `POST /why` with `wattle_telemetry::Refusal` | [`Why`](crate::why::Why) |
 //! | `POST /prove` with [`ProofRequest`](crate::reach::ProofRequest) | [`Reach`](crate::reach::Reach) |
 //! | `POST /replay` with list of [`Record`](crate::records::Record) | list of [`Answer`](crate::replay::Answer) |
+//! | `POST /propose` with [`ProposalRequest`](crate::propose::ProposalRequest) | [`Proposal`](crate::propose::Proposal) |
 //! | `GET /rotation` | [`RotationView`] |
 //! | `POST /rotation` with [`RotationRequest`] | [`RotationView`] |
 //! | `POST /repair` | [`RotationView`] |

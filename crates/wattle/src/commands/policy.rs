@@ -1,6 +1,7 @@
 //! `wattle policy`: what policies let in, for all requests there could be and for those that there were.
 
 mod check;
+mod generate;
 mod prove;
 
 use std::process::ExitCode;
@@ -22,6 +23,8 @@ enum Question {
     Prove(prove::Arguments),
     /// Say which recorded decisions other manifests would make otherwise
     Check(check::Arguments),
+    /// Propose policies that let in what was seen and nothing else
+    Generate(generate::Arguments),
 }
 
 /// Answers the question.
@@ -29,5 +32,6 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<Exit
     match &arguments.question {
         Question::Prove(arguments) => prove::run(arguments, shared),
         Question::Check(arguments) => check::run(arguments, shared),
+        Question::Generate(arguments) => generate::run(arguments, shared),
     }
 }
