@@ -16,7 +16,7 @@ use wattle_api::Labels;
 use wattle_compile::Mesh;
 
 use crate::records::{Known, Record, Then};
-use crate::why::workload;
+use crate::why::{named, workload};
 use calls::{Caller, Calls};
 
 /// Most addresses of callers without identity that a policy names.
@@ -120,7 +120,7 @@ pub fn propose(mesh: &mut Mesh, request: &ProposalRequest) -> Proposal {
         .filter(|record| record.then() == Then::LetIn)
     {
         let Some(name) = workload(mesh, &record.facts) else {
-            let unknown = &record.facts.workload;
+            let unknown = named(&record.facts);
             note(
                 &mut proposal.notes,
                 format!("no workload of the mesh is {unknown}: its callers are not considered"),

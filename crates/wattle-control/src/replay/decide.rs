@@ -7,7 +7,7 @@ use wattle_model::{AuthorizationDecision, ConnectionFacts, Inbound, MtlsMode, No
 use super::known::{Knowledge, Unknown, counted, unknown_routes};
 use super::same;
 use crate::records::{Known, Record};
-use crate::why::{Facts, WhyError, workload};
+use crate::why::{Facts, WhyError, named, workload};
 
 /// What a mesh says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,8 +53,7 @@ pub fn decided(mesh: &mut Mesh, records: &[Record]) -> Vec<Result<Decided, Strin
 }
 
 fn decided_one(mesh: &mut Mesh, record: &Record) -> Result<Decided, WhyError> {
-    let workload =
-        workload(mesh, &record.facts).ok_or_else(|| WhyError::Workload(record.facts.workload.clone()))?;
+    let workload = workload(mesh, &record.facts).ok_or_else(|| WhyError::Workload(named(&record.facts)))?;
     let inbound = mesh
         .inbound(&workload)
         .ok_or_else(|| WhyError::Workload(workload.clone()))?;

@@ -17,6 +17,9 @@ use serde::Serialize;
 use crate::records::{Record, Then};
 pub use decide::{Decided, Verdict, decided};
 
+/// Most notes of the same kind that are given.
+const MOST_NOTES: usize = 20;
+
 /// What changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Replay {
@@ -129,7 +132,7 @@ impl Replay {
     }
 
     fn note(&mut self, note: String) {
-        if !self.notes.contains(&note) {
+        if self.notes.len() < MOST_NOTES && !self.notes.contains(&note) {
             self.notes.push(note);
         }
     }

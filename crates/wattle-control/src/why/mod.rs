@@ -86,7 +86,8 @@ pub fn why(mesh: &mut Mesh, refusal: &Refusal) -> Result<Why, WhyError> {
     })
 }
 
-fn named(refusal: &Refusal) -> String {
+/// How the workload is named that nothing is found of.
+pub(crate) fn named(refusal: &Refusal) -> String {
     match refusal.workload.as_str() {
         "" => refusal.local.ip().to_string(),
         workload => workload.to_owned(),

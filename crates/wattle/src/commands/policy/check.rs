@@ -21,8 +21,8 @@ use crate::output;
 
 /// Most kinds of records that are compared.
 const MAX_RECORDS: usize = 50_000;
-/// Records in one question to the control plane: some hundred bytes each, at most some KiB.
-const MAX_ASKED: usize = 200;
+/// Longest question to the control plane, bytes; it takes 4 MiB, and a record is shorter than 1 MiB.
+const MAX_ASKED: usize = 2 << 20;
 
 /// Arguments of `wattle policy check`.
 #[derive(Debug, Args)]
@@ -108,12 +108,31 @@ fn by_manifests(directory: &Path, settings: Settings, records: &[Record]) -> any
 /// By the control plane, in parts.
 fn by_mesh(place: &Place, records: &[Record]) -> anyhow::Result<Vec<Answer>> {
     let mut all = Vec::new();
-    for part in records.chunks(MAX_ASKED) {
-        let body = serde_json::to_vec(part)?;
-        let answers: Vec<Answer> = block_on(ask::post(&place.admin_socket(), "/replay", body.into()))?;
+    for part in parts(records)? {
+        let answers: Vec<Answer> = block_on(ask::post(&place.admin_socket(), "/replay", part.into()))?;
         all.extend(answers);
     }
     Ok(all)
+}
+
+/// Lists of records as JSON, each short enough to be asked about at once.
+fn parts(records: &[Record]) -> serde_json::Result<Vec<String>> {
+    let mut parts: Vec<String> = Vec::new();
+    for record in records {
+        let text = serde_json::to_string(record)?;
+        match parts
+            .last_mut()
+            .filter(|part| part.len() + text.len() < MAX_ASKED)
+        {
+            Some(part) => part.push(','),
+            None => parts.push("[".to_owned()),
+        }
+        if let Some(part) = parts.last_mut() {
+            part.push_str(&text);
+        }
+    }
+    parts.iter_mut().for_each(|part| part.push(']'));
+    Ok(parts)
 }
 
 /// Records of a log; lines that are none are counted by reason.
@@ -174,4 +193,53 @@ fn bounded(records: Vec<Record>, left_out: u64, notes: &mut Vec<String>) -> Vec<
         ));
     }
     records
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn line(path: &str) -> Value {
+        json!({
+            "reporter": "destination", "method": "GET", "path": path, "protocol": "HTTP/1.1",
+            "response_code_details": "via_upstream",
+            "downstream_remote_address": "10.0.0.2:1234", "downstream_local_address": "10.0.0.3:80",
+        })
+    }
+
+    #[test]
+    fn questions_are_cut_where_they_become_too_long_and_none_is_lost() {
+        let long = "/x".repeat(MAX_ASKED / 5);
+        let records: Vec<Record> = (0..7).map(|_| of_line(&line(&long)).unwrap()).collect();
+        let parts = parts(&records).unwrap();
+        assert!(parts.len() > 1 && parts.iter().all(|part| part.len() <= MAX_ASKED + 2));
+        let back: Vec<Record> = parts
+            .iter()
+            .flat_map(|part| serde_json::from_str::<Vec<Record>>(part).unwrap())
+            .collect();
+        assert_eq!(back, records);
+        assert!(super::parts(&[]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_log_leaves_out_the_calling_side_and_says_how_much_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("access.log");
+        let calling = json!({"reporter": "source"});
+        let text = format!("{}\n\n{}\n{calling}\n", line("/a"), line("/a"));
+        std::fs::write(&file, text).unwrap();
+        let mut notes = Vec::new();
+        let records = logged(&file, &mut notes).unwrap();
+        assert_eq!((records.len(), records[0].count), (1, 2));
+        assert!(notes[0].starts_with("1 lines of the calling side"), "{notes:?}");
+        std::fs::write(&file, "{}\n").unwrap();
+        let error = format!("{:#}", logged(&file, &mut notes).unwrap_err());
+        assert!(
+            error.contains("access.log") && error.contains("line 1: "),
+            "{error}"
+        );
+    }
 }
