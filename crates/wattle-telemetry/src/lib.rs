@@ -21,6 +21,7 @@ mod scrape;
 mod shard;
 mod slot;
 mod table;
+mod trace;
 mod view;
 
 pub use edge::{Edge, Peer, Protocol, Reporter, Security, Status};
@@ -34,4 +35,5 @@ pub use refusal::{Refusal, RefusedRequest, RefusedToken};
 pub use registry::{Limits, Registry};
 pub use shard::{Shard, SharedCounter};
 pub use slot::{Counter, Gauge, Histogram};
+pub use trace::trace_id;
 pub use view::{EdgeName, EdgeTotal, EdgeView, Snapshot};

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct Refusal {
     /// Names it: 16 hexadecimal digits; header `wattle-refusal` and `refusal_id` of the access log.
     pub id: String,
+    /// Trace id of the request's `traceparent` (W3C Trace Context), as `trace_id` of the access log.
+    #[serde(default)]
+    pub trace_id: Option<String>,
     /// When, RFC 3339 with milliseconds.
     pub time: String,
     /// Stable id of the reason.

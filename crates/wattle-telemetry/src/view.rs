@@ -122,12 +122,18 @@ pub struct EdgeName {
     pub source: String,
     /// The client's namespace.
     pub source_namespace: String,
+    /// The client's SPIFFE name; empty where the reporting side does not know it.
+    #[serde(default)]
+    pub source_principal: String,
     /// The server: the service's name, else as for the client.
     pub destination: String,
     /// The server's namespace.
     pub destination_namespace: String,
     /// The server's workload.
     pub destination_workload: String,
+    /// The server's SPIFFE name, likewise.
+    #[serde(default)]
+    pub destination_principal: String,
     /// The server's version, which tells a canary apart.
     pub destination_version: String,
     /// `http`, `grpc` or `tcp`.
@@ -219,9 +225,11 @@ impl EdgeName {
             reporter: edge.reporter.as_str().to_owned(),
             source: name(&edge.source, ""),
             source_namespace: edge.source.namespace.to_string(),
+            source_principal: edge.source.principal.to_string(),
             destination: name(destination, &edge.service_name),
             destination_namespace: first([&edge.service_namespace, &destination.namespace]),
             destination_workload: destination.workload.to_string(),
+            destination_principal: destination.principal.to_string(),
             destination_version: first([&destination.version, &destination.canonical_revision]),
             protocol: edge.protocol.as_str().to_owned(),
             mtls: edge.security == Security::MutualTls,

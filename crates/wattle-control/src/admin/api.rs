@@ -18,8 +18,6 @@ use crate::view::{Status, TokenAnswer, TokenRequest};
 
 /// Largest request body, bytes.
 pub(super) const MAX_BODY: usize = 64 * 1024;
-/// Largest record of a refusal, bytes.
-const MAX_RECORD: usize = 1 << 20;
 /// Life of a join token when none is asked for.
 const TOKEN_TTL: u64 = 600;
 /// Longest life of a join token, seconds.
@@ -50,7 +48,10 @@ impl Api {
         if let ["rotation" | "repair" | "certificates"] = parts.as_slice() {
             return self.trust(&parts, request).await;
         }
-        let writes = matches!(parts.as_slice(), ["tokens" | "drain" | "why"]);
+        let writes = matches!(
+            parts.as_slice(),
+            ["tokens" | "drain" | "why" | "prove" | "replay" | "propose"]
+        );
         match (&request.head.method, writes) {
             (&Method::POST, true) | (&(Method::GET | Method::HEAD), false) => {}
             (method, true) => return Err(Refused::Method(method.to_string(), "POST")),
@@ -71,11 +72,7 @@ impl Api {
                     .map_err(|error| Refused::Invalid(error.to_string()))?;
                 self.token(body).await
             }
-            ["why"] => {
-                let body = request.body.collect(MAX_RECORD).await;
-                self.why(body.map_err(|error| Refused::Invalid(error.to_string()))?)
-                    .await
-            }
+            ["why" | "prove" | "replay" | "propose"] => self.answer_question(parts[0], request).await,
             ["drain"] => {
                 self.0.asked_to_stop.cancel();
                 Ok(json(StatusCode::ACCEPTED, &serde_json::json!({})))
@@ -85,11 +82,19 @@ impl Api {
     }
 
     async fn status(&self) -> Result<Response, Refused> {
-        let census = self.0.hub.ask(|hub| hub.census(Instant::now())).await?;
+        let asked = self.0.hub.ask(|hub| (hub.census(Instant::now()), hub.settings()));
+        let (census, settings) = asked.await?;
         let status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_secs: self.0.started.elapsed().as_secs(),
             trust_domain: self.0.trust_domain.as_str().to_owned(),
+            trust_domain_aliases: settings
+                .trust_domain_aliases
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            cluster_domain: settings.cluster_domain.to_string(),
+            root_namespace: settings.root_namespace.to_string(),
             ready: census.ready,
             authority_not_after_secs: unix_secs(self.0.issuer.authority_not_after()),
             certificate_not_after_secs: unix_secs(self.0.issuer.own_not_after()),
@@ -147,14 +152,6 @@ impl Api {
         let explained = self.0.hub.ask(move |hub| hub.explain(&question)).await?;
         explained
             .map(|explanation| json(StatusCode::OK, &explanation))
-            .map_err(|error| Refused::Invalid(error.to_string()))
-    }
-
-    async fn why(&self, body: Bytes) -> Result<Response, Refused> {
-        let refusal: wattle_telemetry::Refusal =
-            serde_json::from_slice(&body).map_err(|error| Refused::Invalid(error.to_string()))?;
-        let why = self.0.hub.ask(move |hub| hub.why(&refusal)).await?;
-        why.map(|why| json(StatusCode::OK, &why))
             .map_err(|error| Refused::Invalid(error.to_string()))
     }
 

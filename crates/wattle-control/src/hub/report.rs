@@ -7,13 +7,17 @@ use wattle_api::{Object, ObjectKey, Severity};
 use wattle_model::{EndpointHealth, Hop};
 use wattle_wire::{Kind, ResourceName};
 
-use super::guest::Guest;
 use wattle_telemetry::Refusal;
 
+use super::guest::Guest;
 use super::ledger::{Entry, Version};
 use super::stream::Stream;
 use super::{Hub, access, trust};
 use crate::explain::{ExplainError, Explanation, Question, explain};
+use crate::propose::{Proposal, ProposalRequest, propose};
+use crate::reach::{Case, Claim, ClaimError};
+use crate::records::Record;
+use crate::replay::{Answer, decided};
 use crate::view::{DiagnosticView, EndpointView, ObjectView, ProxyStatus, ResourceStatus, ServiceView};
 use crate::why::{Why, WhyError, why};
 
@@ -174,6 +178,26 @@ impl Hub {
     /// Asks again about recorded facts.
     pub(crate) fn why(&mut self, refusal: &Refusal) -> Result<Why, WhyError> {
         why(&mut self.mesh, refusal)
+    }
+
+    /// All that a claim is about, for a proof on another thread.
+    pub(crate) fn case(&mut self, claim: &Claim) -> Result<Case, ClaimError> {
+        Case::of(&mut self.mesh, claim)
+    }
+
+    /// What is in force says to what was seen.
+    pub(crate) fn replay(&mut self, records: &[Record]) -> Vec<Answer> {
+        decided(&mut self.mesh, records)
+    }
+
+    /// Policies for what was seen.
+    pub(crate) fn propose(&mut self, request: &ProposalRequest) -> Proposal {
+        propose(&mut self.mesh, request)
+    }
+
+    /// By which settings everything is compiled.
+    pub(crate) fn settings(&self) -> wattle_compile::Settings {
+        self.mesh.settings().clone()
     }
 
     /// Virtual addresses as given.

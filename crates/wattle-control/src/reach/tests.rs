@@ -62,11 +62,38 @@ fn a_workload_without_proxy_is_reached_by_anything() {
         .iter()
         .find(|one| one.workload == "bank/bare")
         .unwrap();
-    assert_eq!(bare.verdict, "reached");
+    assert_eq!(bare.verdict, Verdict::Reached);
 }
 
 #[test]
 fn a_workload_that_is_not_there_is_an_error_that_names_it() {
     let error = proved("nothing reaches bank/nobody");
     assert_eq!(error, Err(ClaimError::Target("bank/nobody".to_owned())));
+}
+
+#[test]
+fn a_proof_reads_back_as_it_was_sent() {
+    let reach = proved("nothing reaches bank/*").unwrap();
+    let sent = serde_json::to_value(&reach).unwrap();
+    assert_eq!(
+        sent["workloads"][0]["verdict"],
+        reach.workloads[0].verdict.to_string()
+    );
+    let read: Reach = serde_json::from_value(sent).unwrap();
+    assert_eq!(read, reach);
+}
+
+#[test]
+fn the_callers_are_those_of_the_meshs_own_trust_domain() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("mesh.yaml"), MESH).unwrap();
+    let settings = wattle_compile::Settings {
+        trust_domain: "prod.example".into(),
+        ..wattle_compile::Settings::default()
+    };
+    let (mut mesh, _) = crate::offline::load_with(directory.path(), settings);
+    let claim = "nothing in shop reaches bank/ledger".parse().unwrap();
+    let reach = prove(&mut mesh, &claim).unwrap();
+    let witness = reach.workloads[0].witness.clone().unwrap();
+    assert!(witness.starts_with("prod.example/ns/shop/sa/"), "{witness}");
 }

@@ -9,6 +9,10 @@
 //! | `GET /endpoints` | list of [`EndpointView`] |
 //! | `POST /tokens` with [`TokenRequest`] | [`TokenAnswer`] |
 //! | `GET /explain?from=NS/NAME&method=GET&url=URL&header=NAME:VALUE` | [`Explanation`](crate::explain::Explanation) |
+//! | `POST /why` with `wattle_telemetry::Refusal` | [`Why`](crate::why::Why) |
+//! | `POST /prove` with [`ProofRequest`](crate::reach::ProofRequest) | [`Reach`](crate::reach::Reach) |
+//! | `POST /replay` with list of [`Record`](crate::records::Record) | list of [`Answer`](crate::replay::Answer) |
+//! | `POST /propose` with [`ProposalRequest`](crate::propose::ProposalRequest) | [`Proposal`](crate::propose::Proposal) |
 //! | `GET /rotation` | [`RotationView`] |
 //! | `POST /rotation` with [`RotationRequest`] | [`RotationView`] |
 //! | `POST /repair` | [`RotationView`] |
@@ -22,6 +26,7 @@ mod trust;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use wattle_compile::Settings;
 
 pub use trust::{AuthorityView, CertificateView, PhaseView, RotationRequest, RotationView};
 
@@ -34,6 +39,15 @@ pub struct Status {
     pub uptime_secs: u64,
     /// Trust domain of the mesh.
     pub trust_domain: String,
+    /// Other names of the trust domain.
+    #[serde(default)]
+    pub trust_domain_aliases: Vec<String>,
+    /// DNS domain of the mesh.
+    #[serde(default)]
+    pub cluster_domain: String,
+    /// Namespace whose policies are for the whole mesh.
+    #[serde(default)]
+    pub root_namespace: String,
     /// All sources have said what they hold; until then nothing is served.
     pub ready: bool,
     /// End of the authority's own chain, seconds since 1970.
@@ -50,6 +64,20 @@ pub struct Status {
     pub warnings: usize,
     /// Open streams, by node.
     pub proxies: Vec<ProxyStatus>,
+}
+
+impl Status {
+    /// The settings by which the mesh's manifests are compiled.
+    pub fn settings(&self) -> Settings {
+        let aliases = self.trust_domain_aliases.iter();
+        Settings {
+            trust_domain: self.trust_domain.as_str().into(),
+            trust_domain_aliases: aliases.map(|name| name.as_str().into()).collect(),
+            cluster_domain: self.cluster_domain.as_str().into(),
+            root_namespace: self.root_namespace.as_str().into(),
+            ..Settings::default()
+        }
+    }
 }
 
 /// One proxy's stream.

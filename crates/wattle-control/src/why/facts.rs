@@ -10,7 +10,7 @@ use wattle_telemetry::{Refusal, RefusedRequest, RefusedToken};
 use super::WhyError;
 
 /// What was recorded.
-pub(super) struct Facts<'a> {
+pub(crate) struct Facts<'a> {
     refusal: &'a Refusal,
     peer: Option<SpiffeId>,
     headers: HeaderMap,
@@ -18,7 +18,7 @@ pub(super) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    pub(super) fn of(refusal: &'a Refusal) -> Result<Self, WhyError> {
+    pub(crate) fn of(refusal: &'a Refusal) -> Result<Self, WhyError> {
         let read = |text: &String| {
             text.parse::<SpiffeId>()
                 .map_err(|_| WhyError::Identity(text.clone()))
@@ -33,7 +33,7 @@ impl<'a> Facts<'a> {
     }
 
     /// Lends them to a question.
-    pub(super) fn ask<T>(
+    pub(crate) fn ask<T>(
         &self,
         question: impl FnOnce(&ConnectionFacts<'_>, Option<&RequestFacts<'_>>) -> T,
     ) -> T {

@@ -9,13 +9,15 @@ mod remedy;
 mod tests;
 mod text;
 
+use std::cmp::Reverse;
+
 use serde::{Deserialize, Serialize};
 use wattle_compile::Mesh;
 use wattle_model::{AuthorizationDecision, ConnectionFacts, Inbound, RequestFacts, Step};
 use wattle_telemetry::Refusal;
 
 use crate::explain::{TraceLine, lines};
-use facts::Facts;
+pub(crate) use facts::Facts;
 
 /// Why it was refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -84,15 +86,17 @@ pub fn why(mesh: &mut Mesh, refusal: &Refusal) -> Result<Why, WhyError> {
     })
 }
 
-fn named(refusal: &Refusal) -> String {
+/// How the workload is named that nothing is found of.
+pub(crate) fn named(refusal: &Refusal) -> String {
     match refusal.workload.as_str() {
         "" => refusal.local.ip().to_string(),
         workload => workload.to_owned(),
     }
 }
 
-/// The instance itself, else one at the address, else another one of the same service account.
-fn workload(mesh: &Mesh, refusal: &Refusal) -> Option<String> {
+/// The instance itself, else one at the address, else another one of the same service account: the process that the
+/// instance is a copy of, if that is among them.
+pub(crate) fn workload(mesh: &Mesh, refusal: &Refusal) -> Option<String> {
     let id = refusal.workload.parse::<wattle_identity::SpiffeId>().ok();
     if let Some(id) = &id
         && mesh.workload(id.namespace(), &refusal.instance).is_some()
@@ -104,14 +108,25 @@ fn workload(mesh: &Mesh, refusal: &Refusal) -> Option<String> {
         .find(|instance| instance.address == Some(refusal.local.ip()));
     let same = || {
         let id = id.as_ref()?;
-        mesh.workloads().find(|instance| {
+        let all = mesh.workloads().filter(|instance| {
             *instance.workload.namespace == *id.namespace()
                 && *instance.workload.service_account == *id.service_account()
-        })
+        });
+        // The first of those that fit equally well.
+        all.enumerate()
+            .max_by_key(|(at, instance)| (likeness(&instance.key.name, &refusal.instance), Reverse(*at)))
+            .map(|(_, instance)| instance)
     };
     at.filter(|_| id.is_none())
         .or_else(same)
         .map(|instance| format!("{}/{}", instance.key.namespace, instance.key.name))
+}
+
+/// How much of an instance's name is the name of its process: copies are called `PROCESS-…`.
+fn likeness(process: &str, instance: &str) -> usize {
+    let rest = instance.strip_prefix(process);
+    let copy = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+    if copy { process.len() } else { 0 }
 }
 
 /// Object and rule without file and line, which may move while the policy stays as it is.

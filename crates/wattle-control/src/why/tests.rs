@@ -34,6 +34,7 @@ fn refusal(peer: Option<&str>, method: &str) -> Refusal {
     let address = SocketAddr::from(([10, 0, 0, 1], 80));
     Refusal {
         id: "0123456789abcdef".to_owned(),
+        trace_id: None,
         time: String::new(),
         reason: "policy_not_allowed".to_owned(),
         detail: String::new(),

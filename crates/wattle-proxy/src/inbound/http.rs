@@ -10,7 +10,7 @@ use wattle_http::{
 use wattle_model::traffic::hash_text;
 use wattle_model::{CallerFacts, Inbound, Reason, RequestFacts, TokenFacts};
 use wattle_net::Stream;
-use wattle_telemetry::EdgeMetrics;
+use wattle_telemetry::{EdgeMetrics, Reporter};
 
 use super::apps::App;
 use super::{Arrived, Who, metrics};
@@ -237,7 +237,10 @@ impl Handler for Requests {
             self.who.local,
         );
         record.on(self.metrics(record.is_grpc()));
-        record.name(|names| names.source = self.who.peer.as_ref().map(|id| id.as_str().into()));
+        record.name(|names| {
+            names.reporter = Reporter::Destination;
+            names.source = self.who.peer.as_ref().map(|id| id.as_str().into());
+        });
         if !transform::has_host(&request.head) {
             return self.turned_away(record, &request.head, Reason::BadRequest);
         }
@@ -263,9 +266,10 @@ impl Handler for Requests {
             Ok(answered) => answered,
             Err(reason) => return self.refused(record, reason),
         };
+        // First, so that the record hears of no refusal that an application made up.
+        transform::leave_application(&mut response.head);
         record.answered(app.address, &response.head);
         transform::leave_upstream(&mut response.head);
-        transform::leave_application(&mut response.head);
         to_client
             .iter()
             .for_each(|change| change.apply(&mut response.head.headers));

@@ -18,6 +18,7 @@ use wattle_http::{h1, h2};
 use wattle_identity::SpiffeId;
 use wattle_model::{Inbound, MtlsMode, Protocol};
 use wattle_net::Stream;
+use wattle_telemetry::Reporter;
 
 use crate::identity::Alpn;
 use crate::phases::accept::{Accepted, accept};
@@ -107,6 +108,7 @@ pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted, sni: Option
             };
             let mut opaque = Opaque::begin(worker, peer, destination);
             let why = (turned_away.reason, "");
+            opaque.names.reporter = Reporter::Destination;
             opaque.names.refusal = Some(refuse::keep(worker, &who, why, None));
             opaque.refused(
                 worker,

@@ -8,6 +8,7 @@ use wattle_balance::Permit;
 use wattle_model::{Protocol, Reason};
 use wattle_net::detect::Speaker;
 use wattle_net::{Stream, first_speaker};
+use wattle_telemetry::Reporter;
 
 use super::{App, Arrived, Who, metrics, secured, serve_http1, serve_http2};
 use crate::phases::accept::Accepted;
@@ -188,6 +189,7 @@ fn refuse(worker: &Worker, arrived: Arrived, reason: Reason) {
 
 fn begin(worker: &Worker, who: &Who) -> Opaque {
     let mut opaque = Opaque::begin(worker, who.downstream, who.local);
+    opaque.names.reporter = Reporter::Destination;
     opaque.names.source = who.peer.as_ref().map(|id| id.as_str().into());
     if let Some(inbound) = worker.inbound()
         && inbound.authorization.tries_or_audits()

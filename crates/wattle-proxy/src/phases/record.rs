@@ -147,6 +147,9 @@ impl Record {
         if let Some(line) = &mut self.line {
             line.upstream = Some(address);
             line.upstream_us = Some((self.worker.clock.now_ns() - self.start_ns) / 1000);
+            if self.refused {
+                line.names.refusal = reply::refusal_id(&head.headers);
+            }
         }
     }
 

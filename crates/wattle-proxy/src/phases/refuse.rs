@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use http::HeaderValue;
 use wattle_model::{AuthorizationDecision, Inbound, NoTrace, Reason, RequestFacts};
 use wattle_telemetry::Refusal;
 
@@ -32,6 +33,9 @@ pub(crate) fn keep(
         .and_then(|inbound| decided_by(inbound, who, reason, request));
     worker.refusals.keep(Refusal {
         id: id.to_string(),
+        trace_id: request
+            .and_then(|request| trace_of(request.headers))
+            .map(str::to_owned),
         time: jiff::Timestamp::try_from(worker.clock.wall())
             .map_or_else(|_| String::new(), |time| format!("{time:.3}")),
         reason: reason.to_owned(),
@@ -46,6 +50,17 @@ pub(crate) fn keep(
         request: request.map(|request| room.request(request, &compared)),
     });
     id
+}
+
+/// The trace that the request says it belongs to.
+fn trace_of(headers: &HeaderMap) -> Option<&str> {
+    wattle_telemetry::trace_id(traceparent(headers)?.to_str().ok()?)
+}
+
+/// Which trace it is of, as it was sent; of several headers, none (W3C Trace Context §3.2).
+pub(crate) fn traceparent(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let mut said = headers.get_all("traceparent").iter();
+    said.next().filter(|_| said.next().is_none())
 }
 
 /// The policy behind the reason, where there is one: decided once more, which only a refusal pays for.

@@ -87,6 +87,8 @@ impl Opaque {
     fn log(&self, worker: &Worker, reason: &'static str, flags: ResponseFlags, (received, sent): (u64, u64)) {
         let Some(access) = &worker.access else { return };
         access.borrow_mut().log(&AccessRecord {
+            reporter: self.names.reporter,
+            instance: &worker.settings.instance,
             start: self.start,
             protocol: "TCP",
             response_flags: flags,
@@ -101,7 +103,7 @@ impl Opaque {
             downstream: Some(self.downstream),
             downstream_local: Some(self.local),
             source_principal: self.names.source.as_deref().unwrap_or_default(),
-            destination_principal: self.names.destination.as_deref().unwrap_or_default(),
+            destination_principal: self.names.destination(worker),
             destination_service: self.names.service.as_deref().unwrap_or_default(),
             route: self.names.route.as_deref().unwrap_or_default(),
             server_name: self.server_name.as_deref().unwrap_or_default(),

@@ -1,7 +1,9 @@
 //! The one place where a reason becomes a reply: HTTP status, gRPC status, `wattle-reason`, flag.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use wattle_http::{Body, ParseError, Response, ResponseHead};
 use wattle_model::{Abort, CorsReply, DirectResponse, Reason};
 use wattle_telemetry::ResponseFlags;
@@ -13,6 +15,13 @@ pub(crate) const REASON: HeaderName = HeaderName::from_static("wattle-reason");
 
 /// Names the facts that the proxy keeps of what it refused.
 pub(crate) const REFUSAL: HeaderName = HeaderName::from_static("wattle-refusal");
+
+/// The id by which another proxy keeps the facts of its refusal.
+pub(crate) fn refusal_id(headers: &HeaderMap) -> Option<Rc<str>> {
+    let id = headers.get(REFUSAL)?.to_str().ok()?;
+    let well = id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    well.then(|| id.into())
+}
 
 /// A reply of the proxy's own.
 pub(crate) fn local(reason: Reason, grpc: bool) -> Response {

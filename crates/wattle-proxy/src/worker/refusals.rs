@@ -58,6 +58,7 @@ mod tests {
         for number in 0..KEPT + 3 {
             refusals.keep(Refusal {
                 id: number.to_string(),
+                trace_id: None,
                 time: String::new(),
                 reason: String::new(),
                 detail: String::new(),

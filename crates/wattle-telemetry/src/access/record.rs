@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 
 use super::json::Object;
+use crate::edge::Reporter;
 use crate::flags::ResponseFlags;
 
 /// One request or TCP connection that has ended; texts that are empty are written as `null`, long ones are cut at 4 KiB.
@@ -14,6 +15,10 @@ use crate::flags::ResponseFlags;
 /// the record cuts it off where it must not be kept.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessRecord<'a> {
+    /// `reporter`: which side of the hop writes the line, as in the metrics.
+    pub reporter: Reporter,
+    /// `instance`: the copy of the workload whose proxy writes it.
+    pub instance: &'a str,
     /// `start_time`: when its first byte came.
     pub start: SystemTime,
     /// `method`.
@@ -78,6 +83,8 @@ impl Default for AccessRecord<'_> {
     /// Nothing known, and the start at the epoch.
     fn default() -> Self {
         Self {
+            reporter: Reporter::default(),
+            instance: "",
             start: SystemTime::UNIX_EPOCH,
             method: "",
             path: "",
@@ -157,6 +164,8 @@ impl AccessRecord<'_> {
     }
 
     fn write_hop(&self, line: &mut Object<'_>) {
+        line.text("reporter", self.reporter.as_str());
+        line.text("instance", self.instance);
         line.plain("upstream_host", self.upstream);
         line.plain("downstream_remote_address", self.downstream);
         line.plain("downstream_local_address", self.downstream_local);

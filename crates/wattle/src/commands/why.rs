@@ -1,30 +1,32 @@
 //! `wattle why`: why something was refused, and what would have to change.
 
-use std::io::Read as _;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use http::Method;
+use serde::Serialize;
 use serde_json::Value;
+use wattle_control::records::{self, LineError};
 use wattle_control::why::{Why, why};
-use wattle_telemetry::{Refusal, RefusedRequest};
+use wattle_identity::SpiffeId;
+use wattle_telemetry::Refusal;
 
+use super::offline::{Loaded, Offline};
+use super::recorded;
 use crate::cli::Shared;
 use crate::failure::{Advise as _, Failure};
 use crate::mesh::ask;
 use crate::output;
 
-/// Longest line that is read from standard input, bytes.
-const MAX_LINE: u64 = 1 << 20;
+/// Most refusals of one trace that are asked about, the newest first.
+const MAX_OF_TRACE: usize = 20;
 
 /// Arguments of `wattle why`.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit code 0 if an answer was found, 1 otherwise.")]
 pub(crate) struct Arguments {
-    /// Id of the refusal, from header `wattle-refusal` or `refusal_id` of the access log; - reads a line of the log
+    /// Id of the refusal, from header `wattle-refusal` or `refusal_id` of the access log, or of the request's trace; - reads a line of the log
     #[arg(required_unless_present = "log_line", conflicts_with = "log_line")]
     id: Option<String>,
     /// A line of the access log, JSON
@@ -33,28 +35,98 @@ pub(crate) struct Arguments {
     /// Look for it in this file, as `/refusals` of a proxy's admin pages gave it, instead of asking the proxies
     #[arg(long, value_name = "FILE")]
     facts: Option<PathBuf>,
-    /// Ask the manifests in this directory, without a running mesh
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
+    #[command(flatten)]
+    offline: Offline,
+}
+
+/// What is said of the refusals of one trace.
+#[derive(Debug, Serialize)]
+struct OfTrace {
+    trace_id: String,
+    /// The newest first.
+    refusals: Vec<Why>,
+    /// Older ones, beyond the bound.
+    left_out: usize,
 }
 
 /// Finds the refusal and prints what is said of it.
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<ExitCode> {
+    if let Some(trace) = arguments.id.as_deref().and_then(trace_of) {
+        let answer = of_trace(trace, arguments, shared)?;
+        output::show(shared.output, &answer, text_of_trace)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let refusal = found(arguments, shared)?;
-    let answer = match &arguments.dir {
-        Some(directory) => offline(directory, &refusal)?,
-        None => running(shared, &refusal)?,
-    };
+    let answer = answered(&refusal, arguments, shared)?;
     output::show(shared.output, &answer, ToString::to_string)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn offline(directory: &Path, refusal: &Refusal) -> anyhow::Result<Why> {
-    let (mut mesh, _) = wattle_control::offline::load(directory);
-    why(&mut mesh, refusal).advise(
+fn answered(refusal: &Refusal, arguments: &Arguments, shared: &Shared) -> anyhow::Result<Why> {
+    match &arguments.offline.dir {
+        Some(directory) => by_manifests(directory, &arguments.offline, refusal),
+        None => running(shared, refusal),
+    }
+}
+
+/// The id of a trace, alone or in a `traceparent`; the id of a refusal is half as long.
+fn trace_of(id: &str) -> Option<&str> {
+    let alone = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    wattle_telemetry::trace_id(id).or(alone.then_some(id))
+}
+
+fn of_trace(trace: &str, arguments: &Arguments, shared: &Shared) -> anyhow::Result<OfTrace> {
+    let all = recorded::refusals(arguments.facts.as_deref(), shared)?;
+    let all = newest_of(trace, all);
+    if all.is_empty() {
+        return Err(unknown(&format!("of trace {trace}")));
+    }
+    let asked = all.iter().take(MAX_OF_TRACE);
+    let refusals: anyhow::Result<Vec<Why>> = asked
+        .map(|refusal| answered(refusal, arguments, shared))
+        .collect();
+    Ok(OfTrace {
+        trace_id: trace.to_owned(),
+        refusals: refusals?,
+        left_out: all.len().saturating_sub(MAX_OF_TRACE),
+    })
+}
+
+/// Refusals of the trace, the newest first.
+fn newest_of(trace: &str, all: Vec<Refusal>) -> Vec<Refusal> {
+    let is_of = |refusal: &Refusal| {
+        refusal
+            .trace_id
+            .as_deref()
+            .is_some_and(|id| id.eq_ignore_ascii_case(trace))
+    };
+    let mut found: Vec<Refusal> = all.into_iter().filter(is_of).collect();
+    found.sort_by(|a, b| b.time.cmp(&a.time));
+    found
+}
+
+fn text_of_trace(answer: &OfTrace) -> String {
+    let parts: Vec<String> = answer.refusals.iter().map(ToString::to_string).collect();
+    let mut text = parts.join("\n");
+    if answer.left_out > 0 {
+        text.push_str(&format!(
+            "\n{} older refusals of the trace are left out\n",
+            answer.left_out
+        ));
+    }
+    text
+}
+
+/// The workload's own name says the trust domain of the mesh that refused.
+fn by_manifests(directory: &Path, offline: &Offline, refusal: &Refusal) -> anyhow::Result<Why> {
+    let id = refusal.workload.parse::<SpiffeId>().ok();
+    let Loaded { mut mesh, notes } = offline.load(directory, id.as_ref().map(SpiffeId::trust_domain))?;
+    let mut answer = why(&mut mesh, refusal).advise(
         "cannot say why",
         "name the directory of the mesh that refused with `--dir`",
-    )
+    )?;
+    answer.notes.extend(notes);
+    Ok(answer)
 }
 
 fn running(shared: &Shared, refusal: &Refusal) -> anyhow::Result<Why> {
@@ -68,21 +140,26 @@ fn running(shared: &Shared, refusal: &Refusal) -> anyhow::Result<Why> {
 fn found(arguments: &Arguments, shared: &Shared) -> anyhow::Result<Refusal> {
     let line = match (&arguments.log_line, arguments.id.as_deref()) {
         (Some(line), _) => Some(line.clone()),
-        (None, Some("-")) => Some(standard_input()?),
+        (None, Some("-")) => Some(recorded::first_line()?),
         (None, _) => None,
     };
+    let facts = arguments.facts.as_deref();
     let Some(line) = line else {
         let id = arguments.id.as_deref().unwrap_or_default();
-        return recorded(arguments, shared, id)?.ok_or_else(|| unknown(id));
+        return with_id(id, recorded::refusals(facts, shared)?).ok_or_else(|| unknown(id));
     };
     let line: Value = serde_json::from_str(&line).context("the line of the log is not JSON")?;
     let id = line["refusal_id"].as_str().unwrap_or_default();
     // Without its record the line itself says some of it.
     let kept = match id {
         "" => None,
-        id => recorded(arguments, shared, id).unwrap_or_default(),
+        id => with_id(id, recorded::refusals(facts, shared).unwrap_or_default()),
     };
     kept.map_or_else(|| of_line(&line), Ok)
+}
+
+fn with_id(id: &str, all: Vec<Refusal>) -> Option<Refusal> {
+    all.into_iter().find(|refusal| refusal.id == id)
 }
 
 fn unknown(id: &str) -> anyhow::Error {
@@ -92,67 +169,34 @@ fn unknown(id: &str) -> anyhow::Error {
     )
 }
 
-fn standard_input() -> anyhow::Result<String> {
-    let mut line = String::new();
-    std::io::stdin()
-        .take(MAX_LINE)
-        .read_to_string(&mut line)
-        .context("cannot read standard input")?;
-    Ok(line.lines().next().unwrap_or_default().to_owned())
-}
-
-fn recorded(arguments: &Arguments, shared: &Shared, id: &str) -> anyhow::Result<Option<Refusal>> {
-    let all: Vec<Refusal> = match &arguments.facts {
-        Some(file) => {
-            let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-            serde_json::from_slice(&text)
-                .with_context(|| format!("{} is not a list of refusals", file.display()))?
-        }
-        None => {
-            let socket = super::mesh(shared)?.supervisor_socket();
-            let answer = ask::unix(&socket, Method::GET, "/refusals", bytes::Bytes::new());
-            let (_, body) = super::block_on(answer)?;
-            serde_json::from_slice(&body).context("cannot read what the proxies refused")?
-        }
-    };
-    Ok(all.into_iter().find(|refusal| refusal.id == id))
-}
-
 /// What a line says by itself.
 fn of_line(line: &Value) -> anyhow::Result<Refusal> {
-    let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
-    let address = |name: &str| -> anyhow::Result<SocketAddr> {
-        text(name)
-            .parse()
-            .with_context(|| format!("field {name} of the line is not an address: `{}`", text(name)))
+    let reason = line["response_code_details"].as_str().unwrap_or_default();
+    let record = match records::of_line(line) {
+        Err(LineError::OtherSide) if line["refusal_id"].is_string() => {
+            return Err(Failure::error(
+                "the other side refused it, and its proxy does not remember it any more",
+                "give the line of the called workload's own proxy",
+            ));
+        }
+        record => record?,
     };
-    let reason = text("response_code_details");
-    if reason.is_empty() || reason == "via_upstream" {
-        bail!("the line is not about a refusal by this proxy: response_code_details is `{reason}`");
+    if !REFUSALS.contains(&reason) {
+        bail!("the line is not about a refusal on the way in: response_code_details is `{reason}`");
     }
-    let peer = Some(text("source_principal")).filter(|peer| !peer.is_empty());
-    let request = (text("protocol") != "TCP").then(|| RefusedRequest {
-        method: text("method"),
-        scheme: "http".to_owned(),
-        authority: text("authority"),
-        path: text("path"),
-        ..RefusedRequest::default()
-    });
-    Ok(Refusal {
-        id: String::new(),
-        time: text("start_time"),
-        reason,
-        detail: text("reason_detail"),
-        policy: String::new(),
-        workload: String::new(),
-        instance: String::new(),
-        peer,
-        downstream: address("downstream_remote_address")?,
-        local: address("downstream_local_address")?,
-        sni: Some(text("requested_server_name")).filter(|name| !name.is_empty()),
-        request,
-    })
+    Ok(record.facts)
 }
+
+/// Reasons for which a proxy turns away what comes to its workload.
+const REFUSALS: [&str; 7] = [
+    "policy_denied",
+    "policy_not_allowed",
+    "mtls_required",
+    "token_invalid",
+    "external_denied",
+    "external_failure",
+    "rate_limited",
+];
 
 #[cfg(test)]
 mod tests {
@@ -177,15 +221,54 @@ mod tests {
 
     #[test]
     fn a_line_about_something_else_is_refused_with_the_field() {
-        let line = json!({"response_code_details": "via_upstream"});
-        assert!(
-            of_line(&line)
-                .unwrap_err()
-                .to_string()
-                .contains("response_code_details")
-        );
+        let address = "10.0.0.2:1234";
+        let line = json!({
+            "response_code_details": "via_upstream", "downstream_remote_address": address, "downstream_local_address": address,
+        });
+        let error = of_line(&line).unwrap_err().to_string();
+        assert!(error.contains("response_code_details"), "{error}");
         let line = json!({"response_code_details": "policy_denied"});
         let error = of_line(&line).unwrap_err().to_string();
         assert!(error.contains("downstream_remote_address"), "{error}");
+    }
+
+    #[test]
+    fn a_line_of_the_calling_side_says_whose_line_to_give() {
+        let line = json!({"reporter": "source", "refusal_id": "0123456789abcdef"});
+        let error = of_line(&line).unwrap_err().to_string();
+        assert!(error.contains("the other side refused it"), "{error}");
+    }
+
+    #[test]
+    fn a_trace_is_told_by_its_id_alone_or_as_it_is_sent() {
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        assert_eq!(trace_of(id), Some(id));
+        assert_eq!(trace_of(&format!("00-{id}-00f067aa0ba902b7-01")), Some(id));
+        assert_eq!(trace_of("0123456789abcdef"), None);
+        assert_eq!(trace_of("-"), None);
+    }
+
+    #[test]
+    fn refusals_of_a_trace_come_with_the_newest_first() {
+        let line = json!({
+            "response_code_details": "policy_denied",
+            "downstream_remote_address": "10.0.0.2:1234", "downstream_local_address": "10.0.0.3:80",
+        });
+        let refusal = |time: &str, trace: Option<&str>| Refusal {
+            time: time.to_owned(),
+            trace_id: trace.map(str::to_owned),
+            ..of_line(&line).unwrap()
+        };
+        let all = vec![
+            refusal("1", Some("a")),
+            refusal("3", Some("a")),
+            refusal("2", Some("b")),
+            refusal("4", None),
+        ];
+        let times: Vec<_> = newest_of("a", all)
+            .into_iter()
+            .map(|refusal| refusal.time)
+            .collect();
+        assert_eq!(times, ["3", "1"]);
     }
 }

@@ -35,14 +35,34 @@ pub(crate) async fn post<T: DeserializeOwned>(socket: &Path, path: &str, body: B
     read(path, status, &body)
 }
 
+/// The same for a question that takes the other side up to `patience`.
+pub(crate) async fn post_patiently<T: DeserializeOwned>(
+    socket: &Path,
+    path: &str,
+    body: Bytes,
+    patience: Duration,
+) -> anyhow::Result<T> {
+    let (status, body) = unix_within(socket, (Method::POST, path), body, patience).await?;
+    read(path, status, &body)
+}
+
 /// Sends one request to a Unix socket.
 pub(crate) async fn unix(socket: &Path, method: Method, path: &str, body: Bytes) -> anyhow::Result<Answer> {
+    unix_within(socket, (method, path), body, PATIENCE).await
+}
+
+async fn unix_within(
+    socket: &Path,
+    (method, path): (Method, &str),
+    body: Bytes,
+    patience: Duration,
+) -> anyhow::Result<Answer> {
     let what = || format!("cannot ask {}", socket.display());
     let exchange = async {
         let stream = UnixStream::connect(socket).await?;
         exchange(stream, method, "wattle", path, body).await
     };
-    in_time(PATIENCE, exchange).await.with_context(what)
+    in_time(patience, exchange).await.with_context(what)
 }
 
 /// Sends one GET by TCP, to be answered within `patience`.

@@ -137,6 +137,15 @@ impl Write for Page {
 
 /// The lines of the log after one request.
 async fn logged(inbound: impl FnOnce(u16) -> Inbound, request: Request) -> serde_json::Value {
+    logged_of(inbound, request, ok).await
+}
+
+/// The same with another application.
+async fn logged_of(
+    inbound: impl FnOnce(u16) -> Inbound,
+    request: Request,
+    answer: impl AsyncFn(Request) -> Response + 'static,
+) -> serde_json::Value {
     let page = Page::default();
     let log = AccessLog::start(AccessLogConfig {
         sink: Sink::Writer(Box::new(page.clone())),
@@ -144,7 +153,7 @@ async fn logged(inbound: impl FnOnce(u16) -> Inbound, request: Request) -> serde
     })
     .unwrap();
     let worker = worker_with_log(Some(log.writer()));
-    let local = application(ok).await;
+    let local = application(answer).await;
     tell(&worker, inbound(local.port()), &[], None);
     let response = send(&worker, local, Some("b"), request).await;
     let id = response.head.headers.get("wattle-refusal").cloned();
@@ -191,6 +200,11 @@ async fn the_log_names_the_refusal_the_audit_and_what_a_trial_would_have_decided
         let line = logged(trying, post).await;
         assert_eq!(line["response_code"], 200);
         assert_eq!(line["audited_by"], "RateLimit n/watch");
+        assert_eq!(
+            (&line["reporter"], &line["instance"]),
+            (&"destination".into(), &worker().settings.instance.clone().into())
+        );
+        assert_eq!(line["destination_principal"], worker().settings.id.as_str());
         assert_eq!(line["dry_run"], "denied by RateLimit n/try rule 0");
         let line = logged(trying, get("/")).await;
         assert_eq!(line["audited_by"], serde_json::Value::Null);
@@ -198,6 +212,56 @@ async fn the_log_names_the_refusal_the_audit_and_what_a_trial_would_have_decided
         let line = logged(guarded, guest("/")).await;
         assert!(line["refusal_id"].is_string());
         assert_eq!(line["dry_run"], serde_json::Value::Null);
+    };
+    LocalSet::new().run_until(run).await;
+}
+
+#[tokio::test]
+async fn a_refusal_and_its_line_carry_the_trace_that_the_request_came_with() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let run = async {
+        let traced = || {
+            let mut request = guest("/");
+            let traceparent = format!("00-{TRACE}-00f067aa0ba902b7-01");
+            let value = HeaderValue::from_str(&traceparent).unwrap();
+            request.head.headers.append("traceparent", value);
+            request
+        };
+        let line = logged(guarded, traced()).await;
+        assert_eq!(line["trace_id"], TRACE);
+        let worker = worker();
+        let local = application(ok).await;
+        tell(&worker, guarded(local.port()), &[], None);
+        send(&worker, local, Some("b"), traced()).await;
+        assert_eq!(only(&worker).trace_id.as_deref(), Some(TRACE));
+        // Two are as good as none.
+        let mut twice = traced();
+        let first = twice.head.headers["traceparent"].clone();
+        twice.head.headers.append("traceparent", first);
+        let line = logged(guarded, twice).await;
+        assert_eq!(line["trace_id"], serde_json::Value::Null);
+    };
+    LocalSet::new().run_until(run).await;
+}
+
+#[tokio::test]
+async fn an_application_cannot_put_a_refusal_into_the_log() {
+    let run = async {
+        let line = logged_of(open, get("/"), async |_| {
+            let mut response = Response::new(StatusCode::FORBIDDEN, Body::Empty);
+            for (name, value) in [
+                ("wattle-refusal", "0123456789abcdef"),
+                ("wattle-reason", "policy_denied"),
+            ] {
+                response
+                    .head
+                    .headers
+                    .insert(name, HeaderValue::from_static(value));
+            }
+            response
+        })
+        .await;
+        assert_eq!(line["refusal_id"], serde_json::Value::Null);
     };
     LocalSet::new().run_until(run).await;
 }

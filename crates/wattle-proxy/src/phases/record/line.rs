@@ -6,9 +6,10 @@ use std::time::SystemTime;
 
 use http::{HeaderValue, Method, Version, header};
 use wattle_http::{ByteStr, RequestHead};
-use wattle_telemetry::Exchange;
 use wattle_telemetry::access::AccessRecord;
+use wattle_telemetry::{Exchange, Reporter};
 
+use crate::phases::refuse;
 use crate::worker::Worker;
 
 /// What only the log wants to know.
@@ -20,6 +21,7 @@ pub(super) struct Line {
     pub(super) version: Version,
     pub(super) user_agent: Option<HeaderValue>,
     pub(super) request_id: Option<HeaderValue>,
+    pub(super) traceparent: Option<HeaderValue>,
     pub(super) downstream: SocketAddr,
     pub(super) local: SocketAddr,
     pub(super) upstream: Option<SocketAddr>,
@@ -32,6 +34,8 @@ pub(super) struct Line {
 /// Names for the log that outlive the request.
 #[derive(Clone, Default)]
 pub(crate) struct Names {
+    /// Which side of the hop this proxy is.
+    pub(crate) reporter: Reporter,
     /// SPIFFE name of the client.
     pub(crate) source: Option<Rc<str>>,
     /// SPIFFE name of the server.
@@ -48,6 +52,16 @@ pub(crate) struct Names {
     pub(crate) route: Option<std::sync::Arc<str>>,
 }
 
+impl Names {
+    /// SPIFFE name of the server: on the way in, this proxy's own.
+    pub(crate) fn destination<'a>(&'a self, worker: &'a Worker) -> &'a str {
+        match self.reporter {
+            Reporter::Destination => worker.settings.id.as_str(),
+            Reporter::Source | Reporter::Waypoint => self.destination.as_deref().unwrap_or_default(),
+        }
+    }
+}
+
 impl Line {
     /// What the request's head says.
     pub(super) fn of(worker: &Worker, head: &RequestHead, downstream: SocketAddr, local: SocketAddr) -> Self {
@@ -59,6 +73,7 @@ impl Line {
             version: head.version,
             user_agent: head.headers.get(header::USER_AGENT).cloned(),
             request_id: head.headers.get("x-request-id").cloned(),
+            traceparent: refuse::traceparent(&head.headers).cloned(),
             downstream,
             local,
             upstream: None,
@@ -79,8 +94,11 @@ impl Line {
                 .to_owned()
         };
         let (user_agent, request_id) = (text(&self.user_agent), text(&self.request_id));
+        let traceparent = self.traceparent.as_ref().and_then(|value| value.to_str().ok());
         let target = self.target.as_str();
         access.borrow_mut().log(&AccessRecord {
+            reporter: self.names.reporter,
+            instance: &worker.settings.instance,
             start: self.start,
             method: self.method.as_str(),
             // A query may hold a secret, so it is not written.
@@ -103,11 +121,14 @@ impl Line {
             downstream: Some(self.downstream),
             downstream_local: Some(self.local),
             source_principal: self.names.source.as_deref().unwrap_or_default(),
-            destination_principal: self.names.destination.as_deref().unwrap_or_default(),
+            destination_principal: self.names.destination(worker),
             destination_service: self.names.service.as_deref().unwrap_or_default(),
             route: self.names.route.as_deref().unwrap_or_default(),
             user_agent: &user_agent,
             request_id: &request_id,
+            trace_id: traceparent
+                .and_then(wattle_telemetry::trace_id)
+                .unwrap_or_default(),
             ..AccessRecord::default()
         });
     }
