@@ -35,5 +35,6 @@ def signed(folder: Path, name: str, subject: str, extensions: str, by: str) -> N
     own, asked = str(folder / name), folder / f"{name}.ext"
     asked.write_text(extensions)
     command("openssl", "req", *CURVE, "-subj", subject, "-keyout", f"{own}.key", "-out", f"{own}.csr")
-    signer = ["-CA", f"{folder / by}.pem", "-CAkey", f"{folder / by}.key", "-CAcreateserial"] if by else ["-signkey", f"{own}.key"]
+    above = str(folder / by)
+    signer = ["-CA", f"{above}.pem", "-CAkey", f"{above}.key", "-CAcreateserial"] if by else ["-signkey", f"{own}.key"]
     command("openssl", "x509", "-req", "-in", f"{own}.csr", *signer, "-days", "2", "-extfile", str(asked), "-out", f"{own}.pem")

@@ -31,7 +31,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="times that every cell is measured (default 3)")
     parser.add_argument("--parts", default="", help="comma-separated of authorization, tokens, handshakes; default all")
     parser.add_argument("--quiet-wait", type=float, default=20, help="longest wait for a quiet machine before a cell, s")
-    parser.add_argument("--out", default="", help="folder of SECURITY.md and security.json; default bench/, none for --quick or a part")
+    parser.add_argument("--out", default="", help="folder of the results; default bench/, none for --quick or a part")
     options = parser.parse_args(words)
     if options.quick:
         options.rounds, options.quiet_wait = 1, 0
@@ -94,6 +94,5 @@ def part_cells(options: argparse.Namespace, part, binaries: dict[str, str], numb
         turn = number % max(len(adapters), 1)
         for adapter in adapters[turn:] + adapters[:turn]:
             row = {"round": number, "part": part.name, "case": case.name, "proxy": adapter.name}
-            cells.append(fill(row, options, made.parent,
-                              lambda world: part.work(world, adapter, case, made, effort)))  # noqa: B023  runs at once
+            cells.append(fill(row, options, made.parent, lambda world: part.work(world, adapter, case, made, effort)))
     return cells

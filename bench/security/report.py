@@ -7,7 +7,7 @@ from pair.report import number
 
 from .handshakes import CASES, CLASSICAL, HYBRID
 from .policies import SIZES
-from .tokens import ALGORITHMS, MANY, REMEMBERED
+from .tokens import ALGORITHMS, COUNTS, MANY, REMEMBERED
 
 PROXIES = ("envoy", "wattle")
 ACTIONS = {"allow": "ALLOW, the last one matches", "deny": "DENY, none matches, then one ALLOW"}
@@ -42,13 +42,15 @@ def page(record: dict) -> str:
     failed = [cell for cell in cells if "error" in cell]
     if failed:
         lines += ["", "## Not measured", ""]
-        lines += [f"- {cell['part']} {cell['case']}, {cell['proxy']}, round {cell['round']}: {cell['error']}" for cell in failed]
+        lines += [f"- {' '.join((cell['part'], cell['case'], cell['proxy']))}, round {cell['round']}: {cell['error']}"
+                  for cell in failed]
     return "\n".join(lines)
 
 
 def median(cells: list[dict], part: str, case: str, proxy: str, key: str = "cpu_us") -> float | None:
     """The median over the rounds that succeeded."""
-    values = [cell[key] for cell in cells if (cell["part"], cell["case"], cell["proxy"]) == (part, case, proxy) and key in cell]
+    wanted = (part, case, proxy)
+    values = [cell[key] for cell in cells if (cell["part"], cell["case"], cell["proxy"]) == wanted and key in cell]
     return statistics.median(values) if values else None
 
 
@@ -90,9 +92,10 @@ def tokens(record: dict) -> list[str]:
              "| each request carries | envoy | more than without | wattle | more than without |", "|---|---:|---:|---:|---:|",
              row(["no token"], beside(record["cells"], "tokens", "none", "none"))]
     for algorithm in ALGORITHMS:
-        for count, said in ((1, "the same token"), (1000, "one of 1,000 tokens in turn"), (MANY, f"one of {MANY:,} tokens in turn")):
-            case = f"{algorithm.lower()}-{count}"
-            lines.append(row([f"{algorithm}, {said}"], beside(record["cells"], "tokens", case, "none")))
+        for count in COUNTS:
+            said = "the same token" if count == 1 else f"one of {count:,} tokens in turn"
+            values = beside(record["cells"], "tokens", f"{algorithm.lower()}-{count}", "none")
+            lines.append(row([f"{algorithm}, {said}"], values))
     lines += ["", "Verification by itself, with the proxy's library on one thread:", "",
               "| algorithm | verified per CPU second | µs each | of which reading | token bytes |", "|---|---:|---:|---:|---:|"]
     lines += [row([each["algorithm"]], [(each["per_cpu_s"], 0), (each["us"], 1), (each["read_us"], 1), (each["bytes"], 0)])

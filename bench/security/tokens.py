@@ -19,6 +19,7 @@ ISSUER = "https://issuer.example/realms/shop"
 # Ours remembers 1,024 verified tokens on each worker. Envoy remembers none unless it is told to; here it is told the same.
 REMEMBERED = 1024
 MANY = 5000
+COUNTS = (1, 1000, MANY)
 ALGORITHMS = {"RS256": "RS256-2048", "ES256": "ES256"}
 
 MANIFEST = """---
@@ -63,7 +64,7 @@ class Tokens:
 
     def cases(self) -> list[Case]:
         """In the order of the table."""
-        return [Case("RS256", 0), *(Case(algorithm, count) for algorithm in ALGORITHMS for count in (1, 1000, MANY))]
+        return [Case("RS256", 0), *(Case(algorithm, count) for algorithm in ALGORITHMS for count in COUNTS)]
 
     def adapters(self, case: Case, binaries: dict[str, str]) -> list:
         """The pairs that take tokens of this issuer."""
