@@ -2,6 +2,7 @@
 import json
 import re
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,6 +109,7 @@ def build(profile: str) -> Path:
     """The program that makes and verifies tokens with the proxy's own library."""
     command = ["cargo", "build", "--locked", "--profile", profile, "-p", "wattle-jwt", "--example", "rate",
                "--message-format", "json"]
+    print(f"bench: building the example rate ({profile})", file=sys.stderr, flush=True)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800, check=False)
     messages = [json.loads(line) for line in done.stdout.splitlines()]
     made = [m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "rate"]
