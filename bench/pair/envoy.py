@@ -11,6 +11,8 @@ from .world import CLIENT, INBOUND, OUTBOUND, SERVER, SERVER_IP, World, command
 
 TYPES = "type.googleapis.com/envoy"
 NO_LIMIT = 4_294_967_295
+CLIENT_ALLOWED = {"action": "ALLOW", "policies": {"client": {"permissions": [{"any": True}], "principals": [
+    {"authenticated": {"principal_name": {"exact": f"{TRUST}/client"}}}]}}}
 
 
 class Envoy:
@@ -35,15 +37,38 @@ class Envoy:
 
     def start(self, world: World, scenario: Scenario, certs: Path) -> None:
         """Starts the pair and waits until both listen."""
-        inbound = {"listener": listener("0.0.0.0", INBOUND, inner(scenario, "app", inbound=True),
-                                        {"filter_chain_match": {"destination_port": scenario.port, "transport_protocol": "tls"},
-                                         "transport_socket": server_tls(certs, scenario)}),
-                   "cluster": cluster("app", scenario, "h2" if scenario.client_http2 else "h1")}
-        outbound = {"listener": listener("127.0.0.1", OUTBOUND, inner(scenario, "peer", inbound=False),
-                                         {"filter_chain_match": {"destination_port": scenario.port}}),
-                    "cluster": cluster("peer", scenario, scenario.hop, client_tls(certs, scenario))}
-        for role, namespace, port, parts in (("inbound", SERVER, INBOUND, inbound), ("outbound", CLIENT, OUTBOUND, outbound)):
-            self.run(world, role, namespace, port, parts)
+        for role in ("inbound", "outbound"):
+            self.start_role(world, scenario, role, certs)
+
+    def start_role(self, world: World, scenario: Scenario, role: str, certs: Path) -> None:
+        """Starts one proxy and waits until it listens."""
+        if role == "inbound":
+            tls = self.server_tls(certs, scenario)
+            match = {"destination_port": scenario.port, **({"transport_protocol": "tls"} if tls else {})}
+            chain = {"filter_chain_match": match, **({"transport_socket": tls} if tls else {})}
+            filters = inner(scenario, "app", self.guards(scenario))
+            parts = {"listener": listener("0.0.0.0", INBOUND, filters, chain),
+                     "cluster": cluster("app", scenario, "h2" if scenario.client_http2 else "h1")}
+            self.run(world, role, SERVER, INBOUND, parts)
+        else:
+            chain = {"filter_chain_match": {"destination_port": scenario.port}}
+            parts = {"listener": listener("127.0.0.1", OUTBOUND, inner(scenario, "peer"), chain),
+                     "cluster": cluster("peer", scenario, scenario.hop, self.client_tls(certs, scenario))}
+            self.run(world, role, CLIENT, OUTBOUND, parts)
+
+    def guards(self, scenario: Scenario) -> list[dict]:
+        """The filters that decide who gets in: one policy that names the client."""
+        layer = "network" if scenario.hop == "tcp" else "http"
+        prefix = {"stat_prefix": "app"} if layer == "network" else {}
+        return [typed("rbac", f"extensions.filters.{layer}.rbac.v3.RBAC", rules=CLIENT_ALLOWED, **prefix)]
+
+    def server_tls(self, certs: Path, scenario: Scenario) -> dict | None:
+        """TLS of the receiving end."""
+        return server_tls(certs, scenario)
+
+    def client_tls(self, certs: Path, scenario: Scenario) -> dict | None:
+        """TLS of the sending end."""
+        return client_tls(certs, scenario)
 
     def run(self, world: World, role: str, namespace: str, port: int, parts: dict) -> None:
         """Starts one proxy."""
@@ -75,17 +100,12 @@ def socket_address(address: str, port: int) -> dict:
     return {"socket_address": {"address": address, "port_value": port}}
 
 
-def inner(scenario: Scenario, target: str, inbound: bool) -> list[dict]:
-    """The network filters of a listener."""
-    rbac = {"action": "ALLOW", "policies": {"client": {"permissions": [{"any": True}], "principals": [
-        {"authenticated": {"principal_name": {"exact": f"{TRUST}/client"}}}]}}}
+def inner(scenario: Scenario, target: str, guards: list[dict] | None = None) -> list[dict]:
+    """The network filters of a listener; those that guard requests stand before the router."""
     if scenario.hop == "tcp":
         proxy = typed("tcp", "extensions.filters.network.tcp_proxy.v3.TcpProxy", stat_prefix=target, cluster=target)
-        guard = typed("rbac", "extensions.filters.network.rbac.v3.RBAC", stat_prefix=target, rules=rbac)
-        return [guard, proxy] if inbound else [proxy]
-    filters = [typed("router", "extensions.filters.http.router.v3.Router")]
-    if inbound:
-        filters.insert(0, typed("rbac", "extensions.filters.http.rbac.v3.RBAC", rules=rbac))
+        return [*(guards or []), proxy]
+    filters = [*(guards or []), typed("router", "extensions.filters.http.router.v3.Router")]
     routes = {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
         {"match": {"prefix": "/"}, "route": {"cluster": target, "timeout": "0s"}}]}]}
     return [typed("http", "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", stat_prefix=target,

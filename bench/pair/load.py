@@ -60,8 +60,12 @@ def succeeded(printed: str, count: int) -> float:
 
 def connections(world: World, scenario: Scenario, seconds: int) -> tuple[int, float]:
     """A new connection for each request; gives how many and how many a second."""
-    words = ["wrk", "-t1", f"-c{scenario.clients}", f"-d{seconds}s", "-H", "Connection: close", url(scenario)]
-    printed = world.run(words, seconds + 30)
+    return wrk(world, [f"-c{scenario.clients}", "-H", "Connection: close", url(scenario)], seconds)
+
+
+def wrk(world: World, words: list[str], seconds: int) -> tuple[int, float]:
+    """As many requests as it can for so long, all of which have to succeed; gives how many and how many a second."""
+    printed = world.run(["wrk", "-t1", f"-d{seconds}s", *words], seconds + 30)
     total = re.search(r"(\d+) requests in", printed)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", printed)
     wrong = re.search(r"Socket errors: connect (\d+).* timeout (\d+)|Non-2xx or 3xx responses: (\d+)", printed)

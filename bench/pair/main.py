@@ -130,18 +130,25 @@ def stage(adapters: list, folder: Path) -> None:
 
 def cell(options: argparse.Namespace, adapter, scenario: Scenario, number: int, folder: Path, made: Path) -> dict:
     """One proxy at one scenario, with fresh processes in fresh namespaces."""
-    row = {"round": number, "scenario": scenario.name, "proxy": adapter.name}
+    def work(world: World) -> dict[str, float]:
+        adapter.start(world, scenario, made)
+        if adapter.name != "direct":
+            world.redirect()
+            if scenario.port == HTTP1:
+                world.expect_plaintext_refused(HTTP1)
+        return measure(world, scenario, QUICK if options.quick else FULL)
+
+    return fill({"round": number, "scenario": scenario.name, "proxy": adapter.name}, options, folder, work)
+
+
+def fill(row: dict, options: argparse.Namespace, folder: Path, work) -> dict:
+    """Adds to the row what the work measures in fresh namespaces with the server, or why it could not."""
     row["others_cores"] = round(wait_until_quiet(0.2, options.quiet_wait), 2)
     cpus = sorted(os.sched_getaffinity(0))
     try:
         with World(folder / "cell", proxy_cpu=cpus[-1], load_cpu=cpus[0]) as world:
             backend.start(world)
-            adapter.start(world, scenario, made)
-            if adapter.name != "direct":
-                world.redirect()
-                if scenario.port == HTTP1:
-                    world.expect_plaintext_refused(HTTP1)
-            row.update(measure(world, scenario, QUICK if options.quick else FULL))
+            row.update(work(world))
     except (Failed, OSError, subprocess.SubprocessError) as failed:
         row["error"] = str(failed)
     shown = {key: round(value, 1) if isinstance(value, float) else value for key, value in row.items()}

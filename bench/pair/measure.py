@@ -83,10 +83,16 @@ def pair_memory(world: World) -> tuple[float, float]:
 
 def costing(world: World, work):
     """What the work gave, and the CPU seconds that the measured processes used meanwhile."""
-    pids = [process.pid for process in world.measured.values()]
-    before = [cpu_seconds(pid) for pid in pids]
+    given, each = costing_each(world, work)
+    return given, sum(each.values())
+
+
+def costing_each(world: World, work):
+    """What the work gave, and the CPU seconds that each measured process used meanwhile, by its role."""
+    pids = {role: process.pid for role, process in world.measured.items()}
+    before = {role: cpu_seconds(pid) for role, pid in pids.items()}
     given = work()
-    return given, sum(cpu_seconds(pid) - old for pid, old in zip(pids, before))
+    return given, {role: cpu_seconds(pid) - before[role] for role, pid in pids.items()}
 
 
 def wait_until_quiet(busy_cores: float, seconds: float) -> float:

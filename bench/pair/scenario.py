@@ -5,6 +5,8 @@ from .world import Failed
 
 # Ports of the server; the Wattle adapter declares them with these protocols.
 HTTP1, HTTP2, GRPC, TCP = 8080, 8081, 8082, 8090
+# HTTP/1.1 that is declared as opaque TCP: each connection of a client is one of the hop.
+OPAQUE = 8083
 
 
 @dataclass(frozen=True)

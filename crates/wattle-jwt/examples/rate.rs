@@ -1,5 +1,6 @@
 //! What a verified token costs: `rate SECONDS` reads and verifies tokens of each algorithm for so long and prints how
-//! many a CPU verifies in a second, and what reading alone costs.
+//! many a CPU verifies in a second, and what reading alone costs. `rate tokens RS256-2048 COUNT` prints a key set and so
+//! many different tokens that it verifies, a line each, for those who measure a proxy.
 #![allow(clippy::expect_used)]
 
 use std::hint::black_box;
@@ -16,34 +17,58 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use wattle_jwt::{KeySet, Requirements, Token, verify};
 
 const NOW: u64 = 1_800_000_000;
-/// The claims of a usual access token.
-const PAYLOAD: &str = r#"{"iss":"https://issuer.example/realms/shop","sub":"f2d1b9a0-53c7-4c39-9c38-5f0f9f1f7b11","aud":["shop","bank"],"exp":1800000300,"iat":1799999990,"auth_time":1799999000,"jti":"8b6f0f0e-2d4b-4b3e-93a6-9f6a4f1e6f6d","azp":"web","acr":"1","scope":"openid profile email","realm_access":{"roles":["offline_access","user"]},"resource_access":{"account":{"roles":["manage-account","view-profile"]}},"email_verified":true,"name":"Alice Example","preferred_username":"alice","email":"alice@example.com"}"#;
+/// Long after `NOW`: 1 January 2100.
+const END: u64 = 4_102_444_800;
 
-/// An algorithm, the key set of its issuer, and a token.
+/// A signature over bytes.
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
+/// An algorithm with its key, how a token is signed with it, and the key set of the issuer.
 struct Case {
-    algorithm: &'static str,
-    keys: Arc<KeySet>,
-    token: String,
+    name: &'static str,
+    keys: String,
+    sign: Sign,
 }
 
 fn main() {
-    let seconds = std::env::args().nth(1).and_then(|word| word.parse().ok());
-    let time = Duration::from_secs_f64(seconds.unwrap_or(1.0));
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        ["tokens", name, count] => print_tokens(name, count.parse().expect("a number of tokens")),
+        [seconds] => measure(seconds.parse().expect("a number of seconds")),
+        _ => measure(1.0),
+    }
+}
+
+fn measure(seconds: f64) {
+    let time = Duration::from_secs_f64(seconds);
     for case in cases() {
-        let requirements = Requirements::new("https://issuer.example/realms/shop", case.keys.clone());
-        let parsed = rate(time, || assert!(Token::parse(black_box(&case.token)).is_ok()));
+        let keys = Arc::new(KeySet::parse(&case.keys).expect("a key set"));
+        let requirements = Requirements::new("https://issuer.example/realms/shop", keys);
+        let text = case.token(0);
+        let parsed = rate(time, || assert!(Token::parse(black_box(&text)).is_ok()));
         let verified = rate(time, || {
-            let token = Token::parse(black_box(&case.token)).expect("well formed");
+            let token = Token::parse(black_box(&text)).expect("well formed");
             assert!(verify(token, &requirements, NOW).is_ok(), "refused");
         });
         println!(
-            "{:<6} {:>8.0} verified per CPU second, {:>7.2} us each, of which {:.2} us read {} bytes",
-            case.algorithm,
+            "{:<10} {:>8.0} verified per CPU second, {:>7.2} us each, of which {:.2} us read {} bytes",
+            case.name,
             verified,
             1e6 / verified,
             1e6 / parsed,
-            case.token.len(),
+            text.len(),
         );
+    }
+}
+
+fn print_tokens(name: &str, count: u64) {
+    let cases = cases();
+    let case = cases.iter().find(|case| case.name == name);
+    let case = case.expect("an algorithm as `rate` prints it");
+    println!("{}", case.keys);
+    for number in 0..count {
+        println!("{}", case.token(number));
     }
 }
 
@@ -69,10 +94,10 @@ fn cpu_nanos() -> f64 {
 
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (size, name) in [(KeySize::Rsa2048, "RS256"), (KeySize::Rsa4096, "RS256")] {
+    for (size, name) in [(KeySize::Rsa2048, "RS256-2048"), (KeySize::Rsa4096, "RS256-4096")] {
         cases.push(rsa(size, name, &signature::RSA_PKCS1_SHA256));
     }
-    cases.push(rsa(KeySize::Rsa2048, "PS256", &signature::RSA_PSS_SHA256));
+    cases.push(rsa(KeySize::Rsa2048, "PS256-2048", &signature::RSA_PSS_SHA256));
     cases.push(elliptic(
         "ES256",
         "P-256",
@@ -93,18 +118,20 @@ fn cases() -> Vec<Case> {
         r#""kty":"OKP","crv":"Ed25519","x":"{}""#,
         encode(key.public_key())
     );
-    cases.push(case("EdDSA", &jwk, |signed| key.sign(signed).as_ref().to_vec()));
+    cases.push(case("EdDSA", &jwk, move |signed| {
+        key.sign(signed).as_ref().to_vec()
+    }));
     cases
 }
 
-fn rsa(size: KeySize, algorithm: &'static str, encoding: &'static dyn RsaEncoding) -> Case {
+fn rsa(size: KeySize, name: &'static str, encoding: &'static dyn RsaEncoding) -> Case {
     let key = RsaKeyPair::generate(size).expect("random numbers");
     // SEQUENCE of modulus and 65537 (RFC 8017 appendix A.1.1): the modulus ends five bytes before the end.
     let der = key.public_key().as_ref();
     let end = der.len() - 5;
     let modulus = &der[end - key.public_modulus_len()..end];
     let jwk = format!(r#""kty":"RSA","e":"AQAB","n":"{}""#, encode(modulus));
-    case(algorithm, &jwk, |signed| {
+    case(name, &jwk, move |signed| {
         let mut signature = vec![0; key.public_modulus_len()];
         key.sign(encoding, &SystemRandom::new(), signed, &mut signature)
             .expect("the length is right");
@@ -112,7 +139,7 @@ fn rsa(size: KeySize, algorithm: &'static str, encoding: &'static dyn RsaEncodin
     })
 }
 
-fn elliptic(algorithm: &'static str, curve: &str, signing: &'static EcdsaSigningAlgorithm) -> Case {
+fn elliptic(name: &'static str, curve: &str, signing: &'static EcdsaSigningAlgorithm) -> Case {
     let key = EcdsaKeyPair::generate(signing).expect("random numbers");
     let point = &key.public_key().as_ref()[1..];
     let (x, y) = point.split_at(point.len() / 2);
@@ -121,7 +148,7 @@ fn elliptic(algorithm: &'static str, curve: &str, signing: &'static EcdsaSigning
         encode(x),
         encode(y)
     );
-    case(algorithm, &jwk, |signed| {
+    case(name, &jwk, move |signed| {
         key.sign(&SystemRandom::new(), signed)
             .expect("random numbers")
             .as_ref()
@@ -129,16 +156,29 @@ fn elliptic(algorithm: &'static str, curve: &str, signing: &'static EcdsaSigning
     })
 }
 
-fn case(algorithm: &'static str, jwk: &str, sign: impl Fn(&[u8]) -> Vec<u8>) -> Case {
-    let header = format!(r#"{{"alg":"{algorithm}","typ":"JWT","kid":"2026-11"}}"#);
-    let signed = format!("{}.{}", encode(header), encode(PAYLOAD));
-    let signature = encode(sign(signed.as_bytes()));
-    let set = format!(r#"{{"keys":[{{{jwk},"kid":"2026-11","use":"sig"}}]}}"#);
+fn case(name: &'static str, jwk: &str, sign: impl Fn(&[u8]) -> Vec<u8> + 'static) -> Case {
     Case {
-        algorithm,
-        keys: Arc::new(KeySet::parse(&set).expect("a key set")),
-        token: format!("{signed}.{signature}"),
+        name,
+        keys: format!(r#"{{"keys":[{{{jwk},"kid":"2026-11","use":"sig"}}]}}"#),
+        sign: Box::new(sign),
     }
+}
+
+impl Case {
+    /// A usual access token that differs from those with other numbers.
+    fn token(&self, number: u64) -> String {
+        let algorithm = self.name.split('-').next().unwrap_or_default();
+        let header = format!(r#"{{"alg":"{algorithm}","typ":"JWT","kid":"2026-11"}}"#);
+        let signed = format!("{}.{}", encode(header), encode(claims(number)));
+        let signature = encode((self.sign)(signed.as_bytes()));
+        format!("{signed}.{signature}")
+    }
+}
+
+fn claims(number: u64) -> String {
+    format!(
+        r#"{{"iss":"https://issuer.example/realms/shop","sub":"f2d1b9a0-53c7-4c39-9c38-{number:012}","aud":["shop","bank"],"exp":{END},"iat":1700000000,"auth_time":1699999000,"jti":"8b6f0f0e-2d4b-4b3e-93a6-{number:012}","azp":"web","acr":"1","scope":"openid profile email","realm_access":{{"roles":["offline_access","user"]}},"resource_access":{{"account":{{"roles":["manage-account","view-profile"]}}}},"email_verified":true,"name":"Alice Example","preferred_username":"alice","email":"alice@example.com"}}"#
+    )
 }
 
 fn encode(bytes: impl AsRef<[u8]>) -> String {

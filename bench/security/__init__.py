@@ -1,0 +1,1 @@
+"""What the pair pays for security: policies, tokens and handshakes."""
