@@ -48,7 +48,7 @@ pub struct RefusedRequest {
     pub authority: String,
     /// Path without query.
     pub path: String,
-    /// Names of its headers, at most 64.
+    /// Names of its headers.
     pub header_names: Vec<String>,
     /// Values of the headers that a policy compares, except those that hold credentials.
     pub headers: BTreeMap<String, Vec<String>>,
@@ -56,6 +56,9 @@ pub struct RefusedRequest {
     pub remote_ip: Option<IpAddr>,
     /// What its verified token says.
     pub token: Option<RefusedToken>,
+    /// Texts were cut or left out, for want of room: what is not here may have been there.
+    #[serde(default)]
+    pub cut: bool,
 }
 
 /// What a verified token said, of what a policy may compare.

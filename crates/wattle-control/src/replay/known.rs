@@ -62,32 +62,24 @@ impl<'a> Knowledge<'a> {
         let Some(request) = &self.record.facts.request else {
             return !self.is_edge();
         };
+        // A value that was left empty holds a secret.
         let kept = request
             .headers
             .get(name)
-            .is_some_and(|values| values.iter().all(|value| is_whole(value)));
-        let absent = request.header_names.len() < MOST_NAMES
-            && !request.header_names.iter().any(|known| known == name);
-        self.record.known == Known::Kept && (kept || absent)
+            .is_some_and(|values| values.iter().all(|value| !value.is_empty()));
+        let absent = !request.header_names.iter().any(|known| known == name);
+        self.record.known == Known::Kept && !request.cut && (kept || absent)
     }
 
     fn token(&self) -> bool {
-        let said = self
-            .record
-            .facts
-            .request
-            .as_ref()
-            .is_some_and(|request| request.token.is_some());
+        let request = self.record.facts.request.as_ref();
+        let said = request.is_some_and(|request| request.token.is_some() && !request.cut);
         !self.tokens || said || self.is_connection()
     }
 
     fn claim(&self, claim: &Attribute) -> bool {
-        let token = self
-            .record
-            .facts
-            .request
-            .as_ref()
-            .and_then(|request| request.token.as_ref());
+        let whole = self.record.facts.request.as_ref().filter(|request| !request.cut);
+        let token = whole.and_then(|request| request.token.as_ref());
         let kept = token.is_some_and(|token| token.claims.contains_key(&claim.to_string()));
         !self.tokens || kept || self.is_connection()
     }
@@ -107,14 +99,6 @@ impl<'a> Knowledge<'a> {
         self.record.facts.request.is_none() && !self.is_edge()
     }
 }
-
-/// A value that was left empty holds a secret, one of 1 KiB may have been longer.
-fn is_whole(value: &str) -> bool {
-    !value.is_empty() && value.len() < 1020
-}
-
-/// Names of headers that a proxy keeps at the most.
-const MOST_NAMES: usize = 64;
 
 /// The rules with unknown parts of what lets in and of what refuses counted as told; what they are is added to `on`.
 pub(super) fn counted(

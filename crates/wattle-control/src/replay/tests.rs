@@ -131,6 +131,9 @@ fn what_a_proxy_kept_of_headers_is_known_and_so_is_what_was_not_among_them() {
         Verdict::LetIn { .. }
     ));
     assert!(matches!(verdict(kept(&[], &["host"])), Verdict::Refused { .. }));
+    let mut cut = kept(&[], &["host"]);
+    cut.facts.request.as_mut().unwrap().cut = true;
+    assert!(matches!(verdict(cut), Verdict::CannotTell { .. }));
     assert!(matches!(
         verdict(kept(&[], &["x-role"])),
         Verdict::CannotTell { .. }

@@ -180,6 +180,12 @@ fn notes(refusal: &Refusal) -> Vec<String> {
     let Some(request) = &refusal.request else {
         return notes;
     };
+    if request.cut {
+        notes.push(
+            "not all of the request was kept, which is longer than 8 KiB or has a longer text than 1 KiB"
+                .to_owned(),
+        );
+    }
     let unknown: Vec<&str> = request
         .header_names
         .iter()

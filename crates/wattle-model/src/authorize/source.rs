@@ -31,11 +31,15 @@ impl Source {
             )
         };
         let domain = || {
+            let (wanted, unwanted) = (&self.trust_domains, &self.not_trust_domains);
+            if wanted.is_empty() && unwanted.is_empty() {
+                return None;
+            }
             texts(
                 "trust domain",
                 peer.map(PeerFacts::trust_domain),
-                &self.trust_domains,
-                &self.not_trust_domains,
+                wanted,
+                unwanted,
             )
         };
         principal.or_else(namespace).or_else(account).or_else(domain)

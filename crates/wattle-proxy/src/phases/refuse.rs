@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use wattle_model::{AuthorizationDecision, Inbound, NoTrace, Reason, RequestFacts};
 use wattle_telemetry::Refusal;
 

@@ -17,20 +17,28 @@ const ENTRY: usize = 32;
 /// Their values are credentials, whatever a policy compares.
 const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
-/// What may still be kept, bytes.
-pub(super) struct Room(usize);
+/// What may still be kept.
+pub(super) struct Room {
+    bytes: usize,
+    /// Something found no room.
+    cut: bool,
+}
 
 impl Default for Room {
     fn default() -> Self {
-        Self(ALL)
+        Self {
+            bytes: ALL,
+            cut: false,
+        }
     }
 }
 
 impl Room {
     /// As much of a text as there is room for.
     pub(super) fn cut(&mut self, text: &str) -> String {
-        let kept = &text[..text.floor_char_boundary(LONGEST.min(self.0))];
-        self.0 -= kept.len();
+        let kept = &text[..text.floor_char_boundary(LONGEST.min(self.bytes))];
+        self.bytes -= kept.len();
+        self.cut |= kept.len() < text.len();
         kept.to_owned()
     }
 
@@ -44,6 +52,8 @@ impl Room {
             headers: self.headers(request.headers, compared),
             token: request.token.map(|token| self.token(token, compared)),
             header_names: self.texts(request.headers.keys().map(HeaderName::as_str)),
+            // Last: what is above decides it.
+            cut: self.cut,
         }
     }
 
@@ -102,8 +112,9 @@ impl Room {
 
     /// Pays for an entry of a list, if there is room for one.
     fn enters(&mut self) -> bool {
-        let rest = self.0.checked_sub(ENTRY);
-        self.0 = rest.unwrap_or(self.0);
+        let rest = self.bytes.checked_sub(ENTRY);
+        self.bytes = rest.unwrap_or(self.bytes);
+        self.cut |= rest.is_none();
         rest.is_some()
     }
 }
@@ -154,5 +165,6 @@ mod tests {
         let bytes: usize = values.iter().chain(&kept.header_names).map(String::len).sum();
         assert!((ALL / 2..=ALL).contains(&bytes), "{bytes}");
         assert!(values.len() + kept.header_names.len() <= ALL / ENTRY);
+        assert!(kept.cut);
     }
 }
