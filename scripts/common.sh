@@ -8,6 +8,10 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$CACHE/target}"
 # Debian keeps nft, ip and daemons where only root looks.
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
+# Programs that we build for ourselves.
+readonly TOOLS="$CACHE/tools"
+export PATH="$PATH:$TOOLS/bin"
+
 say() { printf 'dev: %s\n' "$*" >&2; }
 
 warn() { printf 'dev: warning: %s\n' "$*" >&2; }

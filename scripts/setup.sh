@@ -68,6 +68,15 @@ setup_components() {
   done
 }
 
+# What checks dependencies; it is built once, and what it finds is the same on every machine.
+setup_cargo_deny() {
+  if cargo deny --version >/dev/null 2>&1; then return 0; fi
+  say "installing cargo-deny; this takes some minutes, once"
+  CARGO_TARGET_DIR="$TOOLS/target" cargo install --locked --quiet --root "$TOOLS" cargo-deny ||
+    warn "cargo-deny cannot be installed"
+  rm -rf "$TOOLS/target"
+}
+
 # --- Debian packages --------------------------------------------------------------------------------
 
 # Installs what the named groups lack. Only the compiler is indispensable.
