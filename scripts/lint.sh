@@ -27,6 +27,8 @@ lint_dependencies() {
     say "cargo-deny is not installed; deny.toml is not checked (./dev setup installs it)"
     return 0
   fi
+  # It looks at all targets' dependencies, of which a build has fetched its own alone.
+  cargo fetch --locked --quiet || return 1
   cargo deny --all-features --offline check --hide-inclusion-graph bans licenses sources || return 1
   # Known vulnerabilities are in a database of the network's; the rest works everywhere.
   if timeout 60 cargo deny fetch db >/dev/null 2>&1; then
