@@ -102,7 +102,7 @@ impl Control {
             metrics: metrics.clone(),
             trust_domain,
             started: Instant::now(),
-            proving: Arc::new(tokio::sync::Semaphore::new(1)),
+            pondering: Arc::new(tokio::sync::Semaphore::new(1)),
             asked_to_stop: control.asked_to_stop.clone(),
         };
         let admin_thread = admin::spawn(listeners, state, control.stop.clone())

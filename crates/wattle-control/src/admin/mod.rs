@@ -26,8 +26,8 @@ pub(crate) struct State {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) trust_domain: wattle_identity::TrustDomain,
     pub(crate) started: Instant,
-    /// One proof at a time: each may keep a core busy for seconds.
-    pub(crate) proving: Arc<tokio::sync::Semaphore>,
+    /// One long question at a time: each may keep a core busy for seconds.
+    pub(crate) pondering: Arc<tokio::sync::Semaphore>,
     /// Cancelled when somebody asks for the end.
     pub(crate) asked_to_stop: CancellationToken,
 }

@@ -21,7 +21,8 @@ impl Api {
             "prove" => self.prove(read(&body)?).await,
             "replay" => {
                 let records: Vec<Record> = read(&body)?;
-                let answers = self.0.hub.ask(move |hub| hub.replay(&records)).await?;
+                let asked = self.0.hub.ask(move |hub| hub.asked(records)).await?;
+                let answers = self.beside(move || asked.decide()).await?;
                 Ok(json(StatusCode::OK, &answers))
             }
             "propose" => {
@@ -36,7 +37,6 @@ impl Api {
         }
     }
 
-    /// The hub gives what the claim is about and goes on; the proof itself is made beside it, one at a time.
     async fn prove(&self, request: ProofRequest) -> Result<Response, Refused> {
         let claim: Claim = request.claim.parse().map_err(invalid)?;
         let case = self
@@ -45,15 +45,23 @@ impl Api {
             .ask(move |hub| hub.case(&claim))
             .await?
             .map_err(invalid)?;
-        let turn = self.0.proving.clone().acquire_owned().await;
+        let reach = self.beside(move || case.prove()).await?;
+        Ok(json(StatusCode::OK, &reach))
+    }
+
+    /// What takes long is done beside the hub, which goes on, and one at a time.
+    async fn beside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refused> {
+        let turn = self.0.pondering.clone().acquire_owned().await;
         let turn = turn.map_err(|error| Refused::Unavailable(error.to_string()))?;
-        let proof = tokio::task::spawn_blocking(move || {
+        let done = tokio::task::spawn_blocking(move || {
             // Held by the work itself, which goes on when whoever asked has gone.
             let _turn = turn;
-            case.prove()
+            work()
         });
-        let reach = proof.await.map_err(|error| Refused::Failed(error.to_string()))?;
-        Ok(json(StatusCode::OK, &reach))
+        done.await.map_err(|error| Refused::Failed(error.to_string()))
     }
 }
 

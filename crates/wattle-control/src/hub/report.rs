@@ -17,7 +17,7 @@ use crate::explain::{ExplainError, Explanation, Question, explain};
 use crate::propose::{Proposal, ProposalRequest, propose};
 use crate::reach::{Case, Claim, ClaimError};
 use crate::records::Record;
-use crate::replay::{Answer, decided};
+use crate::replay::Asked;
 use crate::view::{DiagnosticView, EndpointView, ObjectView, ProxyStatus, ResourceStatus, ServiceView};
 use crate::why::{Why, WhyError, why};
 
@@ -185,9 +185,9 @@ impl Hub {
         Case::of(&mut self.mesh, claim)
     }
 
-    /// What is in force says to what was seen.
-    pub(crate) fn replay(&mut self, records: &[Record]) -> Vec<Answer> {
-        decided(&mut self.mesh, records)
+    /// All that what was seen is about, for decisions on another thread.
+    pub(crate) fn asked(&mut self, records: Vec<Record>) -> Asked {
+        Asked::of(&mut self.mesh, records)
     }
 
     /// Policies for what was seen.

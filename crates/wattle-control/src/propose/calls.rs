@@ -36,6 +36,8 @@ impl Caller {
 struct Seen {
     /// A connection that was no request.
     opaque: bool,
+    /// A path that may be longer than what is known of it.
+    cut: bool,
     /// Methods of each path.
     paths: BTreeMap<String, BTreeSet<String>>,
 }
@@ -61,6 +63,7 @@ impl Calls {
         match &facts.request {
             None => seen.opaque = true,
             Some(request) => {
+                seen.cut |= request.cut;
                 let methods = seen
                     .paths
                     .entry(normal_path(&request.path).into_owned())
@@ -114,7 +117,12 @@ fn on_port(port: u16, seen: &Seen, paths: bool, notes: &mut Vec<String>) -> Vec<
     if seen.opaque {
         return vec![plain];
     }
-    if !paths {
+    if paths && seen.cut {
+        notes.push(format!(
+            "port {port}: a path is longer than the log writes, so that none is named"
+        ));
+    }
+    if !paths || seen.cut {
         let methods: BTreeSet<String> = seen.paths.values().flatten().cloned().collect();
         return vec![ProposedOperation {
             methods: named(&methods, notes),

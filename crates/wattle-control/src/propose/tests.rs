@@ -171,3 +171,16 @@ fn only_the_namespace_that_was_asked_for_gets_policies() {
         Proposal::default()
     );
 }
+
+#[test]
+fn where_a_path_may_have_been_cut_none_is_named() {
+    let long = format!("/{}", "a".repeat(4_095));
+    let proposal = proposed(&[call(Some("page"), "web", 80, Some(("GET", &long)))], true);
+    let operation = &proposal.policies[0].rules[0].operations[0];
+    assert!(operation.paths.is_empty());
+    assert_eq!(operation.methods, ["GET"]);
+    assert!(
+        proposal.to_string().contains("longer than the log writes"),
+        "{proposal}"
+    );
+}

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use serde_json::Value;
+use wattle_telemetry::access::MAX_TEXT;
 use wattle_telemetry::{Refusal, RefusedRequest};
 
 use super::{Known, Record};
@@ -40,13 +41,7 @@ pub fn of_line(line: &Value) -> Result<Record, LineError> {
         return Err(LineError::OtherSide);
     }
     let some = |name: &str| Some(text(line, name)).filter(|text| !text.is_empty());
-    let request = (text(line, "protocol") != "TCP").then(|| RefusedRequest {
-        method: text(line, "method"),
-        scheme: "http".to_owned(),
-        authority: text(line, "authority"),
-        path: text(line, "path"),
-        ..RefusedRequest::default()
-    });
+    let request = (text(line, "protocol") != "TCP").then(|| request(line));
     let reason = some("response_code_details").filter(|reason| reason != "via_upstream");
     let facts = Refusal {
         id: String::new(),
@@ -68,6 +63,22 @@ pub fn of_line(line: &Value) -> Result<Record, LineError> {
         known: Known::Line,
         count: 1,
     })
+}
+
+fn request(line: &Value) -> RefusedRequest {
+    let (authority, path) = (text(line, "authority"), text(line, "path"));
+    // The log cuts within a character's length of its bound.
+    let cut = [&authority, &path]
+        .into_iter()
+        .any(|text| text.len() + 4 > MAX_TEXT);
+    RefusedRequest {
+        method: text(line, "method"),
+        scheme: "http".to_owned(),
+        authority,
+        path,
+        cut,
+        ..RefusedRequest::default()
+    }
 }
 
 /// Lines without a reporter are told apart by names that the calling side alone writes.

@@ -1,11 +1,14 @@
-//! What a mesh says to a record.
+//! What a mesh says to records.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wattle_compile::Mesh;
 use wattle_model::{AuthorizationDecision, ConnectionFacts, Inbound, MtlsMode, NoTrace, RequestFacts};
 
 use super::known::{Knowledge, Unknown, counted, unknown_routes};
-use super::same;
+use super::{Answer, same};
 use crate::records::{Known, Record};
 use crate::why::{Facts, WhyError, named, workload};
 
@@ -46,24 +49,65 @@ pub enum Verdict {
 /// Most of what an answer depends on that is named.
 const MOST_NAMED: usize = 8;
 
-/// Asks a mesh about each record.
-pub fn decided(mesh: &mut Mesh, records: &[Record]) -> Vec<Result<Decided, String>> {
-    let one = |record: &Record| decided_one(mesh, record).map_err(|error| error.to_string());
-    records.iter().map(one).collect()
+/// Records with the rules that they are about, as these are at one moment: what follows may take seconds and needs the mesh
+/// no more.
+pub struct Asked {
+    records: Vec<Record>,
+    /// Each workload's rules, once.
+    rules: BTreeMap<String, Rules>,
+    /// The workload of each record.
+    about: Vec<Result<String, WhyError>>,
 }
 
-fn decided_one(mesh: &mut Mesh, record: &Record) -> Result<Decided, WhyError> {
-    let workload = workload(mesh, &record.facts).ok_or_else(|| WhyError::Workload(named(&record.facts)))?;
-    let inbound = mesh
-        .inbound(&workload)
-        .ok_or_else(|| WhyError::Workload(workload.clone()))?;
-    let facts = Facts::of(&record.facts)?;
-    let verdict = facts.ask(|connection, request| verdict(&inbound, record, connection, request));
-    Ok(Decided {
-        workload,
-        verdict,
-        rules: same::digest(&inbound),
-    })
+struct Rules {
+    inbound: Arc<Inbound>,
+    digest: String,
+}
+
+/// Asks a mesh about each record.
+pub fn decided(mesh: &mut Mesh, records: &[Record]) -> Vec<Answer> {
+    Asked::of(mesh, records.to_vec()).decide()
+}
+
+impl Asked {
+    /// What the mesh says of the records' workloads.
+    pub fn of(mesh: &mut Mesh, records: Vec<Record>) -> Self {
+        let mut rules = BTreeMap::new();
+        let mut about = |record: &Record| {
+            let unknown = || WhyError::Workload(named(&record.facts));
+            let workload = workload(mesh, &record.facts).ok_or_else(unknown)?;
+            if !rules.contains_key(&workload) {
+                let inbound = mesh.inbound(&workload).ok_or_else(unknown)?;
+                let digest = same::digest(&inbound);
+                rules.insert(workload.clone(), Rules { inbound, digest });
+            }
+            Ok(workload)
+        };
+        let about = records.iter().map(&mut about).collect();
+        Self {
+            records,
+            rules,
+            about,
+        }
+    }
+
+    /// The answer to each record, in order.
+    pub fn decide(&self) -> Vec<Answer> {
+        let both = self.records.iter().zip(&self.about);
+        both.map(|(record, workload)| self.one(record, workload.as_ref().map_err(ToString::to_string)?))
+            .collect()
+    }
+
+    fn one(&self, record: &Record, workload: &str) -> Answer {
+        let rules = self.rules.get(workload).ok_or("the workload is not known")?;
+        let facts = Facts::of(&record.facts).map_err(|error| error.to_string())?;
+        let verdict = facts.ask(|connection, request| verdict(&rules.inbound, record, connection, request));
+        Ok(Decided {
+            workload: workload.to_owned(),
+            verdict,
+            rules: rules.digest.clone(),
+        })
+    }
 }
 
 fn verdict(

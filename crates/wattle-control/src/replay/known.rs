@@ -37,6 +37,14 @@ impl<'a> Knowledge<'a> {
         self.record.known == Known::Edge
     }
 
+    fn is_cut(&self) -> bool {
+        self.record
+            .facts
+            .request
+            .as_ref()
+            .is_some_and(|request| request.cut)
+    }
+
     fn attribute(&self, attribute: &Attribute) -> bool {
         match attribute {
             Attribute::RequestHeader(name) => self.header(name.as_str()),
@@ -238,10 +246,11 @@ fn source(source: &Source, knowledge: &Knowledge<'_>, on: &mut Vec<String>) -> O
     changed.then_some(rest)
 }
 
-/// Of an edge no operation is known, of everything else each is.
+/// Of an edge no operation is known, nor one that may have been cut; of everything else each is.
 fn operation(operation: &Operation, knowledge: &Knowledge<'_>, on: &mut Vec<String>) -> Option<Operation> {
     let plain = *operation == Operation::default();
-    (knowledge.is_edge() && !plain).then(|| {
+    let unknown = knowledge.is_edge() || knowledge.is_cut();
+    (unknown && !plain).then(|| {
         note(on, "the operation".to_owned());
         Operation::default()
     })

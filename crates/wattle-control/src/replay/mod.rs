@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::records::{Record, Then};
-pub use decide::{Decided, Verdict, decided};
+pub use decide::{Asked, Decided, Verdict, decided};
 
 /// Most notes of the same kind that are given.
 const MOST_NOTES: usize = 20;

@@ -32,8 +32,12 @@ fn mesh(policies: &str) -> Mesh {
 }
 
 fn seen(method: &str, reason: &str) -> Record {
+    seen_at("/a", method, reason)
+}
+
+fn seen_at(path: &str, method: &str, reason: &str) -> Record {
     let line: Value = json!({
-        "reporter": "destination", "instance": "web-0", "method": method, "path": "/a", "authority": "web",
+        "reporter": "destination", "instance": "web-0", "method": method, "path": path, "authority": "web",
         "protocol": "HTTP/1.1", "response_code_details": reason,
         "downstream_remote_address": "10.0.0.2:1234", "downstream_local_address": "10.0.0.3:80",
         "source_principal": "spiffe://cluster.local/ns/default/sa/page",
@@ -191,4 +195,14 @@ fn a_workload_that_only_the_candidate_lacks_is_not_taken_for_unchanged() {
     let mut none = Mesh::new(wattle_compile::Settings::default());
     let replay = compared(&records, Some(&now), &decided(&mut none, &records));
     assert_eq!(replay.untold.len(), 1, "{replay}");
+}
+
+#[test]
+fn a_path_that_the_log_may_have_cut_is_not_taken_for_whole() {
+    let deny = policy("action: DENY, rules: [{to: [{operation: {paths: ['*/secret']}}]}]");
+    let long = |length: usize| seen_at(&format!("/{}", "a".repeat(length - 1)), "GET", "via_upstream");
+    let replay = between("", &deny, &[long(4_000)]);
+    assert_eq!((replay.changes.len(), replay.untold.len()), (0, 0), "{replay}");
+    let replay = between("", &deny, &[long(4_096)]);
+    assert_eq!((replay.changes.len(), replay.untold.len()), (0, 1), "{replay}");
 }

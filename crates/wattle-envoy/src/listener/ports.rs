@@ -84,6 +84,7 @@ pub(super) fn chains(port: &Port<'_>, secrets: &Secrets, notes: &mut Notes) -> V
             opaque()
         };
         if declared == Protocol::Detect {
+            notes.at(None, &port.inbound.name);
             notes.gap("mutual TLS without a protocol of the mesh, on a port whose protocol is not declared: opaque bytes");
         }
         chains.push(tls("mesh-other", &[]).chain(filters));

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 /// The longest text value in bytes; longer ones are cut, since they come from peers.
-pub(crate) const MAX_TEXT: usize = 4_096;
+pub const MAX_TEXT: usize = 4_096;
 
 /// An object under way.
 pub(crate) struct Object<'a> {

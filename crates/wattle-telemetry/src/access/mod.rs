@@ -4,5 +4,6 @@ mod json;
 mod record;
 mod writer;
 
+pub use json::MAX_TEXT;
 pub use record::AccessRecord;
 pub use writer::{AccessLog, AccessLogConfig, AccessWriter, Sink};

@@ -10,6 +10,7 @@ use serde_json::Value;
 use wattle_control::records::{self, LineError};
 use wattle_control::why::{Why, why};
 use wattle_identity::SpiffeId;
+use wattle_model::Reason;
 use wattle_telemetry::Refusal;
 
 use super::offline::{Loaded, Offline};
@@ -181,22 +182,28 @@ fn of_line(line: &Value) -> anyhow::Result<Refusal> {
         }
         record => record?,
     };
-    if !REFUSALS.contains(&reason) {
+    if !is_refusal(reason) {
         bail!("the line is not about a refusal on the way in: response_code_details is `{reason}`");
     }
     Ok(record.facts)
 }
 
-/// Reasons for which a proxy turns away what comes to its workload.
-const REFUSALS: [&str; 7] = [
-    "policy_denied",
-    "policy_not_allowed",
-    "mtls_required",
-    "token_invalid",
-    "external_denied",
-    "external_failure",
-    "rate_limited",
-];
+/// Does a proxy turn away for it what comes to its workload?
+fn is_refusal(reason: &str) -> bool {
+    let known = Reason::from_id(reason);
+    known.is_some_and(|reason| {
+        matches!(
+            reason,
+            Reason::PolicyDenied
+                | Reason::PolicyNotAllowed
+                | Reason::MtlsRequired
+                | Reason::TokenInvalid
+                | Reason::ExternalDenied
+                | Reason::ExternalFailure
+                | Reason::RateLimited
+        )
+    })
+}
 
 #[cfg(test)]
 mod tests {

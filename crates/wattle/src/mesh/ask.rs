@@ -19,6 +19,8 @@ const MAX_REFUSAL: usize = 2048;
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest wait for proofs and replays: bounded for each workload or record, not for all that are asked about.
+const MUCH_PATIENCE: Duration = Duration::from_secs(120);
 
 /// What was answered: status and body.
 pub(crate) type Answer = (StatusCode, Bytes);
@@ -35,14 +37,13 @@ pub(crate) async fn post<T: DeserializeOwned>(socket: &Path, path: &str, body: B
     read(path, status, &body)
 }
 
-/// The same for a question that takes the other side up to `patience`.
+/// The same for a question that takes the other side long.
 pub(crate) async fn post_patiently<T: DeserializeOwned>(
     socket: &Path,
     path: &str,
     body: Bytes,
-    patience: Duration,
 ) -> anyhow::Result<T> {
-    let (status, body) = unix_within(socket, (Method::POST, path), body, patience).await?;
+    let (status, body) = unix_within(socket, (Method::POST, path), body, MUCH_PATIENCE).await?;
     read(path, status, &body)
 }
 

@@ -109,7 +109,8 @@ fn by_manifests(directory: &Path, settings: Settings, records: &[Record]) -> any
 fn by_mesh(place: &Place, records: &[Record]) -> anyhow::Result<Vec<Answer>> {
     let mut all = Vec::new();
     for part in parts(records)? {
-        let answers: Vec<Answer> = block_on(ask::post(&place.admin_socket(), "/replay", part.into()))?;
+        let answers: Vec<Answer> =
+            block_on(ask::post_patiently(&place.admin_socket(), "/replay", part.into()))?;
         all.extend(answers);
     }
     Ok(all)

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 use wattle_control::reach::{Claim, ProofRequest, Reach, prove};
@@ -13,9 +12,6 @@ use crate::commands::{block_on, mesh, verdict};
 use crate::failure::Advise as _;
 use crate::mesh::ask;
 use crate::output;
-
-/// Longest wait for a proof by the control plane: bounded for each workload, not for all that a claim names.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Arguments of `wattle policy prove`.
 #[derive(Debug, Args)]
@@ -63,5 +59,5 @@ fn by_mesh(claim: &Claim, shared: &Shared) -> anyhow::Result<Reach> {
         claim: claim.to_string(),
     };
     let body = serde_json::to_vec(&request)?;
-    block_on(ask::post_patiently(&socket, "/prove", body.into(), PATIENCE))
+    block_on(ask::post_patiently(&socket, "/prove", body.into()))
 }
