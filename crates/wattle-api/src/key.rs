@@ -73,8 +73,8 @@ pub enum Kind {
     RateLimit,
     /// Our EgressPolicy.
     EgressPolicy,
-    /// Istio MeshConfig: the core `v1` ConfigMap `istio`.
-    MeshConfig,
+    /// Core ConfigMap: Istio's MeshConfig, or certificates of authorities.
+    ConfigMap,
 }
 
 impl Kind {
@@ -112,7 +112,7 @@ impl Kind {
         Self::ServiceProfile,
         Self::RateLimit,
         Self::EgressPolicy,
-        Self::MeshConfig,
+        Self::ConfigMap,
     ];
 
     /// The kind as written in a manifest; two kinds of different groups may be written alike.
@@ -151,7 +151,7 @@ impl Kind {
             Self::ServiceProfile => "ServiceProfile",
             Self::RateLimit => "RateLimit",
             Self::EgressPolicy => "EgressPolicy",
-            Self::MeshConfig => "ConfigMap",
+            Self::ConfigMap => "ConfigMap",
         }
     }
 
@@ -159,7 +159,7 @@ impl Kind {
     #[must_use]
     pub fn group(self) -> &'static str {
         match self {
-            Self::Namespace | Self::Service | Self::ServiceAccount | Self::MeshConfig => "",
+            Self::Namespace | Self::Service | Self::ServiceAccount | Self::ConfigMap => "",
             Self::HttpRoute | Self::ReferenceGrant => "gateway.networking.k8s.io",
             Self::GrpcRoute | Self::TlsRoute | Self::TcpRoute | Self::BackendTlsPolicy => {
                 "gateway.networking.k8s.io"
@@ -203,7 +203,7 @@ impl Kind {
     #[must_use]
     pub fn versions(self) -> &'static [&'static str] {
         match self {
-            Self::Namespace | Self::Service | Self::ServiceAccount | Self::MeshConfig => &["v1"],
+            Self::Namespace | Self::Service | Self::ServiceAccount | Self::ConfigMap => &["v1"],
             Self::HttpRoute
             | Self::ReferenceGrant
             | Self::PeerAuthentication

@@ -19,6 +19,7 @@ mod authorization;
 mod backend_tls;
 mod backend_traffic;
 mod condition;
+mod config_map;
 mod core;
 mod decode;
 mod diagnostic;
@@ -62,6 +63,7 @@ pub use authorization::{Account, Action, AuthorizationPolicy, Operation, Provide
 pub use backend_tls::{BackendTlsPolicy, CaCertificateRef, CaCertificates, SubjectAltName, TlsValidation};
 pub use backend_traffic::{BackendTrafficPolicy, RequestRate, RetryBudget, RetryConstraint};
 pub use condition::{Condition, ConditionKey};
+pub use config_map::ConfigMap;
 pub use core::{
     ClusterIp, Exposure, Namespace, Protocol, Service, ServiceAccount, ServicePort, ServiceTraffic,
     TargetPort, TrafficDistribution,

@@ -8,13 +8,12 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
-use serde_json::{Value as Json, json};
 
 use crate::istio::write_time;
 use crate::matcher::TextMatch;
 use crate::scalar::Port;
 
-pub(crate) use read::{mesh_config, unfolded};
+pub(crate) use read::{is_istios, mesh_config, unfolded};
 
 /// The name of the ConfigMap.
 pub(crate) const NAME: &str = "istio";
@@ -29,9 +28,9 @@ pub struct MeshConfig {
 }
 
 impl MeshConfig {
-    /// The ConfigMap's `data`: JSON is YAML.
-    pub(crate) fn as_data(&self) -> Result<Json, serde_json::Error> {
-        Ok(json!({ "mesh": serde_json::to_string(self)? }))
+    /// What the ConfigMap's key `mesh` holds: JSON is YAML.
+    pub(crate) fn as_text(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::authentication::RequestAuthentication;
 use crate::authorization::AuthorizationPolicy;
 use crate::backend_tls::BackendTlsPolicy;
 use crate::backend_traffic::BackendTrafficPolicy;
+use crate::config_map::ConfigMap;
 use crate::core::{Namespace, Service, ServiceAccount};
 use crate::egress_policy::EgressPolicy;
 use crate::endpoint_slice::EndpointSlice;
@@ -18,7 +19,6 @@ use crate::linkerd::{
     EgressNetwork, LocalRateLimit, MeshTlsAuthentication, NetworkAuthentication, Server, ServerAuthorization,
     ServerPolicy, ServiceProfile,
 };
-use crate::mesh_config::MeshConfig;
 use crate::meta::{Meta, Origin};
 use crate::peer::PeerAuthentication;
 use crate::process::Process;
@@ -116,8 +116,8 @@ pub enum Object {
     RateLimit(Resource<RateLimit>),
     /// Our EgressPolicy.
     EgressPolicy(Resource<EgressPolicy>),
-    /// Istio MeshConfig.
-    MeshConfig(Resource<MeshConfig>),
+    /// ConfigMap.
+    ConfigMap(Resource<ConfigMap>),
 }
 
 /// The same expression for the resource of whatever kind.
@@ -156,7 +156,7 @@ macro_rules! each {
             Object::ServiceProfile($resource) => $then,
             Object::RateLimit($resource) => $then,
             Object::EgressPolicy($resource) => $then,
-            Object::MeshConfig($resource) => $then,
+            Object::ConfigMap($resource) => $then,
         }
     };
 }
@@ -198,7 +198,7 @@ impl Object {
             Self::ServiceProfile(_) => Kind::ServiceProfile,
             Self::RateLimit(_) => Kind::RateLimit,
             Self::EgressPolicy(_) => Kind::EgressPolicy,
-            Self::MeshConfig(_) => Kind::MeshConfig,
+            Self::ConfigMap(_) => Kind::ConfigMap,
         }
     }
 
@@ -259,7 +259,7 @@ impl Object {
             (Self::ServiceProfile(a), Self::ServiceProfile(b)) => same(a, b),
             (Self::RateLimit(a), Self::RateLimit(b)) => same(a, b),
             (Self::EgressPolicy(a), Self::EgressPolicy(b)) => same(a, b),
-            (Self::MeshConfig(a), Self::MeshConfig(b)) => same(a, b),
+            (Self::ConfigMap(a), Self::ConfigMap(b)) => same(a, b),
             _ => false,
         }
     }
@@ -270,7 +270,7 @@ impl Object {
     /// None that is known: every field is text, number, list or mapping with text keys.
     pub fn manifest(&self) -> Result<Json, serde_json::Error> {
         let spec = match self {
-            Self::MeshConfig(config) => config.spec.as_data()?,
+            Self::ConfigMap(config) => config.spec.as_data()?,
             other => each!(other, resource => write(&resource.spec)?),
         };
         let mut manifest = json!({
@@ -283,7 +283,7 @@ impl Object {
             (Kind::EndpointSlice, Json::Object(fields)) => {
                 fields.into_iter().for_each(|(key, value)| manifest[key] = value);
             }
-            (Kind::MeshConfig, data) => manifest["data"] = data,
+            (Kind::ConfigMap, data) => manifest["data"] = data,
             (_, spec) => manifest["spec"] = spec,
         }
         if let Self::WorkloadEntry(Resource {

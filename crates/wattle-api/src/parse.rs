@@ -14,7 +14,7 @@ use crate::object::Object;
 use crate::registry::{self, Known};
 use crate::report::Report;
 use crate::tree::{self, Node, Value};
-use crate::{linkerd_annotations, mesh_config, scalar};
+use crate::{config_map, linkerd_annotations, mesh_config, scalar};
 
 mod kinds;
 
@@ -171,7 +171,7 @@ impl Parser {
         match header(root) {
             Err(finding) => self.refuse(None, finding),
             Ok(header) => match registry::find(header.group, header.version, header.kind) {
-                Known::Kind(Kind::MeshConfig) => self.mesh_config(root),
+                Known::Kind(Kind::ConfigMap) => self.config_map(root),
                 Known::Kind(kind) => self.decode(kind, root),
                 Known::Refused(finding) => {
                     let at = root.child("kind").map_or(root.at, |kind| kind.at);
@@ -190,18 +190,21 @@ impl Parser {
     }
 
     /// A ConfigMap, which may be anybody's.
-    fn mesh_config(&mut self, root: &Node) {
+    fn config_map(&mut self, root: &Node) {
+        if !config_map::concerns_the_mesh(root) {
+            let at = root.child("kind").map_or(root.at, |kind| kind.at);
+            let finding = Finding {
+                at,
+                ..registry::other_config_map()
+            };
+            return self.say(finding.about(Severity::Info, None, Arc::clone(&self.file)));
+        }
+        if !mesh_config::is_istios(root) {
+            return self.decode(Kind::ConfigMap, root);
+        }
         match mesh_config::unfolded(root) {
-            Ok(Some(unfolded)) => self.decode(Kind::MeshConfig, &unfolded),
-            Ok(None) => {
-                let at = root.child("kind").map_or(root.at, |kind| kind.at);
-                let finding = Finding {
-                    at,
-                    ..registry::other_config_map()
-                };
-                self.say(finding.about(Severity::Info, None, Arc::clone(&self.file)));
-            }
-            Err(finding) => self.refuse(self.salvage(Kind::MeshConfig, root), finding),
+            Ok(unfolded) => self.decode(Kind::ConfigMap, &unfolded),
+            Err(finding) => self.refuse(self.salvage(Kind::ConfigMap, root), finding),
         }
     }
 

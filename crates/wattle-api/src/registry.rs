@@ -77,7 +77,7 @@ pub(crate) fn find(group: &str, version: &str, kind: &str) -> Known {
     Known::Skipped(Severity::Info, finding("skipped-kind", reason))
 }
 
-/// What is said of a ConfigMap that is not Istio's.
+/// What is said of a ConfigMap that neither Istio's settings nor certificates are in.
 pub(crate) fn other_config_map() -> Finding {
     finding("skipped-kind", "the ConfigMap is not read by the mesh".to_owned())
 }
@@ -168,7 +168,7 @@ pub(crate) fn top_fields(kind: Kind) -> &'static [&'static str] {
             "endpoints",
             "ports",
         ],
-        Kind::MeshConfig => &[
+        Kind::ConfigMap => &[
             "apiVersion",
             "kind",
             "metadata",

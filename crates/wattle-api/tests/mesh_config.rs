@@ -39,16 +39,41 @@ fn a_config_map_of_somebody_else_is_not_read() {
 }
 
 #[test]
+fn certificates_are_read_from_any_and_what_lies_beside_them_is_nobodys_business() {
+    let read = |data: &str| parse(&common::object("v1", "ConfigMap", data), "f.yaml");
+    let parsed = read("data: {ca.crt: PEM, mesh: '{', other: x}");
+    let Object::ConfigMap(map) = &parsed.objects[0] else {
+        panic!("{:?}", parsed.diagnostics)
+    };
+    assert_eq!(map.spec.authorities.as_deref(), Some("PEM"));
+    assert!(
+        map.spec.mesh.is_none() && parsed.diagnostics.is_empty(),
+        "{parsed:?}"
+    );
+
+    for (data, code) in [
+        ("data: {ca.crt: ''}".to_owned(), "empty"),
+        ("data: {ca.crt: [a]}".to_owned(), "wrong-type"),
+        (format!("data: {{ca.crt: '{}'}}", "x".repeat(65_537)), "too-long"),
+    ] {
+        let parsed = read(&data);
+        assert!(parsed.objects.is_empty(), "{code}");
+        let said = &parsed.diagnostics[0];
+        assert_eq!((said.code, said.field.as_str()), (code, "data.ca.crt"));
+    }
+}
+
+#[test]
 fn fields_that_are_not_read_are_named_once_each_and_refuse_nothing() {
     let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\ndata:\n  meshNetworks: '{}'\n  mesh: |\n    \
                 accessLogFile: /dev/stdout\n    extensionProviders:\n    - name: spans\n      zipkin: {service: z, \
                 port: 1}\n    - name: p\n      envoyExtAuthzGrpc: {service: a.b, port: 80, clearRouteCache: true}\n";
     let parsed = parse(text, "f.yaml");
-    let Object::MeshConfig(config) = &parsed.objects[0] else {
+    let Object::ConfigMap(map) = &parsed.objects[0] else {
         panic!("{:?}", parsed.objects)
     };
+    let config = map.spec.mesh.as_ref().unwrap();
     let names: Vec<_> = config
-        .spec
         .extension_providers
         .iter()
         .map(|provider| provider.name.as_str())

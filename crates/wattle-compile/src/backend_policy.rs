@@ -5,12 +5,15 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use wattle_api::{
-    BackendTlsPolicy, BackendTrafficPolicy, CaCertificates, Kind, LinkerdAnnotations, Object, PolicyTarget,
-    Resource, RetryConstraint, Service, ServicePort, ServiceProfile, SubjectAltName, TlsValidation,
+    BackendTlsPolicy, BackendTrafficPolicy, CaCertificateRef, CaCertificates, Kind, LinkerdAnnotations,
+    Object, PolicyTarget, Resource, RetryConstraint, Service, ServicePort, ServiceProfile, SubjectAltName,
+    TlsValidation,
 };
 use wattle_model::traffic::{
-    Balance, HashKey, HashTable, LocalityPolicy, OutlierDetection, RetryBudget, SubjectName, TlsFiles,
+    Balance, HashKey, HashTable, LocalityPolicy, OutlierDetection, RetryBudget, Roots, SubjectName, TlsFiles,
     UpstreamTls,
 };
 use wattle_model::{BackendPolicy, ObjectRef, SessionPersistence};
@@ -41,7 +44,7 @@ pub(crate) enum Tls {
 
 /// Why TLS cannot be had.
 pub(crate) enum Broken {
-    /// The certificates are in an object that is not read.
+    /// None of the objects that are named has certificates.
     Refs,
     /// Nobody knows a set of certificates of this name.
     WellKnown,
@@ -160,7 +163,7 @@ pub(crate) fn tls(service: &Name, port: &ServicePort, view: &View<'_>) -> Tls {
     }
     match tls_policy(service, port, view) {
         None => Tls::None,
-        Some(policy) => match origination(&policy.spec.validation) {
+        Some(policy) => match origination(&policy.spec.validation, &service.0, view) {
             Ok(tls) => {
                 let origin = object_ref(&policy.meta, Kind::BackendTlsPolicy, &policy.origin);
                 Tls::Origination(tls, origin)
@@ -202,13 +205,26 @@ pub(crate) fn covers(target: &PolicyTarget, service: &Name, port: &ServicePort) 
         && section.is_none_or(|section| port.name.as_ref() == Some(section))
 }
 
-/// The TLS that is asked for, or why it cannot be had.
-pub(crate) fn origination(written: &TlsValidation) -> Result<UpstreamTls, Broken> {
-    match &written.authorities {
-        CaCertificates::WellKnown(set) if set == "System" => {}
+/// The TLS that is asked for by a policy of this namespace, or why it cannot be had.
+pub(crate) fn origination(
+    written: &TlsValidation,
+    namespace: &Arc<str>,
+    view: &View<'_>,
+) -> Result<UpstreamTls, Broken> {
+    let roots = match &written.authorities {
+        CaCertificates::WellKnown(set) if set == "System" => Roots::System,
         CaCertificates::WellKnown(_) => return Err(Broken::WellKnown),
-        CaCertificates::Refs(_) => return Err(Broken::Refs),
-    }
+        CaCertificates::Refs(refs) => {
+            let found = refs
+                .iter()
+                .filter_map(|written| authorities(written, namespace, view));
+            let found: Vec<_> = found.collect();
+            match found.is_empty() {
+                true => return Err(Broken::Refs),
+                false => Roots::Given(found.join("\n").into()),
+            }
+        }
+    };
     let name = |name: &SubjectAltName| match name {
         SubjectAltName::Hostname(name) => SubjectName::Dns(name.as_str().into()),
         SubjectAltName::Uri(uri) => SubjectName::Uri(uri.as_str().into()),
@@ -216,7 +232,35 @@ pub(crate) fn origination(written: &TlsValidation) -> Result<UpstreamTls, Broken
     Ok(UpstreamTls::Origination {
         sni: Some(written.hostname.as_str().into()),
         names: written.subject_alt_names.iter().map(name).collect(),
-        files: TlsFiles::default(),
+        files: TlsFiles {
+            roots,
+            ..TlsFiles::default()
+        },
         unverified: false,
     })
+}
+
+/// The certificates that a reference of a policy leads to.
+pub(crate) fn authorities<'a>(
+    written: &CaCertificateRef,
+    namespace: &Arc<str>,
+    view: &View<'a>,
+) -> Option<&'a str> {
+    if !(written.group.is_empty() && written.kind == Kind::ConfigMap.as_str()) {
+        return None;
+    }
+    let name = (Arc::clone(namespace), written.name.as_str().into());
+    let mut found = view
+        .found(Read::Authorities(name))
+        .filter_map(|object| match object {
+            Object::ConfigMap(map) => map.spec.authorities.as_deref(),
+            _ => None,
+        });
+    found.next().filter(|pem| has_certificate(pem))
+}
+
+/// Whether a text has a certificate in PEM; whether it is sound is for who verifies with it to say.
+pub(crate) fn has_certificate(pem: &str) -> bool {
+    let mut found = CertificateDer::pem_slice_iter(pem.as_bytes());
+    found.any(|certificate| certificate.is_ok())
 }

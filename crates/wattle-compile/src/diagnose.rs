@@ -122,7 +122,10 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
         Object::NetworkAuthentication(_) => {}
         Object::ServiceProfile(profile) => limit::check_profile(profile, &view, &mut findings),
         Object::EgressPolicy(policy) => limit::check_egress(policy, &view, &mut findings),
-        Object::MeshConfig(config) => external::check_config(config, &view, &mut findings),
+        Object::ConfigMap(map) => {
+            external::check_config(map, &view, &mut findings);
+            attached::check_authorities(map, &mut findings);
+        }
         Object::EgressNetwork(_) => {}
         other => {
             let what = format!("the kind {} is read but not applied yet", other.kind());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wattle_api::{
     EgressMode, EgressPolicy, EgressProtocol, EgressRule, Kind, Object, Resource, TlsOrigination,
 };
-use wattle_model::traffic::{SubjectName, TlsFiles, UpstreamTls};
+use wattle_model::traffic::{Roots, SubjectName, TlsFiles, UpstreamTls};
 use wattle_model::{
     Access, Action, Backend, BackendPolicy, CallerLabel, CallerScope, ConnectionMatch, ConnectionRoute,
     Destination, HostMatch, Reason, RequestMatch, RouteRule, RouteTable, RuleRef, WeightedBackend,
@@ -226,7 +226,10 @@ fn originating(written: &TlsOrigination) -> UpstreamTls {
         sni: written.sni.as_deref().map(Into::into),
         names: written.subject_alt_names.iter().map(name).collect(),
         files: TlsFiles {
-            roots: written.ca_certificates.as_deref().map(Into::into),
+            roots: written
+                .ca_certificates
+                .as_deref()
+                .map_or(Roots::System, |path| Roots::File(path.into())),
             ..TlsFiles::default()
         },
         unverified: false,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use wattle_api::{
-    AuthorizationCheck, Authorizer, BodyInCheck, ExtensionProvider, HttpAuthorizer, MeshConfig, Object,
-    ProviderService, Resource,
+    AuthorizationCheck, Authorizer, BodyInCheck, ExtensionProvider, HttpAuthorizer, MeshConfig, Meta, Object,
+    ProviderService,
 };
 use wattle_model::{
     Authorization, CheckProtocol, CheckedBody, External, ExternalAuthorizer, HttpCheck, Policy, PolicyRule,
@@ -47,18 +47,18 @@ pub(crate) fn add(into: &mut Authorization, named: &str, policy: Policy, view: &
 }
 
 /// The MeshConfig in force: the root namespace's, else that of `istio-system`.
-pub(crate) fn mesh_config<'a>(view: &View<'a>) -> Option<&'a Resource<MeshConfig>> {
+pub(crate) fn mesh_config<'a>(view: &View<'a>) -> Option<(&'a Meta, &'a MeshConfig)> {
     let configs: Vec<_> = view
         .found(Read::MeshConfigs)
         .filter_map(|object| match object {
-            Object::MeshConfig(config) => Some(config),
+            Object::ConfigMap(found) => Some((&found.meta, found.spec.mesh.as_ref()?)),
             _ => None,
         })
         .collect();
     let of = |namespace: &str| {
         configs
             .iter()
-            .find(|config| *config.meta.namespace == *namespace)
+            .find(|(meta, _)| *meta.namespace == *namespace)
             .copied()
     };
     of(&view.settings.root_namespace).or_else(|| of(ISTIO))
@@ -66,10 +66,10 @@ pub(crate) fn mesh_config<'a>(view: &View<'a>) -> Option<&'a Resource<MeshConfig
 
 /// The provider of this name, if there is one that can be asked.
 pub(crate) fn authorizer(name: &str, view: &View<'_>) -> Option<ExternalAuthorizer> {
-    let config = mesh_config(view)?;
-    let mut providers = config.spec.extension_providers.iter();
+    let (meta, config) = mesh_config(view)?;
+    let mut providers = config.extension_providers.iter();
     let provider = providers.find(|provider| provider.name == name)?;
-    compile(provider, &config.meta.namespace, view)
+    compile(provider, &meta.namespace, view)
 }
 
 fn compile(

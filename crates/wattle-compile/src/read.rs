@@ -34,6 +34,8 @@ pub enum Read {
     RequestAuthentications(Arc<str>),
     /// Istio's MeshConfigs.
     MeshConfigs,
+    /// The certificates of authorities in the ConfigMap of this name.
+    Authorities(Name),
     /// The key set that was fetched from this address.
     KeySet(Arc<str>),
     /// ReferenceGrants of a namespace.

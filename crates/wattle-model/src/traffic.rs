@@ -17,7 +17,7 @@ pub use balance::{Balance, HashTable, Warmup};
 pub use hash::{HashKey, hash_address, hash_text};
 pub use locality::{Distribution, LocalityPolicy, Place};
 pub use outlier::{FailureAccrual, OutlierDetection};
-pub use tls::{SubjectName, TlsFiles, UpstreamTls};
+pub use tls::{Roots, SubjectName, TlsFiles, UpstreamTls};
 
 use crate::ObjectRef;
 pub use crate::cookie::cookie;

@@ -28,18 +28,17 @@ const MAX_VALUE: usize = 4096;
 const HTTP: &str = "envoyExtAuthzHttp";
 const GRPC: &str = "envoyExtAuthzGrpc";
 
-/// A ConfigMap with the YAML of its key `mesh` in place of the text; `None` when it is not Istio's.
+/// Whether a ConfigMap has the name of Istio's.
+pub(crate) fn is_istios(root: &Node) -> bool {
+    let meta = root.child("metadata");
+    meta.and_then(|meta| meta.child("name")).and_then(Node::text) == Some(NAME)
+}
+
+/// Istio's ConfigMap with the YAML of its key `mesh` in place of the text.
 ///
 /// # Errors
 /// The key does not hold text, or the text is not YAML.
-pub(crate) fn unfolded(root: &Node) -> Result<Option<Node>, Finding> {
-    let name = root
-        .child("metadata")
-        .and_then(|meta| meta.child("name"))
-        .and_then(Node::text);
-    if name != Some(NAME) || root.child("data").and_then(|data| data.child("mesh")).is_none() {
-        return Ok(None);
-    }
+pub(crate) fn unfolded(root: &Node) -> Result<Node, Finding> {
     let mut root = root.clone();
     if let Some(data) = child_mut(&mut root, "data")
         && let Some((line, mesh)) = entry_mut(data, "mesh")
@@ -54,7 +53,7 @@ pub(crate) fn unfolded(root: &Node) -> Result<Option<Node>, Finding> {
             .map_err(|(at, reason)| Finding::new("invalid-yaml", at, "data.mesh", reason))?;
         mesh.value = parsed.value;
     }
-    Ok(Some(root))
+    Ok(root)
 }
 
 fn child_mut<'a>(node: &'a mut Node, key: &str) -> Option<&'a mut Node> {
@@ -70,14 +69,8 @@ fn entry_mut<'a>(node: &'a mut Node, key: &str) -> Option<(u32, &'a mut Node)> {
     Some((entry.at.line, &mut entry.node))
 }
 
-/// `data` of the ConfigMap, with the YAML of `mesh` in place of its text.
+/// What the text of `mesh` says.
 pub(crate) fn mesh_config(cursor: &Cursor<'_>) -> Decoded<MeshConfig> {
-    let (fields, others) = open(cursor, &["mesh"])?;
-    fields.without_effect(&others);
-    Ok(fields.optional("mesh", mesh)?.unwrap_or_default())
-}
-
-fn mesh(cursor: &Cursor<'_>) -> Decoded<MeshConfig> {
     let (fields, others) = open(cursor, &["extensionProviders"])?;
     fields.without_effect(&others);
     let found = fields.list("extensionProviders", MAX_PROVIDERS, provider)?;

@@ -4,7 +4,10 @@ use crate::decode::{Decoded, Fields};
 use crate::key::Kind;
 use crate::meta::{Meta, Origin};
 use crate::object::{Object, Resource};
-use crate::{authentication, authorization, core, grant, istio, mesh_config, peer, process, route, workload};
+use crate::{
+    authentication, authorization, config_map, core, grant, istio, mesh_config, peer, process, route,
+    workload,
+};
 use crate::{
     backend_tls, backend_traffic, egress_policy, endpoint_slice, grpc, linkerd, rate_limit, stream_route,
 };
@@ -69,6 +72,9 @@ pub(super) fn spec(
         Kind::ServiceProfile => object!(ServiceProfile, linkerd::service_profile),
         Kind::RateLimit => object!(RateLimit, rate_limit::rate_limit),
         Kind::EgressPolicy => object!(EgressPolicy, egress_policy::egress_policy),
-        Kind::MeshConfig => object!(MeshConfig = fields.required("data", mesh_config::mesh_config)),
+        Kind::ConfigMap => {
+            let is_istios = meta.as_ref().is_ok_and(|meta| &*meta.name == mesh_config::NAME);
+            object!(ConfigMap = fields.required("data", |at| config_map::config_map(at, is_istios)))
+        }
     })
 }

@@ -1,8 +1,8 @@
 //! Policies and slices that are attached to Services: whom they are for, and what of them cannot be had.
 
 use wattle_api::{
-    AddressType, BackendTlsPolicy, BackendTrafficPolicy, EndpointSlice, Meta, PolicyTarget, Resource,
-    ServicePort,
+    AddressType, BackendTlsPolicy, BackendTrafficPolicy, CaCertificates, ConfigMap, EndpointSlice, Kind,
+    Meta, PolicyTarget, Resource, ServicePort,
 };
 
 use super::Findings;
@@ -10,20 +10,7 @@ use crate::backend_policy::{self, Broken, covers};
 use crate::view::View;
 
 pub(super) fn check_tls(policy: &Resource<BackendTlsPolicy>, view: &View<'_>, findings: &mut Findings<'_>) {
-    if let Err(broken) = backend_policy::origination(&policy.spec.validation) {
-        let (code, reason) = match broken {
-            Broken::Refs => (
-                "ca-not-readable",
-                "certificates of a ConfigMap cannot be read here, so that nothing is sent to the targets",
-            ),
-            Broken::WellKnown => (
-                "ca-not-known",
-                "only the set System is known, so that nothing is sent to the targets",
-            ),
-        };
-        let hint = "write wellKnownCACertificates: System";
-        findings.error(code, "spec.validation", reason.to_owned(), hint);
-    }
+    check_validation(policy, view, findings);
     if !policy.spec.options.is_empty() {
         findings.no_effect("spec.options", "no option is known");
     }
@@ -50,6 +37,59 @@ pub(super) fn check_tls(policy: &Resource<BackendTlsPolicy>, view: &View<'_>, fi
         {
             conflict(&winner.meta, &format!("spec.targetRefs[{index}]"), findings);
         }
+    }
+}
+
+/// Whose certificates count. A reference that leads nowhere is an error beside one that does not, too.
+fn check_validation(policy: &Resource<BackendTlsPolicy>, view: &View<'_>, findings: &mut Findings<'_>) {
+    let namespace = &policy.meta.namespace;
+    let closed = match backend_policy::origination(&policy.spec.validation, namespace, view) {
+        Ok(_) => "",
+        Err(Broken::Refs) => ", so that nothing is sent to the targets",
+        Err(Broken::WellKnown) => {
+            let reason = "only the set System is known, so that nothing is sent to the targets";
+            let hint = "write wellKnownCACertificates: System";
+            return findings.error("ca-not-known", "spec.validation", reason.to_owned(), hint);
+        }
+    };
+    let CaCertificates::Refs(refs) = &policy.spec.validation.authorities else {
+        return;
+    };
+    for (index, written) in refs.iter().enumerate() {
+        if backend_policy::authorities(written, namespace, view).is_some() {
+            continue;
+        }
+        let field = format!("spec.validation.caCertificateRefs[{index}]");
+        if !written.group.is_empty() || written.kind != Kind::ConfigMap.as_str() {
+            let reason = format!("certificates of a {} are not read{closed}", written.kind);
+            findings.error(
+                "ca-kind-not-supported",
+                &field,
+                reason,
+                "name a ConfigMap of group ''",
+            );
+            continue;
+        }
+        let reason = format!(
+            "there is no ConfigMap {} in {namespace} whose key ca.crt has a certificate{closed}",
+            written.name
+        );
+        let hint = "put certificates in PEM below data, in the key ca.crt";
+        findings.error("ca-not-found", &field, reason, hint);
+    }
+}
+
+/// A ConfigMap whose certificates are none; where a policy needs them it says so as well.
+pub(super) fn check_authorities(map: &Resource<ConfigMap>, findings: &mut Findings<'_>) {
+    let pem = map.spec.authorities.as_deref();
+    if pem.is_some_and(|pem| !backend_policy::has_certificate(pem)) {
+        let reason = "there is no certificate in it".to_owned();
+        findings.warn(
+            "no-certificate",
+            "data.ca.crt",
+            reason,
+            "write certificates in PEM",
+        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! Services that policies ask: whether their providers, and they themselves, are there.
 
-use wattle_api::{Action, AuthorizationPolicy, MeshConfig, Resource};
+use wattle_api::{Action, AuthorizationPolicy, ConfigMap, Resource};
 
 use super::Findings;
 use crate::authorization::is_dry_run;
@@ -30,12 +30,12 @@ pub(super) fn check_policy(
         return;
     }
     let found = match mesh_config(view) {
-        Some(config) => {
-            let providers = config.spec.extension_providers.iter();
+        Some((meta, config)) => {
+            let providers = config.extension_providers.iter();
             let names: Vec<_> = providers.map(|provider| provider.name.as_str()).collect();
             format!(
                 "the MeshConfig in {} has {}",
-                config.meta.namespace,
+                meta.namespace,
                 match names.is_empty() {
                     true => "none".to_owned(),
                     false => names.join(", "),
@@ -51,8 +51,9 @@ pub(super) fn check_policy(
     findings.error("provider-not-found", "spec.provider.name", reason, hint);
 }
 
-pub(super) fn check_config(config: &Resource<MeshConfig>, view: &View<'_>, findings: &mut Findings<'_>) {
-    let in_force = mesh_config(view).is_some_and(|other| other.meta.namespace == config.meta.namespace);
+pub(super) fn check_config(map: &Resource<ConfigMap>, view: &View<'_>, findings: &mut Findings<'_>) {
+    let Some(config) = &map.spec.mesh else { return };
+    let in_force = mesh_config(view).is_some_and(|(meta, _)| meta.namespace == map.meta.namespace);
     if !in_force {
         let root = &view.settings.root_namespace;
         let reason = format!(
@@ -61,17 +62,17 @@ pub(super) fn check_config(config: &Resource<MeshConfig>, view: &View<'_>, findi
         return findings.warn("no-effect", "metadata.namespace", reason, "move it there");
     }
     let known = view.known_hosts();
-    for (index, provider) in config.spec.extension_providers.iter().enumerate() {
+    for (index, provider) in config.extension_providers.iter().enumerate() {
         let check = match &provider.check {
             wattle_api::AuthorizationCheck::Http(_) => "envoyExtAuthzHttp",
             wattle_api::AuthorizationCheck::Grpc(_) => "envoyExtAuthzGrpc",
         };
         let service = &common(&provider.check).service;
-        let host = qualified(service, &config.meta.namespace, view);
+        let host = qualified(service, &map.meta.namespace, view);
         let is_known = |host: &str| known.iter().any(|(_, known)| **known == *host);
         let short = host
             .as_deref()
-            .and_then(|host| crate::host::service(host, &config.meta.namespace, view.settings));
+            .and_then(|host| crate::host::service(host, &map.meta.namespace, view.settings));
         let found =
             host.as_deref().is_some_and(is_known) || short.is_some_and(|name| view.service(&name).is_some());
         if !found {

@@ -65,7 +65,12 @@ fn finding(object: &Object) -> BTreeSet<Read> {
         }
         Object::Namespace(_) => one(Read::Namespace(Arc::clone(&meta.name))),
         Object::RequestAuthentication(_) => one(Read::RequestAuthentications(namespace())),
-        Object::MeshConfig(_) => one(Read::MeshConfigs),
+        Object::ConfigMap(map) => {
+            let settings = map.spec.mesh.as_ref().map(|_| Read::MeshConfigs);
+            let authorities = Read::Authorities((namespace(), Arc::clone(&meta.name)));
+            let authorities = map.spec.authorities.as_ref().map(|_| authorities);
+            settings.into_iter().chain(authorities).collect()
+        }
         Object::EgressPolicy(_) | Object::EgressNetwork(_) => one(Read::EgressPolicies(namespace())),
         _ => BTreeSet::new(),
     }

@@ -44,7 +44,7 @@ pub(crate) fn objects() -> Vec<String> {
     let files = files("full");
     files
         .iter()
-        .flat_map(|text| text.split("---\n"))
+        .flat_map(|text| text.split("\n---\n"))
         .map(str::to_owned)
         .collect()
 }

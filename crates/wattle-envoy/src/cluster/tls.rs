@@ -15,12 +15,12 @@ use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as tls;
 use subject_alt_name_matcher::SanType;
 use tls::{common_tls_context, subject_alt_name_matcher, tls_parameters::TlsProtocol};
 use wattle_model::BackendPolicy;
-use wattle_model::traffic::{ProxyProtocol, SubjectName, TlsFiles};
+use wattle_model::traffic::{ProxyProtocol, Roots, SubjectName, TlsFiles};
 
 use super::Wire;
 use super::identity::{PLAINTEXT, told};
 use crate::notes::Notes;
-use crate::proto::{as_ip, file, transport_socket};
+use crate::proto::{as_ip, file, inline, transport_socket};
 use crate::text::exact;
 
 /// The system's roots, where a policy names none.
@@ -215,7 +215,11 @@ impl Outside<'_> {
             return None;
         }
         Some(tls::CertificateValidationContext {
-            trusted_ca: Some(file(self.files.roots.as_deref().unwrap_or(SYSTEM_ROOTS))),
+            trusted_ca: Some(match &self.files.roots {
+                Roots::System => file(SYSTEM_ROOTS),
+                Roots::File(path) => file(path),
+                Roots::Given(pem) => inline(pem),
+            }),
             match_typed_subject_alt_names: self.wanted(),
             crl: self.files.revoked.as_deref().map(file),
             only_verify_leaf_cert_crl: true,

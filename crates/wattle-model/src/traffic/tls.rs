@@ -1,5 +1,8 @@
 //! How connections to a backend are secured.
 
+use std::fmt;
+use std::sync::Arc;
+
 /// Istio `tls`, Gateway API `BackendTLSPolicy`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum UpstreamTls {
@@ -32,15 +35,37 @@ pub enum SubjectName {
     Uri(Box<str>),
 }
 
-/// Files on the proxy's machine; `None` for the roots is the system's, for the others no certificate of one's own.
+/// What TLS is made of, for the most part files on the proxy's machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// Roots, PEM.
-    pub roots: Option<Box<str>>,
-    /// Own certificate chain, PEM.
+    /// Who may have signed the server's certificate.
+    pub roots: Roots,
+    /// Own certificate chain, PEM; `None`: no certificate is shown.
     pub certificate: Option<Box<str>>,
     /// Its private key, PEM.
     pub key: Option<Box<str>>,
     /// Revoked certificates, PEM.
     pub revoked: Option<Box<str>>,
+}
+
+/// Roots to believe.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum Roots {
+    /// Those of the proxy's machine.
+    #[default]
+    System,
+    /// Those of a PEM file on the proxy's machine.
+    File(Box<str>),
+    /// These, PEM.
+    Given(Arc<str>),
+}
+
+impl fmt::Debug for Roots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => f.write_str("System"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Given(pem) => write!(f, "Given({} bytes)", pem.len()),
+        }
+    }
 }

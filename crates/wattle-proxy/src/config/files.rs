@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
-use wattle_model::traffic::TlsFiles;
+use wattle_model::traffic::{Roots, TlsFiles};
 
 use super::{Feed, News};
 use crate::identity::{Outside, Pem};
@@ -83,9 +83,8 @@ fn look(sets: Vec<TlsFiles>, (known, materials): Known) -> (Vec<(TlsFiles, Seen)
 }
 
 fn paths(files: &TlsFiles) -> impl Iterator<Item = Option<&str>> {
-    let roots = roots_of(files);
     [
-        roots,
+        root_file(&files.roots),
         files.certificate.as_deref(),
         files.key.as_deref(),
         files.revoked.as_deref(),
@@ -93,10 +92,11 @@ fn paths(files: &TlsFiles) -> impl Iterator<Item = Option<&str>> {
     .into_iter()
 }
 
-fn roots_of(files: &TlsFiles) -> Option<&str> {
-    match &files.roots {
-        Some(path) => Some(path),
-        None => system_roots(),
+fn root_file(roots: &Roots) -> Option<&str> {
+    match roots {
+        Roots::System => system_roots(),
+        Roots::File(path) => Some(path),
+        Roots::Given(_) => None,
     }
 }
 
@@ -110,9 +110,10 @@ fn stamp(path: &str) -> Option<(u64, SystemTime)> {
 }
 
 fn material(files: &TlsFiles) -> Result<Outside, String> {
-    let roots = match roots_of(files) {
-        Some(path) => bytes(path)?,
-        None => return Err("no roots are named, and the system's are not found".to_owned()),
+    let roots = match (&files.roots, root_file(&files.roots)) {
+        (Roots::Given(pem), _) => pem.as_bytes().to_vec(),
+        (_, Some(path)) => bytes(path)?,
+        (_, None) => return Err("no roots are named, and the system's are not found".to_owned()),
     };
     let own = match (&files.certificate, &files.key) {
         (Some(certificate), Some(key)) => Some((bytes(certificate)?, bytes(key)?)),
@@ -148,7 +149,7 @@ mod tests {
 
     fn of(path: &Path) -> TlsFiles {
         TlsFiles {
-            roots: Some(path.to_str().unwrap().into()),
+            roots: Roots::File(path.to_str().unwrap().into()),
             ..TlsFiles::default()
         }
     }
@@ -183,5 +184,17 @@ mod tests {
             ..of(&path)
         };
         assert!(material(&files).unwrap_err().contains("needs its key"));
+    }
+
+    #[test]
+    fn roots_that_are_given_need_no_file_and_must_be_roots() {
+        let given = |pem: &str| TlsFiles {
+            roots: Roots::Given(pem.into()),
+            ..TlsFiles::default()
+        };
+        let (_, materials, _) = look(vec![given(&root()), given("none")], (Vec::new(), Vec::new()));
+        assert!(materials[0].1.is_ok());
+        let problem = materials[1].1.as_ref().unwrap_err();
+        assert!(problem.contains("no certificate"), "{problem}");
     }
 }

@@ -52,7 +52,7 @@ impl Outside {
         let (added, _) =
             roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem.roots).flatten());
         if added == 0 {
-            return Err("the file of roots has no certificate".to_owned());
+            return Err("the roots hold no certificate that can be read".to_owned());
         }
         let own = pem.own.as_ref().map(|(chain, key)| own(chain, key)).transpose()?;
         let lists = pem

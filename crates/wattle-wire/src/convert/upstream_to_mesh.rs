@@ -1,6 +1,6 @@
 //! How connections to a backend are secured, tunnelled and probed to messages.
 
-use wattle_model::traffic::{HealthCheck, HealthProbe, SubjectName, TlsFiles, Tunnel, UpstreamTls};
+use wattle_model::traffic::{HealthCheck, HealthProbe, Roots, SubjectName, TlsFiles, Tunnel, UpstreamTls};
 
 use super::parts_to_mesh::{nanos, text};
 use crate::proto::mesh;
@@ -38,7 +38,14 @@ fn subject_name(value: &SubjectName) -> mesh::SubjectName {
 
 fn tls_files(value: &TlsFiles) -> mesh::TlsFiles {
     mesh::TlsFiles {
-        roots: text(value.roots.as_deref()),
+        roots: match &value.roots {
+            Roots::File(path) => Some(path.to_string()),
+            Roots::System | Roots::Given(_) => None,
+        },
+        given_roots: match &value.roots {
+            Roots::Given(pem) => Some(pem.to_string()),
+            Roots::System | Roots::File(_) => None,
+        },
         certificate: text(value.certificate.as_deref()),
         key: text(value.key.as_deref()),
         revoked: text(value.revoked.as_deref()),

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use wattle_model::traffic::{HealthCheck, HealthProbe, SubjectName, TlsFiles, Tunnel, UpstreamTls};
+use wattle_model::traffic::{HealthCheck, HealthProbe, Roots, SubjectName, TlsFiles, Tunnel, UpstreamTls};
 
 use super::{Decoded, Reader};
 use crate::proto::mesh;
 
+/// Most bytes of roots that are given: eight ConfigMaps full.
+const MAX_ROOTS: usize = 512 * 1024;
 /// Shortest time between questions to an endpoint.
 const MIN_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -43,11 +45,26 @@ fn tls_files(reader: &mut Reader, message: mesh::TlsFiles) -> Decoded<TlsFiles> 
         return Err(reader.error("certificate and key come together or not at all"));
     }
     Ok(TlsFiles {
-        roots: reader.optional_text("roots", message.roots)?,
+        roots: roots(reader, message.roots, message.given_roots)?,
         certificate: reader.optional_text("certificate", message.certificate)?,
         key: reader.optional_text("key", message.key)?,
         revoked: reader.optional_text("revoked", message.revoked)?,
     })
+}
+
+fn roots(reader: &mut Reader, file: Option<String>, given: Option<String>) -> Decoded<Roots> {
+    match (file, given) {
+        (None, None) => Ok(Roots::System),
+        (Some(path), None) => Ok(Roots::File(reader.boxed("roots", path)?)),
+        (None, Some(pem)) => reader.at("given_roots", |reader| {
+            reader.size("bytes of PEM", pem.len(), MAX_ROOTS)?;
+            match pem.is_empty() {
+                true => Err(reader.error("there are none")),
+                false => Ok(Roots::Given(pem.into())),
+            }
+        }),
+        (Some(_), Some(_)) => Err(reader.error("roots and given_roots exclude each other")),
+    }
 }
 
 pub(super) fn tunnel(reader: &mut Reader, message: mesh::Tunnel) -> Decoded<Tunnel> {

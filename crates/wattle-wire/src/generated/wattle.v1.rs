@@ -794,6 +794,7 @@ pub mod subject_name {
         Uri(::prost::alloc::string::String),
     }
 }
+/// roots is a path and given_roots is PEM; at most one of them, and without either those of the system
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TlsFiles {
     #[prost(string, optional, tag = "1")]
@@ -804,6 +805,8 @@ pub struct TlsFiles {
     pub key: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(string, optional, tag = "4")]
     pub revoked: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "5")]
+    pub given_roots: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Tunnel {

@@ -3,7 +3,7 @@
 use wattle_api::istio::{
     ClientTls, ClientTlsMode, ProxyProtocol as Version, Tunnel as Written, TunnelProtocol,
 };
-use wattle_model::traffic::{ProxyProtocol, SubjectName, TlsFiles, Tunnel, UpstreamTls};
+use wattle_model::traffic::{ProxyProtocol, Roots, SubjectName, TlsFiles, Tunnel, UpstreamTls};
 
 pub(super) fn tls(written: &ClientTls) -> UpstreamTls {
     match written.mode {
@@ -46,9 +46,10 @@ fn files(written: &ClientTls) -> TlsFiles {
     let secret = written
         .credential_name
         .as_ref()
-        .map(|name| format!("/credential/{name}").into());
+        .map(|name| format!("/credential/{name}"));
+    let roots = written.ca_certificates.as_deref().or(secret.as_deref());
     TlsFiles {
-        roots: file(&written.ca_certificates).or(secret),
+        roots: roots.map_or(Roots::System, |path| Roots::File(path.into())),
         certificate: file(&written.client_certificate).filter(|_| mutual),
         key: file(&written.private_key).filter(|_| mutual),
         revoked: file(&written.ca_crl),

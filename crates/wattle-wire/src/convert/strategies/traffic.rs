@@ -166,11 +166,12 @@ fn tls() -> impl Strategy<Value = UpstreamTls> {
         boxed().prop_map(SubjectName::Dns),
         boxed().prop_map(SubjectName::Uri)
     ];
-    let files = (
-        option::of(boxed()),
-        option::of((boxed(), boxed())),
-        option::of(boxed()),
-    );
+    let roots = prop_oneof![
+        Just(Roots::System),
+        boxed().prop_map(Roots::File),
+        "[a-z]{1,9}".prop_map(|pem| Roots::Given(pem.into())),
+    ];
+    let files = (roots, option::of((boxed(), boxed())), option::of(boxed()));
     let files = files.prop_map(|(roots, own, revoked)| {
         let (certificate, key) = own.unzip();
         TlsFiles {
