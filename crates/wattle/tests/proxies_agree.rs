@@ -90,7 +90,7 @@ fn mesh_manifest() -> String {
         process(
             "outside",
             "app: outside",
-            ", proxy: {enabled: false}, ports: [{port: 8080}]",
+            ", proxy: {enabled: false}, ports: [{port: 8080}, {port: 8443}]",
         ),
         process("ours", &format!("app: client, {one}"), ""),
         process("theirs", &format!("app: client, {one}"), ", proxy: {kind: envoy}"),
@@ -98,7 +98,7 @@ fn mesh_manifest() -> String {
         service(
             "outside",
             "app: outside",
-            "{name: http, port: 80, targetPort: 8080}",
+            "{name: http, port: 80, targetPort: 8080}, {name: tls, port: 443, targetPort: 8443, appProtocol: http}",
         ),
     ];
     for (prefix, ports) in SERVICES {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use wattle_api::fields_of;
 
 /// Kinds whose every applied field is compared, but for those in [`NOT_COMPARED`].
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 13] = [
     "HTTPRoute",
     "GRPCRoute",
     "TLSRoute",
@@ -18,6 +18,7 @@ const KINDS: [&str; 12] = [
     "ServiceProfile",
     "XBackendTrafficPolicy",
     "EgressNetwork",
+    "BackendTLSPolicy",
 ];
 
 /// Fields that no config has, by kind and beginning, and why; `docs/differences.md` says what differs.

@@ -11,6 +11,7 @@ const OUTSIDE: &str = "240.9.0.1";
 pub(super) fn config(dice: &mut Dice, (number, nth): (usize, usize), world: &World) -> Config {
     let (objects, steps) = match nth % 6 {
         0 => entry(dice, nth / 6, world),
+        4 if nth % 4 == 0 => trusted(dice, nth / 12, world),
         4 => secured(dice, nth / 6, world),
         5 if nth % 4 == 1 => announced(dice, world),
         5 => beyond(dice, nth / 12, world),
@@ -131,6 +132,40 @@ fn secured(dice: &mut Dice, nth: usize, world: &World) -> (String, Steps) {
         world.outside
     );
     let steps: Steps = Box::new(|_| to(OUTSIDE, Way::Http(Request::get("outside.example", "/"))));
+    (text, steps)
+}
+
+/// A Service that is called by TLS of the proxy's own, under authorities of a ConfigMap.
+fn trusted(dice: &mut Dice, nth: usize, world: &World) -> (String, Steps) {
+    let authorities = std::fs::read_to_string(format!("{}/ca.pem", world.certificates)).unwrap();
+    let authorities = authorities.replace('\n', "\n    ");
+    let server = "spiffe://outside.example/ns/default/sa/server";
+    let known = "caCertificateRefs: [{group: '', kind: ConfigMap, name: ca}]";
+    let of_server = format!("{{type: URI, uri: '{server}'}}");
+    let (authority, names) = match nth % 4 {
+        0 => (known, of_server),
+        1 => ("wellKnownCACertificates: System", of_server),
+        2 => (
+            known,
+            format!("{{type: Hostname, hostname: other.example}}, {of_server}"),
+        ),
+        _ => (
+            known,
+            "{type: URI, uri: 'spiffe://outside.example/other'}".to_owned(),
+        ),
+    };
+    let section = dice.one(&["", ", sectionName: tls"]);
+    let text = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: ca}}\ndata:\n  ca.crt: |\n    {authorities}\n---\n\
+         apiVersion: gateway.networking.k8s.io/v1\nkind: BackendTLSPolicy\nmetadata: {{name: outside}}\n\
+         spec: {{targetRefs: [{{group: '', kind: Service, name: outside{section}}}], \
+         validation: {{hostname: outside.example, {authority}, subjectAltNames: [{names}]}}}}\n"
+    );
+    let steps: Steps = Box::new(|_| Step {
+        to: "outside".to_owned(),
+        port: 443,
+        way: Way::Http(Request::get("outside", "/")),
+    });
     (text, steps)
 }
 
