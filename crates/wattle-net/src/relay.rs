@@ -17,7 +17,7 @@ use crate::stream::Stream;
 use copy::{Direction, Fault};
 
 /// What bounds a relay.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct RelayOptions {
     /// Ends the relay when no byte moved either way for so long. Default: never.
     pub idle_timeout: Option<Duration>,
@@ -25,6 +25,8 @@ pub struct RelayOptions {
     pub life: Option<Duration>,
     /// Ends the relay when this drain cuts. Default: never.
     pub draining: Option<Draining>,
+    /// Ends the relay once this is ready. Default: never.
+    pub withdrawn: Option<Pin<Box<dyn Future<Output = ()>>>>,
     /// Hears how many bytes more have moved, to the upstream and to the downstream, whenever some have. Default: nobody.
     pub progress: Option<Rc<dyn Fn(u64, u64)>>,
 }
@@ -73,6 +75,8 @@ pub enum Ending {
     Expired,
     /// The drain's deadline passed.
     Cut,
+    /// Whoever let it be has withdrawn that.
+    Withdrawn,
 }
 
 impl Ending {
@@ -96,13 +100,14 @@ impl Ending {
             Self::Idle => "idle_timeout",
             Self::Expired => "life_over",
             Self::Cut => "drain_deadline",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }
 
 /// Carries bytes between `downstream` and `upstream` until both have closed, one has failed, or a
 /// bound of `options` is met. An end of sending is passed on as such, so half-closed connections work.
-pub async fn relay(downstream: Stream, upstream: Stream, options: RelayOptions) -> Outcome {
+pub async fn relay(downstream: Stream, upstream: Stream, mut options: RelayOptions) -> Outcome {
     let mut relay = Relay {
         downstream,
         upstream,
@@ -126,6 +131,11 @@ pub async fn relay(downstream: Stream, upstream: Stream, options: RelayOptions) 
             && draining.poll_phase(cx, Phase::Cut).is_ready()
         {
             return Poll::Ready(Ending::Cut);
+        }
+        if let Some(withdrawn) = &mut options.withdrawn
+            && withdrawn.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Ending::Withdrawn);
         }
         if let Some(life) = &mut life
             && life.as_mut().poll(cx).is_ready()

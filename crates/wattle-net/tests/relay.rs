@@ -184,6 +184,29 @@ async fn silence_ends_a_relay_and_traffic_keeps_it() {
 }
 
 #[tokio::test]
+async fn a_relay_that_may_not_go_on_is_reset_on_both_sides() {
+    let mut ends = plain().await;
+    let (withdraw, withdrawn) = tokio::sync::oneshot::channel::<()>();
+    let options = RelayOptions {
+        withdrawn: Some(Box::pin(async move { drop(withdrawn.await) })),
+        ..RelayOptions::default()
+    };
+    let talk = async {
+        ends.client.write_all(b"x").await.unwrap();
+        ends.server.read_u8().await.unwrap();
+        withdraw.send(()).unwrap();
+    };
+    let work = relay(ends.downstream, ends.upstream, options);
+    let (outcome, ()) = within(async { tokio::join!(work, talk) }).await;
+    assert!(matches!(outcome.ending, Ending::Withdrawn));
+    assert_eq!(outcome.to_upstream_bytes, 1);
+    for socket in [&mut ends.client, &mut ends.server] {
+        let error = within(socket.read_u8()).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    }
+}
+
+#[tokio::test]
 async fn a_drain_leaves_a_relay_its_grace_and_then_cuts_it() {
     let ends = plain().await;
     let (drain, draining) = Drain::new();

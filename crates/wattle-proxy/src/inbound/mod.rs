@@ -4,6 +4,7 @@ mod apps;
 mod http;
 mod metrics;
 mod plaintext;
+mod staying;
 mod tcp;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use wattle_net::detect::Speaker;
 use wattle_net::{Stream, first_speaker};
 use wattle_telemetry::Reporter;
 
-use super::{App, Arrived, Who, metrics, secured, serve_http1, serve_http2};
+use super::{App, Arrived, Who, metrics, secured, serve_http1, serve_http2, staying};
 use crate::phases::accept::Accepted;
 use crate::phases::authorize;
 use crate::phases::detect::{self, Spoken};
@@ -110,7 +110,7 @@ async fn requests(
 }
 
 /// Is it allowed, by those who must be asked as well?
-async fn asked(worker: &Rc<Worker>, who: &Who) -> Result<(), Reason> {
+pub(super) async fn asked(worker: &Rc<Worker>, who: &Who) -> Result<(), Reason> {
     let inbound = worker.inbound().ok_or(Reason::ConfigUnavailable)?;
     if !inbound.authorization.external.is_empty() {
         let asks = external::asks(&inbound, &authorize::facts(who), None)?;
@@ -120,7 +120,7 @@ async fn asked(worker: &Rc<Worker>, who: &Who) -> Result<(), Reason> {
 }
 
 /// Is it allowed by policy?
-fn allowed(worker: &Worker, who: &Who) -> Result<(), Reason> {
+pub(super) fn allowed(worker: &Worker, who: &Who) -> Result<(), Reason> {
     let inbound = worker.inbound().ok_or(Reason::ConfigUnavailable)?;
     let connection = authorize::facts(who);
     authorize::authorize(&inbound, &connection, None)
@@ -171,6 +171,7 @@ async fn relay(worker: &Rc<Worker>, arrived: Arrived, dialled: Dialled) {
     let Dialled { stream, place } = dialled;
     opaque.upstream = Some(place.app.address);
     opaque.limits = place.app.bounds.relaying();
+    opaque.staying = Some(staying::of(worker, arrived.who));
     opaque.carry(worker, metrics, arrived.stream, stream).await;
     drop(place);
 }

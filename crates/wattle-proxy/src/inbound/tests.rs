@@ -5,6 +5,7 @@ mod asked;
 mod counted;
 mod limited;
 mod refused;
+mod staying;
 mod tokens;
 
 use std::net::SocketAddr;

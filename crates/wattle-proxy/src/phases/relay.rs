@@ -1,6 +1,8 @@
 //! Relay: the exchange and record of an opaque connection.
 
+use std::cell::OnceCell;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -8,8 +10,24 @@ use wattle_net::{RelayOptions, Stream, relay::Ending, relay::Side};
 use wattle_telemetry::access::AccessRecord;
 use wattle_telemetry::{ResponseFlags, TcpMetrics};
 
+use wattle_model::Reason;
+
 use super::record::Names;
+use super::reply;
 use crate::worker::Worker;
+
+/// Why a connection that was carried must end.
+pub(crate) struct Withdrawn {
+    pub(crate) reason: Reason,
+    /// Where the facts are kept.
+    pub(crate) refusal: Rc<str>,
+}
+
+/// Whether a connection may go on: ready when it must end, and then it says why.
+pub(crate) struct Staying {
+    pub(crate) judging: Pin<Box<dyn Future<Output = ()>>>,
+    pub(crate) why: Rc<OnceCell<Withdrawn>>,
+}
 
 /// An opaque connection for the log.
 pub(crate) struct Opaque {
@@ -21,6 +39,8 @@ pub(crate) struct Opaque {
     pub(crate) server_name: Option<Box<str>>,
     /// Time without a byte, and life of the connection, by the backend's policy.
     pub(crate) limits: (Option<Duration>, Option<Duration>),
+    /// `None`: for as long as it likes.
+    pub(crate) staying: Option<Staying>,
     pub(crate) start: SystemTime,
     pub(crate) start_ns: u64,
 }
@@ -34,6 +54,7 @@ impl Opaque {
             names: Names::default(),
             server_name: None,
             limits: (None, None),
+            staying: None,
             start: worker.clock.wall(),
             start_ns: worker.clock.now_ns(),
         }
@@ -41,7 +62,7 @@ impl Opaque {
 
     /// Carries bytes until both sides are done, then records it.
     pub(crate) async fn carry(
-        self,
+        mut self,
         worker: &Rc<Worker>,
         metrics: Rc<TcpMetrics>,
         downstream: Stream,
@@ -49,21 +70,30 @@ impl Opaque {
     ) {
         metrics.opened();
         let counted = metrics.clone();
+        let (withdrawn, why) = match self.staying.take() {
+            Some(Staying { judging, why }) => (Some(judging), Some(why)),
+            None => (None, None),
+        };
         let options = RelayOptions {
             idle_timeout: self.limits.0,
             life: self.limits.1,
             draining: Some(worker.draining.clone()),
+            withdrawn,
             // As they move: a database's connection may be open for days.
             progress: Some(Rc::new(move |to_upstream, to_downstream| {
                 counted.moved(to_downstream, to_upstream);
             })),
         };
         let outcome = wattle_net::relay(downstream, upstream, options).await;
-        let flags = flags(&outcome.ending);
+        let (mut reason, mut flags) = ("", flags(&outcome.ending));
+        if let (Ending::Withdrawn, Some(why)) = (&outcome.ending, why.as_deref().and_then(OnceCell::get)) {
+            (reason, flags) = (why.reason.id(), reply::flags(why.reason));
+            self.names.refusal = Some(why.refusal.clone());
+        }
         metrics.closed(flags);
         self.log(
             worker,
-            "",
+            reason,
             flags,
             (outcome.to_upstream_bytes, outcome.to_downstream_bytes),
         );
@@ -124,6 +154,6 @@ fn flags(ending: &Ending) -> ResponseFlags {
         } => ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
         Ending::Idle => ResponseFlags::STREAM_IDLE_TIMEOUT,
         Ending::Expired => ResponseFlags::DURATION_TIMEOUT,
-        Ending::Cut => ResponseFlags::LOCAL_RESET,
+        Ending::Cut | Ending::Withdrawn => ResponseFlags::LOCAL_RESET,
     }
 }

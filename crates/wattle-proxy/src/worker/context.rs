@@ -166,6 +166,20 @@ impl Worker {
         self.inbound.borrow().clone()
     }
 
+    /// The inbound side that comes after `known`.
+    pub(crate) async fn inbound_after(&self, known: Option<&Rc<Inbound>>) -> Rc<Inbound> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let now = self.inbound();
+            if let Some(inbound) = now.filter(|now| !known.is_some_and(|known| Rc::ptr_eq(known, now))) {
+                return inbound;
+            }
+            changed.await;
+        }
+    }
+
     /// Limits on what the workload takes, where there are any.
     pub(crate) fn rate_limits(&self) -> Option<Rc<limit::Limits>> {
         self.rate_limits.borrow().clone()

@@ -109,7 +109,8 @@ impl<'a> Client<'a> {
             Way::Bytes => said(self.spot.enter(|| greeter::ask(address, None))),
             Way::Hello(name) => said(self.spot.enter(|| greeter::ask(address, Some(name)))),
         };
-        outcome.delayed = begun.elapsed() >= DELAYED;
+        // Many together may take as long on a busy machine, and no config delays them.
+        outcome.delayed = !matches!(step.way, Way::Many(..)) && begun.elapsed() >= DELAYED;
         outcome
     }
 

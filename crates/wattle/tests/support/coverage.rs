@@ -24,6 +24,11 @@ const KINDS: [&str; 13] = [
 /// Fields that no config has, by kind and beginning, and why; `docs/differences.md` says what differs.
 const NOT_COMPARED: &[(&str, &str, &str)] = &[
     (
+        "HTTPRoute",
+        "spec.hostnames",
+        "they count at a Server, which is about the server's proxy: the same for both clients",
+    ),
+    (
         "Sidecar",
         "spec.ingress",
         "it is about the server's proxy, which is the same for both clients",

@@ -122,7 +122,7 @@ async fn what_passes_keeps_nothing_and_an_application_cannot_say_that_it_was_ref
 
 /// A log that a test can read.
 #[derive(Clone, Default)]
-struct Page(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Page(pub(super) Arc<Mutex<Vec<u8>>>);
 
 impl Write for Page {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -11,8 +11,8 @@ const OUTSIDE: &str = "240.9.0.1";
 pub(super) fn config(dice: &mut Dice, (number, nth): (usize, usize), world: &World) -> Config {
     let (objects, steps) = match nth % 6 {
         0 => entry(dice, nth / 6, world),
-        4 if nth % 4 == 0 => trusted(dice, nth / 12, world),
-        4 => secured(dice, nth / 6, world),
+        4 if nth / 6 % 3 == 2 => trusted(dice, nth / 18, world),
+        4 => secured(dice, nth / 6 - nth / 18, world),
         5 if nth % 4 == 1 => announced(dice, world),
         5 => beyond(dice, nth / 12, world),
         1 => seen_by(dice),
