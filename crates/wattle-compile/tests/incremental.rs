@@ -204,9 +204,14 @@ fn traffic(
         }
         9 => {
             let host = ["a0", "a1", "a0.n0.svc.cluster.local", "api.example"][usize::from(variant % 4)];
+            // One that is for some of the callers is for its own namespace alone.
+            let selector = match variant {
+                1 | 2 => format!("  workloadSelector: {{matchLabels: {{app: {label}}}}}\n"),
+                _ => String::new(),
+            };
             head(api, "DestinationRule", app)
                 + &format!(
-                    "{export}  host: {host}\n  trafficPolicy: {{outlierDetection: {{}}, loadBalancer: {{localityLbSetting: {{failoverPriority: [{label}]}}}}}}\n  subsets: [{{name: v, labels: {{app: {label}}}}}, {{name: w}}]\n"
+                    "{export}{selector}  host: {host}\n  trafficPolicy: {{outlierDetection: {{}}, loadBalancer: {{localityLbSetting: {{failoverPriority: [{label}]}}}}}}\n  subsets: [{{name: v, labels: {{app: {label}}}}}, {{name: w}}]\n"
                 )
         }
         10 => {

@@ -42,6 +42,14 @@ pub(crate) fn destination(found: &Destination) -> String {
         if backend.verifies_host {
             line!(out, 2, "only at addresses that DNS gives for the host asked for");
         }
+        for caller in &backend.callers {
+            let seen = caller.seen.as_ref();
+            let id = seen.map_or("NOTHING", |seen| &*seen.id);
+            line!(out, 2, "to callers with {:?}: {id}", caller.labels);
+            if let Some(seen) = seen {
+                policy(&mut out, &seen.policy);
+            }
+        }
     }
     for scope in &found.scopes {
         line!(

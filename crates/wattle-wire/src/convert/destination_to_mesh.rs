@@ -1,7 +1,7 @@
 //! Destinations to messages.
 
 use wattle_model::{
-    Access, Backend, CallerScope, ConnectionMatch, ConnectionRoute, Destination, WeightedBackend,
+    Access, Backend, CallerBackend, CallerScope, ConnectionMatch, ConnectionRoute, Destination, SeenBackend, WeightedBackend,
 };
 
 use super::authorization_to_mesh::blocks;
@@ -70,5 +70,17 @@ fn backend(value: &Backend) -> mesh::Backend {
         protocol: protocol(value.protocol),
         policy: Some(traffic_to_mesh::policy(&value.policy)),
         verifies_host: value.verifies_host,
+        callers: value.callers.iter().map(caller).collect(),
+    }
+}
+
+fn caller(value: &CallerBackend) -> mesh::CallerBackend {
+    let seen = |seen: &SeenBackend| mesh::SeenBackend {
+        id: seen.id.to_string(),
+        policy: Some(traffic_to_mesh::policy(&seen.policy)),
+    };
+    mesh::CallerBackend {
+        labels: labels(&value.labels),
+        seen: value.seen.as_ref().map(seen),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wattle_model::{
-    Access, Backend, CallerScope, ConnectionMatch, ConnectionRoute, Destination, RouteTable, WeightedBackend,
+    Access, Backend, CallerBackend, CallerScope, ConnectionMatch, ConnectionRoute, Destination, RouteTable, SeenBackend, WeightedBackend,
 };
 
 use super::authorization_to_model::blocks;
@@ -97,5 +97,18 @@ fn backend(reader: &mut Reader, message: mesh::Backend) -> Decoded<Backend> {
         // Without its policy it would be reached as its endpoints ask, by any number of requests.
         policy: Arc::new(reader.required("policy", message.policy, traffic_to_model::policy)?),
         verifies_host: message.verifies_host,
+        callers: reader.list("callers", message.callers, caller)?,
+    })
+}
+
+fn caller(reader: &mut Reader, message: mesh::CallerBackend) -> Decoded<CallerBackend> {
+    Ok(CallerBackend {
+        labels: labels(reader, "labels", message.labels)?,
+        seen: reader.optional("seen", message.seen, |reader, seen| {
+            Ok(SeenBackend {
+                id: reader.text("id", seen.id)?,
+                policy: Arc::new(reader.required("policy", seen.policy, traffic_to_model::policy)?),
+            })
+        })?,
     })
 }

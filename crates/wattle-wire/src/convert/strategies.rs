@@ -27,15 +27,24 @@ const BACKENDS: u32 = 3;
 
 fn backend() -> impl Strategy<Value = Backend> {
     let verifies = proptest::bool::ANY;
-    let parts = (text(), service(), text(), protocol(), policy(), verifies);
-    parts.prop_map(|(id, service, subset, protocol, policy, verifies_host)| Backend {
+    let seen = (text(), policy()).prop_map(|(id, policy)| SeenBackend {
         id,
-        service,
-        subset,
-        protocol,
         policy: Arc::new(policy),
-        verifies_host,
-    })
+    });
+    let caller = (labels(), option::of(seen)).prop_map(|(labels, seen)| CallerBackend { labels, seen });
+    let rest = (policy(), verifies, vec(caller, 0..2));
+    let parts = (text(), service(), text(), protocol(), rest);
+    parts.prop_map(
+        |(id, service, subset, protocol, (policy, verifies_host, callers))| Backend {
+            id,
+            service,
+            subset,
+            protocol,
+            policy: Arc::new(policy),
+            verifies_host,
+            callers,
+        },
+    )
 }
 
 fn scope() -> impl Strategy<Value = CallerScope> {

@@ -96,6 +96,23 @@ pub struct Backend {
     pub policy: ::core::option::Option<BackendPolicy>,
     #[prost(bool, tag = "6")]
     pub verifies_host: bool,
+    #[prost(message, repeated, tag = "7")]
+    pub callers: ::prost::alloc::vec::Vec<CallerBackend>,
+}
+/// What a backend is to callers with these labels; without "seen" it is nothing to them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CallerBackend {
+    #[prost(message, repeated, tag = "1")]
+    pub labels: ::prost::alloc::vec::Vec<Label>,
+    #[prost(message, optional, tag = "2")]
+    pub seen: ::core::option::Option<SeenBackend>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SeenBackend {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub policy: ::core::option::Option<BackendPolicy>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConnectionRoute {

@@ -77,8 +77,12 @@ fn names(entry: &Resource<ServiceEntry>, view: &View<'_>, findings: &mut Finding
             .ports()
             .into_iter()
             .filter_map(|port| frontend.port(port));
-        let mut backends = ports.filter_map(|port| policy::backend(&frontend, port, None, from, view).ok());
-        backends.any(|backend| matches!(backend.policy.tls, UpstreamTls::Origination { .. }))
+        let mut backends = ports.filter_map(|port| policy::backend(&frontend, port, from, view).ok());
+        backends.any(|backend| {
+            let callers = backend.callers.iter().filter_map(|caller| caller.seen.as_ref());
+            let mut policies = callers.map(|seen| &seen.policy).chain([&backend.policy]);
+            policies.any(|policy| matches!(policy.tls, UpstreamTls::Origination { .. }))
+        })
     };
     if !entry.spec.subject_alt_names.is_empty() && !entry.spec.hosts.iter().any(originates) {
         findings.ignored(
