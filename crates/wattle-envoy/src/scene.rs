@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use wattle_model::{BackendId, CallerFacts, CallerLabel, Destination, Endpoints, Inbound, Locality, Workload};
+use wattle_model::{
+    BackendId, CallerFacts, CallerLabel, Destination, Endpoints, Inbound, Locality, Workload,
+};
 
 /// What one client sees of the mesh.
 #[derive(Clone, Debug)]

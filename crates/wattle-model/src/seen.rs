@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::matching::CallerLabel;
 use crate::{
-    Action, Backend, BackendId, BackendPolicy, CallerFacts, Destination, Filters, Mirror, RouteRule, RouteTable,
-    WeightedBackend,
+    Action, Backend, BackendId, BackendPolicy, CallerFacts, Destination, Filters, Mirror, RouteRule,
+    RouteTable, WeightedBackend,
 };
 
 /// What a backend is to callers with certain labels.

@@ -98,7 +98,10 @@ impl Part<'_, '_> {
             })
             .collect();
         // What is the same to all that are left needs no mention.
-        while callers.last().is_some_and(|last| last.seen.as_ref() == others.as_ref().ok()) {
+        while callers
+            .last()
+            .is_some_and(|last| last.seen.as_ref() == others.as_ref().ok())
+        {
             callers.pop();
         }
         let SeenBackend { id, policy } = match others {

@@ -136,9 +136,17 @@ fn what_refers_to_a_backend_that_is_nothing_to_the_caller_is_refused() {
     let shares = |shares: &[WeightedBackend]| shares.iter().map(|share| share.backend).collect::<Vec<_>>();
     assert_eq!(shares(&web.connections[0].backends), [None, Some(0)]);
     let [rule] = web.routes.rules() else { panic!() };
-    let Action::Forward(forward) = &*rule.action else { panic!() };
+    let Action::Forward(forward) = &*rule.action else {
+        panic!()
+    };
     assert_eq!(shares(forward), [None, Some(0)]);
-    let mirrors = |filters: &Filters| filters.mirrors.iter().map(|mirror| mirror.backend).collect::<Vec<_>>();
+    let mirrors = |filters: &Filters| {
+        filters
+            .mirrors
+            .iter()
+            .map(|mirror| mirror.backend)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(mirrors(&rule.filters), [None, Some(0)]);
     assert_eq!(mirrors(forward[0].filters.as_ref().unwrap()), [Some(0)]);
 }

@@ -1,7 +1,8 @@
 //! Destinations to messages.
 
 use wattle_model::{
-    Access, Backend, CallerBackend, CallerScope, ConnectionMatch, ConnectionRoute, Destination, SeenBackend, WeightedBackend,
+    Access, Backend, CallerBackend, CallerScope, ConnectionMatch, ConnectionRoute, Destination, SeenBackend,
+    WeightedBackend,
 };
 
 use super::authorization_to_mesh::blocks;

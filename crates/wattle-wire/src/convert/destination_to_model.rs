@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use wattle_model::{
-    Access, Backend, CallerBackend, CallerScope, ConnectionMatch, ConnectionRoute, Destination, RouteTable, SeenBackend, WeightedBackend,
+    Access, Backend, CallerBackend, CallerScope, ConnectionMatch, ConnectionRoute, Destination, RouteTable,
+    SeenBackend, WeightedBackend,
 };
 
 use super::authorization_to_model::blocks;

@@ -27,6 +27,8 @@ const BACKENDS: u32 = 3;
 
 fn backend() -> impl Strategy<Value = Backend> {
     let verifies = proptest::bool::ANY;
+    // Boxed, since policies are large and the stack of a test is not.
+    let policy = || policy().boxed();
     let seen = (text(), policy()).prop_map(|(id, policy)| SeenBackend {
         id,
         policy: Arc::new(policy),

@@ -52,7 +52,8 @@ fn selecting(rule: &Resource<DestinationRule>, view: &View<'_>, findings: &mut F
     let namespace = &rule.meta.namespace;
     let mut workloads = view.workloads_in(namespace);
     if !workloads.any(|instance| selector.selects(&instance.labels)) {
-        let reason = format!("no workload of namespace {namespace} has these labels, so that it is for no caller");
+        let reason =
+            format!("no workload of namespace {namespace} has these labels, so that it is for no caller");
         let hint = "compare them with the labels of the workloads that call";
         findings.warn("selects-nothing", "spec.workloadSelector", reason, hint);
     }

@@ -45,7 +45,9 @@ pub(crate) fn of_host<'a>(host: &str, home: &Arc<str>, from: &Arc<str>, view: &V
     }
     let root = &view.settings.root_namespace;
     let elsewhere = |namespace: &Arc<str>| {
-        let mut open = patterns.iter().map(|there| of_namespace(there, namespace, from).1);
+        let mut open = patterns
+            .iter()
+            .map(|there| of_namespace(there, namespace, from).1);
         open.find(|open| !open.is_empty())
     };
     applying.others = [home, root].into_iter().find_map(elsewhere).unwrap_or_default();
@@ -71,11 +73,7 @@ impl<'a> Applying<'a> {
 }
 
 /// The rules of a namespace for callers in `from`, the oldest first: those that select callers, and those for all.
-fn of_namespace<'a>(
-    there: &[&'a Rule],
-    namespace: &Arc<str>,
-    from: &str,
-) -> (Vec<&'a Rule>, Vec<&'a Rule>) {
+fn of_namespace<'a>(there: &[&'a Rule], namespace: &Arc<str>, from: &str) -> (Vec<&'a Rule>, Vec<&'a Rule>) {
     let mut applying: Vec<_> = there
         .iter()
         .copied()
@@ -87,7 +85,10 @@ fn of_namespace<'a>(
 
 /// Labels of the callers that a rule is for; `None` for all of them.
 pub(crate) fn selector(rule: &Resource<DestinationRule>) -> Option<&Labels> {
-    rule.spec.workload_selector.as_ref().map(|selector| &selector.match_labels)
+    rule.spec
+        .workload_selector
+        .as_ref()
+        .map(|selector| &selector.match_labels)
 }
 
 fn is_exported(rule: &Resource<DestinationRule>, from: &str) -> bool {

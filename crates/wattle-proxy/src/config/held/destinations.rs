@@ -94,7 +94,9 @@ impl Held {
         if destination.differs_by_caller() && self.inbound.is_none() {
             return None;
         }
-        let known = destination.backend_ids().all(|id| self.endpoints.contains_key(id));
+        let known = destination
+            .backend_ids()
+            .all(|id| self.endpoints.contains_key(id));
         known.then(|| destination.seen_by(&self.caller()))
     }
 
