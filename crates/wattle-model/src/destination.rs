@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{BackendPolicy, CallerBackend, CallerScope, ConnectionRoute, Protocol, RouteTable};
+use crate::{BackendPolicy, ByName, CallerBackend, CallerScope, ConnectionRoute, Protocol, RouteTable};
 
 /// Name of a set of endpoints: `namespace/service:port`, with `|subset` behind it where it is one.
 pub type BackendId = Arc<str>;
@@ -58,6 +58,8 @@ pub struct Backend {
     /// Of the original destination: it counts only where DNS gives it for the host that is asked for, by `:authority` or by
     /// the server name of TLS; else an address that DNS gives is dialled.
     pub verifies_host: bool,
+    /// Of the original destination: it is not the dialled address, but what DNS gives for the host that is asked for.
+    pub by_name: Option<Arc<ByName>>,
     /// What it is instead to callers with certain labels; the first that covers a caller counts. It is followed when
     /// config arrives ([`Destination::seen_by`]), not by request.
     pub callers: Vec<CallerBackend>,

@@ -122,6 +122,7 @@ impl Part<'_, '_> {
             protocol: self.port.protocol,
             policy,
             verifies_host: false,
+            by_name: frontend.by_name(self.port.number),
             callers,
         })
     }

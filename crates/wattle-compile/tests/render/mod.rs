@@ -42,6 +42,10 @@ pub(crate) fn destination(found: &Destination) -> String {
         if backend.verifies_host {
             line!(out, 2, "only at addresses that DNS gives for the host asked for");
         }
+        if let Some(by_name) = &backend.by_name {
+            let hosts: Vec<_> = by_name.hosts.iter().map(ToString::to_string).collect();
+            line!(out, 2, "what DNS gives for {}, port {}", hosts.join(" "), by_name.port);
+        }
         for caller in &backend.callers {
             let seen = caller.seen.as_ref();
             let id = seen.map_or("NOTHING", |seen| &*seen.id);

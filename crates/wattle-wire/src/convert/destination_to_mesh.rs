@@ -72,6 +72,10 @@ fn backend(value: &Backend) -> mesh::Backend {
         policy: Some(traffic_to_mesh::policy(&value.policy)),
         verifies_host: value.verifies_host,
         callers: value.callers.iter().map(caller).collect(),
+        by_name: value.by_name.as_ref().map(|by_name| mesh::ByName {
+            hosts: host_matches(&by_name.hosts),
+            port: by_name.port.into(),
+        }),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wattle_model::{
-    Access, Backend, CallerBackend, CallerScope, ConnectionMatch, ConnectionRoute, Destination, RouteTable,
+    Access, Backend, ByName, CallerBackend, CallerScope, ConnectionMatch, ConnectionRoute, Destination, RouteTable,
     SeenBackend, WeightedBackend,
 };
 
@@ -99,7 +99,15 @@ fn backend(reader: &mut Reader, message: mesh::Backend) -> Decoded<Backend> {
         policy: Arc::new(reader.required("policy", message.policy, traffic_to_model::policy)?),
         verifies_host: message.verifies_host,
         callers: reader.list("callers", message.callers, caller)?,
+        by_name: reader.optional("by_name", message.by_name, by_name)?,
     })
+}
+
+fn by_name(reader: &mut Reader, message: mesh::ByName) -> Decoded<Arc<ByName>> {
+    Ok(Arc::new(ByName {
+        hosts: host_matches(reader, "hosts", message.hosts)?,
+        port: reader.port("port", message.port)?,
+    }))
 }
 
 fn caller(reader: &mut Reader, message: mesh::CallerBackend) -> Decoded<CallerBackend> {

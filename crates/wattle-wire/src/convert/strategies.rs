@@ -34,10 +34,11 @@ fn backend() -> impl Strategy<Value = Backend> {
         policy: Arc::new(policy),
     });
     let caller = (labels(), option::of(seen)).prop_map(|(labels, seen)| CallerBackend { labels, seen });
-    let rest = (policy(), verifies, vec(caller, 0..2));
+    let by_name = (matches::hosts(), any::<u16>()).prop_map(|(hosts, port)| Arc::new(ByName { hosts, port }));
+    let rest = (policy(), verifies, vec(caller, 0..2), option::of(by_name));
     let parts = (text(), service(), text(), protocol(), rest);
     parts.prop_map(
-        |(id, service, subset, protocol, (policy, verifies_host, callers))| Backend {
+        |(id, service, subset, protocol, (policy, verifies_host, callers, by_name))| Backend {
             id,
             service,
             subset,
@@ -45,6 +46,7 @@ fn backend() -> impl Strategy<Value = Backend> {
             policy: Arc::new(policy),
             verifies_host,
             callers,
+            by_name,
         },
     )
 }

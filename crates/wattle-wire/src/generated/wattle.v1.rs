@@ -98,6 +98,15 @@ pub struct Backend {
     pub verifies_host: bool,
     #[prost(message, repeated, tag = "7")]
     pub callers: ::prost::alloc::vec::Vec<CallerBackend>,
+    #[prost(message, optional, tag = "8")]
+    pub by_name: ::core::option::Option<ByName>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ByName {
+    #[prost(message, repeated, tag = "1")]
+    pub hosts: ::prost::alloc::vec::Vec<HostMatch>,
+    #[prost(uint32, tag = "2")]
+    pub port: u32,
 }
 /// What a backend is to callers with these labels; without "seen" it is nothing to them.
 #[derive(Clone, PartialEq, ::prost::Message)]

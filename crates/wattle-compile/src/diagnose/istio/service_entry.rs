@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use wattle_api::istio::{AppProtocol, Host, Location, Resolution, ServiceEntry};
 use wattle_api::{Address, Resource, WorkloadEntry};
+use wattle_model::Protocol;
 use wattle_model::traffic::UpstreamTls;
 
 use super::super::Findings;
@@ -13,14 +14,7 @@ use crate::view::View;
 pub(in super::super) fn check(entry: &Resource<ServiceEntry>, view: &View<'_>, findings: &mut Findings<'_>) {
     hosts(entry, view, findings);
     if entry.spec.resolution == Resolution::DynamicDns {
-        let reason =
-            "a host cannot be resolved by the name in each request yet; it has no endpoints".to_owned();
-        findings.error(
-            "unsupported-value",
-            "spec.resolution",
-            reason,
-            "write NONE, or DNS with hosts that are names",
-        );
+        nameless(&entry.spec, findings);
     }
     for (index, port) in entry.spec.ports.iter().enumerate() {
         if port.protocol == Some(AppProtocol::Udp) {
@@ -47,6 +41,23 @@ pub(in super::super) fn check(entry: &Resource<ServiceEntry>, view: &View<'_>, f
                 &format!("spec.endpoints[{index}].address"),
                 reason,
                 hint,
+            );
+        }
+    }
+}
+
+/// Ports on which no name is seen that could be resolved.
+fn nameless(entry: &ServiceEntry, findings: &mut Findings<'_>) {
+    for (index, port) in entry.ports.iter().enumerate() {
+        let spoken = frontend::protocol(port);
+        if spoken.is_some_and(|spoken| !spoken.is_http() && spoken != Protocol::Tls) {
+            let reason = "a name to resolve is seen in HTTP requests and in TLS alone; connections are carried where other \
+                          rules allow, or refused, but not by name";
+            findings.warn(
+                "unsupported-value",
+                &format!("spec.ports[{index}].protocol"),
+                reason.to_owned(),
+                "write HTTP, HTTP2, GRPC, TLS or HTTPS",
             );
         }
     }
