@@ -27,6 +27,9 @@ pub struct Destination {
     pub name: Arc<str>,
     /// The service behind it; `None` for an address the mesh does not know (passed through as it is).
     pub service: Option<ServicePort>,
+    /// Nothing of the mesh has the dialled address, whatever listens on the port: it is no virtual address, no cluster's and
+    /// no workload's. False for what is dialled by name.
+    pub outside: bool,
     /// Declared protocol.
     pub protocol: Protocol,
     /// What it is to callers with certain labels; the first that covers a caller counts, and without any it is open.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use wattle_api::istio::{EntryPort, Host, Resolution, ServiceEntry};
 use wattle_api::{Address, Labels, Meta, Resource, WorkloadEntry};
 use wattle_model::{
-    Access, Action, Backend, BackendId, ConnectionMatch, ConnectionRoute, Destination, Endpoint, EndpointHealth,
-    Endpoints, Hop, HostMatch, NamedEndpoint, Protocol, RequestMatch, RouteRule, RouteTable, RuleRef,
-    WeightedBackend, Workload,
+    Access, Action, Backend, BackendId, ConnectionMatch, ConnectionRoute, Destination, Endpoint,
+    EndpointHealth, Endpoints, Hop, HostMatch, NamedEndpoint, Protocol, RequestMatch, RouteRule, RouteTable,
+    RuleRef, WeightedBackend, Workload,
 };
 
 use super::frontend::{self, Frontend};

@@ -127,7 +127,9 @@ impl Frontend<'_> {
     /// The id of a port's endpoints; empty when the dialled address itself is the endpoint, or what DNS gives.
     pub(crate) fn id(&self, port: u16) -> BackendId {
         match self.of {
-            Of::Entry(entry) if matches!(entry.resolution, Resolution::None | Resolution::DynamicDns) => "".into(),
+            Of::Entry(entry) if matches!(entry.resolution, Resolution::None | Resolution::DynamicDns) => {
+                "".into()
+            }
             _ => backend::id(&self.name, port),
         }
     }
@@ -135,7 +137,10 @@ impl Frontend<'_> {
     /// The hosts that a port takes, and where they listen, where its endpoint is what DNS gives for the host asked for.
     pub(crate) fn by_name(&self, port: u16) -> Option<Arc<ByName>> {
         let Of::Entry(entry) = self.of else { return None };
-        let port = entry.ports.iter().find(|written| written.number.number() == port)?;
+        let port = entry
+            .ports
+            .iter()
+            .find(|written| written.number.number() == port)?;
         let hosts = entry.hosts.iter();
         (entry.resolution == Resolution::DynamicDns).then(|| {
             Arc::new(ByName {

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use wattle_compile::{Instance, Mesh};
 use wattle_model::{
     Ask, AuthorizationDecision, Backend, ConnectionFacts, Endpoint, EndpointHealth, Endpoints, Filters, Hop,
-    Inbound, MtlsMode, PeerFacts, Protocol, Reason, RequestFacts, Share, Step, Verdict,
-    host_of,
+    Inbound, MtlsMode, PeerFacts, Protocol, Reason, RequestFacts, Share, Step, Verdict, host_of,
 };
 
 use super::asked::{Asked, Head, described};

@@ -148,5 +148,5 @@ async fn may_lead(worker: &Worker, address: SocketAddr, caller: IpAddr) -> Resul
         return Ok(false);
     }
     let there = worker.destinations.find(worker, address).await?;
-    Ok(there.destination.is_outside())
+    Ok(there.destination.outside)
 }

@@ -72,7 +72,10 @@ impl Service {
             return Err(Reason::UnknownDestination);
         }
         let wanted = SocketAddr::new(asked.dialled.ip(), by_name.port);
-        let address = worker.named_hosts.outside(worker, host, wanted, asked.caller).await?;
+        let address = worker
+            .named_hosts
+            .outside(worker, host, wanted, asked.caller)
+            .await?;
         Ok(self.elsewhere(worker, (index, backend), address))
     }
 

@@ -22,6 +22,7 @@ pub(crate) fn destination(value: &Destination) -> mesh::Destination {
         connections: value.connections.iter().map(connection).collect(),
         backends: value.backends.iter().map(backend).collect(),
         default_backend: value.default_backend,
+        outside: value.outside,
     }
 }
 

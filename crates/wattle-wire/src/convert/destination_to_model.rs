@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use wattle_model::{
-    Access, Backend, ByName, CallerBackend, CallerScope, ConnectionMatch, ConnectionRoute, Destination, RouteTable,
-    SeenBackend, WeightedBackend,
+    Access, Backend, ByName, CallerBackend, CallerScope, ConnectionMatch, ConnectionRoute, Destination,
+    RouteTable, SeenBackend, WeightedBackend,
 };
 
 use super::authorization_to_model::blocks;
@@ -23,6 +23,7 @@ pub(crate) fn destination(reader: &mut Reader, message: mesh::Destination) -> De
     Ok(Destination {
         name: reader.text("name", message.name)?,
         service: reader.optional("service", message.service, service_port)?,
+        outside: message.outside,
         protocol: reader.at("protocol", |reader| protocol(reader, message.protocol))?,
         scopes: reader.list("scopes", message.scopes, scope)?,
         routes: RouteTable::new(rules),

@@ -66,13 +66,14 @@ fn scope() -> impl Strategy<Value = CallerScope> {
 
 fn destination() -> impl Strategy<Value = Destination> {
     let routes = (vec(rule(BACKENDS), 0..3), vec(connection(BACKENDS), 0..2));
-    let head = (text(), service(), protocol(), vec(scope(), 0..2));
+    let head = (text(), service(), any::<bool>(), protocol(), vec(scope(), 0..2));
     let backends = (vec(backend(), BACKENDS as usize), option::of(0..BACKENDS));
     (head, routes, backends).prop_map(
-        |((name, service, protocol, scopes), (rules, connections), (backends, default_backend))| {
+        |((name, service, outside, protocol, scopes), (rules, connections), (backends, default_backend))| {
             Destination {
                 name,
                 service,
+                outside,
                 protocol,
                 scopes,
                 routes: RouteTable::new(rules),

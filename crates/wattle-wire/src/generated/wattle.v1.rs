@@ -59,6 +59,8 @@ pub struct Destination {
     pub backends: ::prost::alloc::vec::Vec<Backend>,
     #[prost(uint32, optional, tag = "8")]
     pub default_backend: ::core::option::Option<u32>,
+    #[prost(bool, tag = "9")]
+    pub outside: bool,
 }
 /// A refusal is the id of a reason.
 #[derive(Clone, PartialEq, ::prost::Message)]
