@@ -8,6 +8,8 @@ use wattle_compile::Mesh;
 
 use super::{ExplainError, Explanation, Question, explain};
 
+mod backends;
+
 const MESH: &str = "
 apiVersion: v1
 kind: Service
@@ -382,38 +384,4 @@ fn whom_a_request_is_asked_of_is_told_without_asking() {
     let told: Vec<_> = workload.trace.iter().map(|line| line.detail.as_str()).collect();
     let asked = "asks opa at reviews-v2.default.svc.cluster.local:9080, whose answer is not known here";
     assert!(workload.allowed && told.contains(&asked), "{told:?}");
-}
-
-#[test]
-fn the_policy_is_that_of_the_rule_that_selects_the_caller() {
-    let rules = "
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {name: all}
-spec: {host: store, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}}
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {name: page}
-spec:
-  host: store
-  workloadSelector: {matchLabels: {app: page}}
-  trafficPolicy: {loadBalancer: {simple: RANDOM}}
-";
-    let (_directory, mut mesh) = load(&[MESH, rules].concat());
-    let mut first_origin = |from: &str| {
-        let question = Question {
-            from: from.to_owned(),
-            method: "GET".to_owned(),
-            url: "tcp://store:6379".to_owned(),
-            ..Question::default()
-        };
-        let found = explain(&mut mesh, &question).unwrap();
-        found.backends[0].policy[0].clone()
-    };
-    assert!(first_origin("page").starts_with("policy of DestinationRule default/page"));
-    for other in ["store", "spiffe://cluster.local/ns/default/sa/page"] {
-        assert!(first_origin(other).starts_with("policy of DestinationRule default/all"));
-    }
 }

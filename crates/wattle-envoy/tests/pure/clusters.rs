@@ -14,7 +14,7 @@ use wattle_model::traffic::{Balance, FailureAccrual, LocalityPolicy, OutlierDete
 use wattle_model::{Backend, BackendPolicy, Endpoint, EndpointHealth, Locality, Protocol};
 
 use crate::support::decoded;
-use crate::support::mesh::{Mesh, destination, endpoint, for_some, governed, secured};
+use crate::support::mesh::{Mesh, destination, endpoint, governed, secured};
 
 fn at(last: u8) -> std::net::SocketAddr {
     ([10, 0, 0, last], 80).into()
@@ -304,31 +304,4 @@ fn with_every_endpoint_out_all_are_asked_where_no_policy_says_otherwise() {
     assert_eq!(threshold(None), Some(1.0));
     assert_eq!(threshold(Some(minimum)), Some(30.0));
     assert_eq!(threshold(Some(accrual)), Some(0.0));
-}
-
-#[test]
-fn a_backend_is_what_it_is_to_the_client() {
-    let told = |labels: &[(&str, &str)]| {
-        let label = |(key, value): &(&str, &str)| ((*key).into(), (*value).into());
-        let mut mesh = Mesh {
-            labels: labels.iter().map(label).collect(),
-            ..Mesh::default()
-        };
-        let of = |table| BackendPolicy {
-            balance: table,
-            ..BackendPolicy::default()
-        };
-        mesh.add(destination(
-            at(1),
-            Protocol::Tcp,
-            vec![for_some(
-                governed("a:80", of(Balance::Random)),
-                of(Balance::RoundRobin),
-            )],
-        ));
-        let told: cluster::Cluster = decoded(&mesh.encode(), Kind::Cluster, "a:80|tcp");
-        told.lb_policy()
-    };
-    assert_eq!(told(&[("app", "web")]), cluster::cluster::LbPolicy::RoundRobin);
-    assert_eq!(told(&[("app", "job")]), cluster::cluster::LbPolicy::Random);
 }
