@@ -204,11 +204,8 @@ fn traffic(
         }
         9 => {
             let host = ["a0", "a1", "a0.n0.svc.cluster.local", "api.example"][usize::from(variant % 4)];
-            // One that is for some of the callers is for its own namespace alone.
-            let selector = match variant {
-                1 | 2 => format!("  workloadSelector: {{matchLabels: {{app: {label}}}}}\n"),
-                _ => String::new(),
-            };
+            let some = usize::from(matches!(variant, 1 | 2));
+            let selector = ["", "  workloadSelector: {matchLabels: {app: a0}}\n"][some];
             head(api, "DestinationRule", app)
                 + &format!(
                     "{export}{selector}  host: {host}\n  trafficPolicy: {{outlierDetection: {{}}, loadBalancer: {{localityLbSetting: {{failoverPriority: [{label}]}}}}}}\n  subsets: [{{name: v, labels: {{app: {label}}}}}, {{name: w}}]\n"
