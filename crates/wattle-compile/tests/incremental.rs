@@ -204,11 +204,11 @@ fn traffic(
         }
         9 => {
             let host = ["a0", "a1", "a0.n0.svc.cluster.local", "api.example"][usize::from(variant % 4)];
-            let some = usize::from(matches!(variant, 1 | 2));
-            let selector = ["", "  workloadSelector: {matchLabels: {app: a0}}\n"][some];
             head(api, "DestinationRule", app)
+                + ["", "  workloadSelector: {matchLabels: {app: a0}}\n"]
+                    [usize::from(matches!(variant, 1 | 2))]
                 + &format!(
-                    "{export}{selector}  host: {host}\n  trafficPolicy: {{outlierDetection: {{}}, loadBalancer: {{localityLbSetting: {{failoverPriority: [{label}]}}}}}}\n  subsets: [{{name: v, labels: {{app: {label}}}}}, {{name: w}}]\n"
+                    "{export}  host: {host}\n  trafficPolicy: {{outlierDetection: {{}}, loadBalancer: {{localityLbSetting: {{failoverPriority: [{label}]}}}}}}\n  subsets: [{{name: v, labels: {{app: {label}}}}}, {{name: w}}]\n"
                 )
         }
         10 => {
