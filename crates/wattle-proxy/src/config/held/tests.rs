@@ -226,7 +226,7 @@ fn a_service_that_is_asked_who_may_in_is_a_destination_by_name_too() {
 
 /// A backend whose policy reads other files for callers with `app: web`, and has other endpoints.
 fn for_some() -> Resource {
-    use wattle_model::traffic::{TlsFiles, UpstreamTls};
+    use wattle_model::traffic::{Roots, TlsFiles, UpstreamTls};
     use wattle_model::{BackendPolicy, CallerBackend, SeenBackend};
     let policy = |roots: &str| {
         Arc::new(BackendPolicy {
@@ -234,7 +234,7 @@ fn for_some() -> Resource {
                 sni: None,
                 names: Vec::new(),
                 files: TlsFiles {
-                    roots: Some(roots.into()),
+                    roots: Roots::File(roots.into()),
                     ..TlsFiles::default()
                 },
                 unverified: false,
@@ -281,7 +281,10 @@ fn told_as(held: &Held, news: &mut UnboundedReceiver<News>) -> Option<(String, S
     let [files] = &held.wanted_files()[..] else {
         panic!()
     };
-    Some((told?, files.roots.clone().unwrap().into()))
+    let wattle_model::traffic::Roots::File(roots) = &files.roots else {
+        panic!()
+    };
+    Some((told?, roots.to_string()))
 }
 
 #[test]
