@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use wattle_api::{BackendObject, BackendRef, Exposure, Protocol as Transport, Resource, Service};
-use wattle_model::{Backend, BackendId, ServicePort};
+use wattle_model::{Backend, BackendId, CallerLabel, ServicePort};
 
 use crate::any_route::AnyRoute;
 use crate::backend_policy::{self, Tls};
@@ -93,7 +93,7 @@ impl Backends {
         let found = view.service(name).and_then(|service| {
             let frontend = istio::frontend::of_service(name, service, view);
             let port = frontend.port(number)?;
-            istio::policy::backend(&frontend, port, None, from, view).ok()
+            istio::policy::backend(&frontend, port, from, view).ok()
         });
         let backend = found.unwrap_or_else(|| Backend {
             id: id(name, number),
@@ -109,13 +109,20 @@ impl Backends {
         let known = self
             .0
             .iter()
-            .position(|known| known.id == backend.id && known.service == backend.service);
+            .position(|known| known.service == backend.service && ids(known).eq(ids(&backend)));
         let index = known.unwrap_or_else(|| {
             self.0.push(backend);
             self.0.len() - 1
         });
         u32::try_from(index).unwrap_or(u32::MAX)
     }
+}
+
+/// What tells a backend from others of its service: its endpoints, and which they are to whom.
+fn ids(backend: &Backend) -> impl Iterator<Item = (&[CallerLabel], Option<&BackendId>)> {
+    let callers = backend.callers.iter();
+    let callers = callers.map(|caller| (&*caller.labels, caller.seen.as_ref().map(|seen| &seen.id)));
+    std::iter::once((&[][..], Some(&backend.id))).chain(callers)
 }
 
 /// A reference to a backend, as written.

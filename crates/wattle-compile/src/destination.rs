@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use wattle_api::Exposure;
+use wattle_api::istio::Resolution;
 use wattle_model::{Backend, Destination, Protocol};
 
 use crate::backend;
@@ -31,7 +32,21 @@ pub(crate) fn destination(name: &Arc<str>, from: &Arc<str>, view: &View<'_>) -> 
     let found = service
         .or_else(|| of_entry(name, &target, from, view))
         .or_else(workload);
-    Some(found.unwrap_or_else(|| outside(name, &target, from, view)))
+    let found = found.unwrap_or_else(|| outside(name, &target, from, view));
+    Some(Destination {
+        outside: matches!(target, Target::Address(address, _) if !is_owned(address, view)),
+        ..found
+    })
+}
+
+/// Does a Service, a ServiceEntry or a workload have this address, whoever may see it? Where a ServiceEntry goes to what was
+/// dialled, its addresses are those of the outside.
+fn is_owned(address: IpAddr, view: &View<'_>) -> bool {
+    let entries = view.entry_hosts_at(address);
+    let mut virtually = entries.iter().map(|(entry, _)| entry.spec.resolution);
+    virtually.any(|resolution| resolution != Resolution::None)
+        || view.service_at(address).is_some()
+        || view.workload_at(address).is_some()
 }
 
 /// What is neither a Service nor a workload, such as an ExternalName.

@@ -127,6 +127,11 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
             attached::check_authorities(map, &mut findings);
         }
         Object::EgressNetwork(_) => {}
+        Object::WorkloadGroup(_) => {
+            let reason = "a template for automatic registration; workloads register themselves here, so that nothing is \
+                          taken from it";
+            findings.warn("no-effect", "", reason.to_owned(), "");
+        }
         other => {
             let what = format!("the kind {} is read but not applied yet", other.kind());
             findings.no_effect("", &what);

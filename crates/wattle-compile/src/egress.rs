@@ -41,6 +41,7 @@ pub(crate) fn destination(outside: Outside<'_>, from: &Arc<str>, view: &View<'_>
     let open = entry::open(outside.port, from, view);
     let policies = policies(from, view);
     let mut found = Table::default();
+    found.backends.extend(open.backends.iter().cloned());
     found.scopes.extend(network::scope(outside, from, view));
     if let Some(key) = view.unreadable(Kind::EgressPolicy, from) {
         found.scopes.push(CallerScope {

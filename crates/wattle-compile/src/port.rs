@@ -35,7 +35,7 @@ pub(crate) fn of_host(
 ) -> Option<Destination> {
     let port = frontend.port(number)?;
     let mut backends = Backends::default();
-    let own = backends.add(istio::policy::backend(frontend, port, None, from, view).ok()?);
+    let own = backends.add(istio::policy::backend(frontend, port, from, view).ok()?);
     let mut found = shell(frontend, number, from, view);
     found.protocol = port.protocol;
     found.default_backend = Some(own);
@@ -202,6 +202,10 @@ fn dress(backends: &mut Backends, profile: Option<&Resource<ServiceProfile>>, vi
             continue;
         };
         found.protocol = backend::protocol_on(service, port);
-        backend_policy::complete(Arc::make_mut(&mut found.policy), service, port, profile, view);
+        let callers = found.callers.iter_mut().filter_map(|caller| caller.seen.as_mut());
+        let policies = callers.map(|seen| &mut seen.policy);
+        for policy in std::iter::once(&mut found.policy).chain(policies) {
+            backend_policy::complete(Arc::make_mut(policy), service, port, profile, view);
+        }
     }
 }

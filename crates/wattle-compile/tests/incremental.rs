@@ -205,6 +205,7 @@ fn traffic(
         9 => {
             let host = ["a0", "a1", "a0.n0.svc.cluster.local", "api.example"][usize::from(variant % 4)];
             head(api, "DestinationRule", app)
+                + ["", "  workloadSelector: {matchLabels: {app: a0}}\n"][usize::from(variant == 2)]
                 + &format!(
                     "{export}  host: {host}\n  trafficPolicy: {{outlierDetection: {{}}, loadBalancer: {{localityLbSetting: {{failoverPriority: [{label}]}}}}}}\n  subsets: [{{name: v, labels: {{app: {label}}}}}, {{name: w}}]\n"
                 )

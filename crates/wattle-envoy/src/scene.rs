@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use wattle_model::{BackendId, CallerLabel, Destination, Endpoints, Inbound, Locality, Workload};
+use wattle_model::{
+    BackendId, CallerFacts, CallerLabel, Destination, Endpoints, Inbound, Locality, Workload,
+};
 
 /// What one client sees of the mesh.
 #[derive(Clone, Debug)]
@@ -19,6 +21,20 @@ pub struct Scene<'a> {
     pub destinations: &'a [Arc<Destination>],
     /// Endpoints of every backend that the destinations name.
     pub endpoints: &'a BTreeMap<BackendId, Arc<Endpoints>>,
+}
+
+impl Scene<'_> {
+    /// The destinations as this client sees them, by name: the order in which they are given decides nothing.
+    pub(crate) fn seen(&self) -> BTreeMap<Arc<str>, Arc<Destination>> {
+        let caller = CallerFacts {
+            labels: self.labels,
+            ..CallerFacts::default()
+        };
+        let destinations = self.destinations.iter();
+        destinations
+            .map(|destination| (destination.name.clone(), destination.seen_by(&caller)))
+            .collect()
+    }
 }
 
 /// An Envoy beside a workload, to which all of its connections are redirected.

@@ -1,7 +1,5 @@
 //! An Envoy beside a workload.
 
-use std::collections::BTreeMap;
-
 use crate::cluster::{Clusters, Secrets};
 use crate::listener;
 use crate::notes::{Notes, Output};
@@ -17,14 +15,7 @@ impl Sidecar<'_> {
         let (mut output, mut notes) = (Output::default(), Notes::default());
         let secrets = Secrets(self.secrets.clone());
         let mut clusters = Clusters::new(&self.scene, secrets.clone());
-        // The order of the destinations decides nothing.
-        let destinations: BTreeMap<_, _> = self
-            .scene
-            .destinations
-            .iter()
-            .map(|destination| (&destination.name, destination))
-            .collect();
-        for destination in destinations.values() {
+        for destination in self.scene.seen().values() {
             listener::destination(destination, &self.scene, &mut clusters, (&mut output, &mut notes));
         }
         listener::unnamed(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{BackendPolicy, CallerScope, ConnectionRoute, Protocol, RouteTable};
+use crate::{BackendPolicy, ByName, CallerBackend, CallerScope, ConnectionRoute, Protocol, RouteTable};
 
 /// Name of a set of endpoints: `namespace/service:port`, with `|subset` behind it where it is one.
 pub type BackendId = Arc<str>;
@@ -27,6 +27,9 @@ pub struct Destination {
     pub name: Arc<str>,
     /// The service behind it; `None` for an address the mesh does not know (passed through as it is).
     pub service: Option<ServicePort>,
+    /// Nothing of the mesh has the dialled address, whatever listens on the port: it is no virtual address, no cluster's and
+    /// no workload's. False for what is dialled by name.
+    pub outside: bool,
     /// Declared protocol.
     pub protocol: Protocol,
     /// What it is to callers with certain labels; the first that covers a caller counts, and without any it is open.
@@ -58,4 +61,9 @@ pub struct Backend {
     /// Of the original destination: it counts only where DNS gives it for the host that is asked for, by `:authority` or by
     /// the server name of TLS; else an address that DNS gives is dialled.
     pub verifies_host: bool,
+    /// Of the original destination: it is not the dialled address, but what DNS gives for the host that is asked for.
+    pub by_name: Option<Arc<ByName>>,
+    /// What it is instead to callers with certain labels; the first that covers a caller counts. It is followed when
+    /// config arrives ([`Destination::seen_by`]), not by request.
+    pub callers: Vec<CallerBackend>,
 }

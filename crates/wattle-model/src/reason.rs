@@ -146,6 +146,8 @@ reasons! {
     ExternalFailure = "external_failure", 403, "UAEX", Safe, "external authorization did not answer";
     /// The client stopped in the middle of its request's body.
     RequestBodyTimeout = "request_body_timeout", 408, "DPE", Never, "the request's body took too long to arrive";
+    /// The name of the backend leads to addresses that a name of the outside must not lead to.
+    UpstreamAddressRefused = "upstream_address_refused", 502, "DF", Never, "the name of the backend leads to no usable address";
 }
 
 impl Reason {
@@ -182,7 +184,7 @@ mod tests {
         unsupported_http_version request_body_broken overload draining loop_detected internal fault_injected \
         upstream_overflow rate_limited rate_limit_service_failure egress_not_allowed upstream_name_failure \
         upstream_tunnel_failure idle_timeout token_invalid external_denied external_failure \
-        request_body_timeout";
+        request_body_timeout upstream_address_refused";
 
     #[test]
     fn ids_are_stable() {

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -53,9 +53,14 @@ impl Drop for Program {
     }
 }
 
-/// A resolver that knows one host.
-fn resolver(mesh: &Mesh) -> Program {
-    let arguments = [
+/// A resolver that knows these hosts.
+fn resolver(mesh: &Mesh, hosts: &[(&str, IpAddr)]) -> Program {
+    let listen = format!("--listen-address={BRIDGE}");
+    let records = hosts
+        .iter()
+        .map(|(host, address)| format!("--host-record={host},{address}"));
+    let records: Vec<_> = records.collect();
+    let mut arguments = vec![
         "--keep-in-foreground",
         "--conf-file=/dev/null",
         "--no-resolv",
@@ -64,9 +69,9 @@ fn resolver(mesh: &Mesh) -> Program {
         "--user=root",
         "--bind-interfaces",
         "--local=/test/",
-        &format!("--listen-address={BRIDGE}"),
-        &format!("--host-record=good.test,{GOOD}"),
+        &listen,
     ];
+    arguments.extend(records.iter().map(String::as_str));
     Program::start(&mesh.bridge(), "dnsmasq", &arguments)
 }
 
@@ -113,7 +118,7 @@ fn a_host_that_is_allowed_is_reached_where_dns_says_whatever_address_was_dialled
     let manifests = Manifests::new(&[("mesh.yaml", MESH)]);
     let mesh = Mesh::up_with(WATTLE, manifests.path(), &["--resolver", &BRIDGE.to_string()]);
     mesh.wait_ready("client");
-    let _resolver = resolver(&mesh);
+    let _resolver = resolver(&mesh, &[("good.test", GOOD.into())]);
     let servers =
         [("good", GOOD), ("evil", EVIL)].map(|(name, address)| outside(&mesh.bridge(), name, address));
     let client = mesh.spot("client");
@@ -150,5 +155,107 @@ fn a_host_that_is_allowed_is_reached_where_dns_says_whatever_address_was_dialled
         assert_eq!(shown(&client, secured, refused), "", "{refused}");
     }
     assert_eq!(servers[1].0.requests(), 0, "nothing came to the other address");
+    mesh.stop();
+}
+
+const BY_NAME: &str = include_str!("egress/by_name.yaml");
+
+/// Where hosts of `addressed.test` are dialled, and where nobody is.
+const VIRTUAL: Ipv4Addr = Ipv4Addr::new(10, 244, 251, 1);
+
+#[test]
+fn a_host_that_goes_by_name_is_reached_where_dns_says_but_never_inside() {
+    let programs = ["dnsmasq", "openssl"].map(Need::Program);
+    if lacks(&[&[Need::Root][..], &programs].concat()) {
+        return;
+    }
+    let manifests = Manifests::new(&[("mesh.yaml", BY_NAME)]);
+    let mesh = Mesh::up_with(WATTLE, manifests.path(), &["--resolver", &BRIDGE.to_string()]);
+    let [own, workload] = ["client", "inner"].map(|name| mesh.wait_ready(name).address.unwrap());
+    let hosts: [(&str, IpAddr); 9] = [
+        ("a.open.test", GOOD.into()),
+        ("a.addressed.test", GOOD.into()),
+        ("both.open.test", Ipv4Addr::LOCALHOST.into()),
+        ("both.open.test", GOOD.into()),
+        ("home.open.test", Ipv4Addr::LOCALHOST.into()),
+        ("link.open.test", Ipv4Addr::new(169, 254, 169, 254).into()),
+        ("own.open.test", own),
+        ("workload.open.test", workload),
+        ("service.open.test", mesh.service("inner")),
+    ];
+    let hosts = [&hosts[..], &[("virtual.open.test", VIRTUAL.into())]].concat();
+    let _resolver = resolver(&mesh, &hosts);
+    let servers =
+        [("good", GOOD), ("evil", EVIL)].map(|(name, address)| outside(&mesh.bridge(), name, address));
+    let client = mesh.spot("client");
+    let call = |address: Ipv4Addr, port: u16, host: &str| {
+        client.enter(|| ask(SocketAddr::from((address, port)), &Request::get(host, "/")))
+    };
+    eventually("the host is reached where DNS says", PATIENCE, || {
+        let answer = call(EVIL, 8080, "a.open.test").ok()?;
+        (name(&answer) == "good").then_some(())
+    });
+    for (address, port, host) in [
+        (EVIL, 8080, "A.open.test:8080"),
+        (EVIL, 8080, "both.open.test"),
+        (VIRTUAL, 80, "a.addressed.test"),
+    ] {
+        let answer = call(address, port, host).unwrap();
+        assert_eq!((answer.status, &*name(&answer)), (200, "good"), "{host}");
+    }
+    let inside = ["home", "link", "own", "workload", "service", "virtual"];
+    for host in inside.map(|name| format!("{name}.open.test")) {
+        let answer = call(EVIL, 8080, &host).unwrap();
+        let told = answer.header("wattle-reason");
+        assert_eq!(
+            (answer.status, told),
+            (502, Some("upstream_address_refused")),
+            "{host}"
+        );
+        let secured = shown(&client, SocketAddr::from((EVIL, 8443)), &host);
+        assert_eq!(secured, "", "{host}");
+    }
+    for (port, host, status, reason) in [
+        (8080, "gone.open.test", 503, "upstream_name_failure"),
+        (80, "a.open.test", 502, "unknown_destination"),
+    ] {
+        let address = if port == 80 { VIRTUAL } else { EVIL };
+        let answer = call(address, port, host).unwrap();
+        let told = answer.header("wattle-reason");
+        assert_eq!((answer.status, told), (status, Some(reason)), "{host}");
+    }
+    let secured = SocketAddr::from((EVIL, 8443));
+    eventually("TLS to the host is carried", PATIENCE, || {
+        shown(&client, secured, "a.open.test")
+            .contains("good")
+            .then_some(())
+    });
+    assert_eq!(servers[1].0.requests(), 0, "nothing came to the dialled address");
+    mesh.stop();
+}
+
+const FOR_SOME: &str = include_str!("egress/for_some.yaml");
+
+#[test]
+fn a_destination_rule_with_a_selector_is_for_the_callers_it_selects_alone() {
+    if lacks(&[Need::Root, Need::Program("openssl")]) {
+        return;
+    }
+    let manifests = Manifests::new(&[("mesh.yaml", FOR_SOME)]);
+    let mesh = Mesh::up(WATTLE, manifests.path());
+    let _servers =
+        [("good", GOOD), ("evil", EVIL)].map(|(name, address)| outside(&mesh.bridge(), name, address));
+    for (caller, reached) in [("web", "evil"), ("job", "good")] {
+        mesh.wait_ready(caller);
+        let spot = mesh.spot(caller);
+        let asked = || spot.enter(|| ask((VIRTUAL, 8080).into(), &Request::get("api.test", "/")));
+        let answer = eventually("the host answers", PATIENCE, || {
+            asked().ok().filter(|answer| answer.status == 200)
+        });
+        assert_eq!(name(&answer), reached, "{caller}");
+        for _ in 0..8 {
+            assert_eq!(name(&asked().unwrap()), reached, "{caller}");
+        }
+    }
     mesh.stop();
 }

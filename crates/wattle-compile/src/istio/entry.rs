@@ -3,15 +3,16 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use wattle_api::istio::{EntryPort, Resolution, ServiceEntry};
+use wattle_api::istio::{EntryPort, Host, Resolution, ServiceEntry};
 use wattle_api::{Address, Labels, Meta, Resource, WorkloadEntry};
 use wattle_model::{
-    Access, Action, BackendId, ConnectionMatch, ConnectionRoute, Destination, Endpoint, EndpointHealth,
-    Endpoints, Hop, HostMatch, NamedEndpoint, Protocol, RequestMatch, RouteRule, RouteTable, RuleRef,
-    WeightedBackend, Workload,
+    Access, Action, Backend, BackendId, ConnectionMatch, ConnectionRoute, Destination, Endpoint,
+    EndpointHealth, Endpoints, Hop, HostMatch, NamedEndpoint, Protocol, RequestMatch, RouteRule, RouteTable,
+    RuleRef, WeightedBackend, Workload,
 };
 
 use super::frontend::{self, Frontend};
+use super::policy;
 
 use crate::instance;
 use crate::route::object_ref;
@@ -56,6 +57,8 @@ pub(crate) fn at_address<'a>(
 pub(crate) struct Open {
     pub(crate) rules: Vec<RouteRule>,
     pub(crate) connections: Vec<ConnectionRoute>,
+    /// What rules refer to besides the original destination, which is the first of a destination's backends: these follow.
+    pub(crate) backends: Vec<Backend>,
 }
 
 impl Open {
@@ -74,26 +77,57 @@ pub(crate) fn open(port: u16, from: &Arc<str>, view: &View<'_>) -> Open {
             continue;
         };
         let hosts = entry.spec.hosts.iter();
-        let hosts: Vec<_> = hosts
-            .filter(|host| is_open(entry, host.is_pattern()))
-            .map(|host| HostMatch::parse(&host.to_string()))
-            .collect();
-        if hosts.is_empty() {
-            continue;
+        let hosts: Vec<_> = hosts.filter(|host| is_open(entry, host.is_pattern())).collect();
+        let by_name = entry.spec.resolution == Resolution::DynamicDns;
+        // By name, each host is a backend of its own, which DestinationRules are for.
+        let groups = hosts.chunks(if by_name { 1 } else { hosts.len().max(1) });
+        for group in groups {
+            let backend = match by_name {
+                true => open.backend(entry, group[0], (port, from), view),
+                false => 0,
+            };
+            let parsed = group.iter().map(|host| HostMatch::parse(&host.to_string()));
+            open.add(entry, written, (parsed.collect(), backend));
         }
+    }
+    open
+}
+
+impl Open {
+    /// The index that a host which is resolved by name has as a backend.
+    fn backend(
+        &mut self,
+        entry: &Resource<ServiceEntry>,
+        host: &Host,
+        (port, from): (u16, &Arc<str>),
+        view: &View<'_>,
+    ) -> u32 {
+        let frontend = frontend::of_entry(entry, &host.to_string().into());
+        let found = frontend.port(port);
+        let backend = found.and_then(|port| policy::backend(&frontend, port, from, view).ok());
+        // Datagrams alone have no port here, and no rule either.
+        self.backends.extend(backend);
+        u32::try_from(self.backends.len()).unwrap_or(u32::MAX)
+    }
+
+    fn add(
+        &mut self,
+        entry: &Resource<ServiceEntry>,
+        port: &EntryPort,
+        (hosts, backend): (Vec<HostMatch>, u32),
+    ) {
         let origin = RuleRef {
             object: object_ref(&entry.meta, wattle_api::Kind::ServiceEntry, &entry.origin),
             rule: 0,
             matched: 0,
             name: "".into(),
         };
-        match frontend::protocol(written) {
-            Some(Protocol::Tls) => open.connections.push(connection(origin, hosts)),
-            Some(protocol) if protocol.is_http() => open.rules.push(request(origin, hosts)),
+        match frontend::protocol(port) {
+            Some(Protocol::Tls) => self.connections.push(connection(origin, hosts, backend)),
+            Some(protocol) if protocol.is_http() => self.rules.push(request(origin, hosts, backend)),
             _ => {}
         }
     }
-    open
 }
 
 /// Gives an unknown destination the rules of open hosts.
@@ -104,6 +138,7 @@ pub(crate) fn follow(open: Open, destination: &mut Destination) {
     let Open {
         mut rules,
         mut connections,
+        ..
     } = open;
     // Where nothing else may be reached, what is open is not refused with the rest: its rules are all there are.
     let closed = matches!(&destination.scopes[..], [scope]
@@ -112,8 +147,8 @@ pub(crate) fn follow(open: Open, destination: &mut Destination) {
         destination.scopes.clear();
         destination.default_backend = None;
     } else {
-        connections.push(connection(anywhere(), Vec::new()));
-        rules.push(request(anywhere(), Vec::new()));
+        connections.push(connection(anywhere(), Vec::new(), 0));
+        rules.push(request(anywhere(), Vec::new(), 0));
     }
     destination.routes = RouteTable::new(rules);
     destination.connections = connections;
@@ -140,33 +175,34 @@ fn anywhere() -> RuleRef {
     }
 }
 
-fn as_dialled() -> Vec<WeightedBackend> {
+fn whole(backend: u32) -> Vec<WeightedBackend> {
+    let written = if backend == 0 { "as dialled" } else { "by name" };
     vec![WeightedBackend {
-        backend: Some(0),
-        written: "as dialled".into(),
+        backend: Some(backend),
+        written: written.into(),
         weight: 1,
         filters: None,
     }]
 }
 
-fn connection(origin: RuleRef, server_names: Vec<HostMatch>) -> ConnectionRoute {
+fn connection(origin: RuleRef, server_names: Vec<HostMatch>, backend: u32) -> ConnectionRoute {
     ConnectionRoute {
         origin,
         matches: ConnectionMatch {
             server_names,
             ..ConnectionMatch::default()
         },
-        backends: as_dialled(),
+        backends: whole(backend),
     }
 }
 
-fn request(origin: RuleRef, hosts: Vec<HostMatch>) -> RouteRule {
+fn request(origin: RuleRef, hosts: Vec<HostMatch>, backend: u32) -> RouteRule {
     RouteRule {
         matches: RequestMatch {
             hosts,
             ..RequestMatch::default()
         },
-        ..crate::route::catch_all(origin, Action::Forward(as_dialled()))
+        ..crate::route::catch_all(origin, Action::Forward(whole(backend)))
     }
 }
 
@@ -208,11 +244,12 @@ pub(crate) fn endpoints(
             add(&mut found, entry, (index, written), port, view);
         }
     }
-    if entry.spec.endpoints.is_empty() && entry.spec.resolution.is_dns() {
+    let resolution = entry.spec.resolution;
+    if entry.spec.endpoints.is_empty() && matches!(resolution, Resolution::Dns | Resolution::DnsRoundRobin) {
         let template = template(&entry.meta, 0, None, view);
         found
             .names
-            .push(named(&name.1, target(port), template, entry.spec.resolution));
+            .push(named(&name.1, target(port), template, resolution));
     }
     Some(found)
 }

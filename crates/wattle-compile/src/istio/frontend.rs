@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wattle_api::istio::{AppProtocol, EntryPort, Resolution, ServiceEntry};
 use wattle_api::{Exposure, Resource, Service};
-use wattle_model::{BackendId, Protocol, ServicePort};
+use wattle_model::{BackendId, ByName, HostMatch, Protocol, ServicePort};
 
 use super::host;
 use crate::backend_policy::{self, Tls};
@@ -124,12 +124,30 @@ impl Frontend<'_> {
         }
     }
 
-    /// The id of a port's endpoints; empty when the dialled address itself is the endpoint.
+    /// The id of a port's endpoints; empty when the dialled address itself is the endpoint, or what DNS gives.
     pub(crate) fn id(&self, port: u16) -> BackendId {
         match self.of {
-            Of::Entry(entry) if entry.resolution == Resolution::None => "".into(),
+            Of::Entry(entry) if matches!(entry.resolution, Resolution::None | Resolution::DynamicDns) => {
+                "".into()
+            }
             _ => backend::id(&self.name, port),
         }
+    }
+
+    /// The hosts that a port takes, and where they listen, where its endpoint is what DNS gives for the host asked for.
+    pub(crate) fn by_name(&self, port: u16) -> Option<Arc<ByName>> {
+        let Of::Entry(entry) = self.of else { return None };
+        let port = entry
+            .ports
+            .iter()
+            .find(|written| written.number.number() == port)?;
+        let hosts = entry.hosts.iter();
+        (entry.resolution == Resolution::DynamicDns).then(|| {
+            Arc::new(ByName {
+                hosts: hosts.map(|host| HostMatch::parse(&host.to_string())).collect(),
+                port: port.target_port.unwrap_or(port.number).number(),
+            })
+        })
     }
 
     /// The frontend as metrics name it.

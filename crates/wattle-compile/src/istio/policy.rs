@@ -2,19 +2,23 @@
 
 pub(crate) use bounds::limits;
 
+pub(crate) mod applying;
 mod balance;
 mod bounds;
 mod tls;
 
 use std::sync::Arc;
 
-use wattle_api::istio::{Destination, DestinationRule, Settings, Subset, TrafficPolicy};
-use wattle_api::{Kind, Resource};
+use wattle_api::Kind;
+use wattle_api::istio::{Destination, Settings, Subset, TrafficPolicy};
 use wattle_model::traffic::UpstreamTls;
-use wattle_model::{Backend, BackendPolicy};
+use wattle_model::{Backend, BackendPolicy, CallerBackend, SeenBackend};
+
+use applying::{Rule, deciding};
 
 use super::frontend::{self, Frontend, FrontendPort};
-use super::{host, routes, subset};
+use super::http::caller_labels;
+use super::{host, subset};
 use crate::route::object_ref;
 use crate::view::View;
 
@@ -46,44 +50,106 @@ pub(crate) fn resolve(
         None => frontend.only_port().or_else(|| frontend.port(dialled)),
     };
     let port = port.ok_or(Unresolved::Port)?;
-    let found = backend(&frontend, port, written.subset.as_deref(), from, view)?;
-    if found.policy.tls == UpstreamTls::default() && frontend.lacks_tls(port.number, view) {
-        return Err(Unresolved::Tls);
-    }
-    Ok(found)
+    let part = Part {
+        frontend: &frontend,
+        port,
+        subset: written.subset.as_deref(),
+        needs_tls: frontend.lacks_tls(port.number, view),
+    };
+    part.backend(from, view)
 }
 
-/// A port of a frontend, or a subset of it, as a backend.
+/// A port of a frontend as a backend.
 pub(crate) fn backend(
     frontend: &Frontend<'_>,
     port: FrontendPort,
-    named: Option<&str>,
     from: &Arc<str>,
     view: &View<'_>,
 ) -> Result<Backend, Unresolved> {
-    let rules = of_host(&frontend.host, &frontend.name.0, from, view);
-    let subset = match named {
-        None => None,
-        Some(name) => Some(find_subset(&rules, name).ok_or(Unresolved::Subset)?),
+    let part = Part {
+        frontend,
+        port,
+        subset: None,
+        needs_tls: false,
     };
-    let whole = frontend.id(port.number);
-    Ok(Backend {
-        id: subset.map_or_else(|| whole.clone(), |(_, subset)| subset::id(&whole, &subset.labels)),
-        service: Some(frontend.service_port(port.number)),
-        subset: named.unwrap_or("").into(),
-        protocol: port.protocol,
-        policy: if rules.is_empty() {
-            BackendPolicy::none()
-        } else {
-            let mut policy = compiled(&rules, subset, port.number, view);
-            tls::expect(&mut policy.tls, frontend.subject_alt_names());
-            Arc::new(policy)
-        },
-        verifies_host: false,
-    })
+    part.backend(from, view)
 }
 
-type Rule = Arc<Resource<DestinationRule>>;
+/// A port of a frontend, or a subset of it.
+struct Part<'c, 'a> {
+    frontend: &'c Frontend<'a>,
+    port: FrontendPort,
+    subset: Option<&'c str>,
+    /// Nothing is sent there unless a DestinationRule says by which TLS.
+    needs_tls: bool,
+}
+
+impl Part<'_, '_> {
+    /// As a backend: what it is to callers that no rule selects, and what to the others.
+    fn backend(&self, from: &Arc<str>, view: &View<'_>) -> Result<Backend, Unresolved> {
+        let frontend = self.frontend;
+        let applying = applying::of_host(&frontend.host, &frontend.name.0, from, view);
+        let others = self.seen(&applying.others, view);
+        let selected = applying.selected.iter();
+        let mut callers: Vec<_> = selected
+            .map(|selected| CallerBackend {
+                labels: caller_labels(selected.labels),
+                seen: self.seen(&selected.rules, view).ok(),
+            })
+            .collect();
+        // What is the same to all that are left needs no mention.
+        while callers
+            .last()
+            .is_some_and(|last| last.seen.as_ref() == others.as_ref().ok())
+        {
+            callers.pop();
+        }
+        let SeenBackend { id, policy } = match others {
+            Ok(seen) => seen,
+            Err(fault) => {
+                let seen = callers.iter().find_map(|caller| caller.seen.clone());
+                callers.push(CallerBackend {
+                    labels: Vec::new(),
+                    seen: None,
+                });
+                seen.ok_or(fault)?
+            }
+        };
+        Ok(Backend {
+            id,
+            service: Some(frontend.service_port(self.port.number)),
+            subset: self.subset.unwrap_or("").into(),
+            protocol: self.port.protocol,
+            policy,
+            verifies_host: false,
+            by_name: frontend.by_name(self.port.number),
+            callers,
+        })
+    }
+
+    /// What it is to callers that follow these rules.
+    fn seen(&self, rules: &[&Rule], view: &View<'_>) -> Result<SeenBackend, Unresolved> {
+        let subset = match self.subset {
+            None => None,
+            Some(name) => Some(find_subset(rules, name).ok_or(Unresolved::Subset)?),
+        };
+        let whole = self.frontend.id(self.port.number);
+        let policy = if rules.is_empty() {
+            BackendPolicy::none()
+        } else {
+            let mut policy = compiled(rules, subset, self.port.number, view);
+            tls::expect(&mut policy.tls, self.frontend.subject_alt_names());
+            Arc::new(policy)
+        };
+        if self.needs_tls && policy.tls == UpstreamTls::default() {
+            return Err(Unresolved::Tls);
+        }
+        Ok(SeenBackend {
+            id: subset.map_or_else(|| whole.clone(), |(_, subset)| subset::id(&whole, &subset.labels)),
+            policy,
+        })
+    }
+}
 
 /// The first subset of this name, and whose it is.
 fn find_subset<'a>(rules: &[&'a Rule], name: &str) -> Option<(&'a Rule, &'a Subset)> {
@@ -92,46 +158,6 @@ fn find_subset<'a>(rules: &[&'a Rule], name: &str) -> Option<(&'a Rule, &'a Subs
         Some((*rule, subsets.find(|subset| subset.name == name)?))
     };
     rules.iter().find_map(named)
-}
-
-/// The DestinationRules of `host`, whose service is in namespace `home`, for callers in `from`: of the caller's
-/// namespace, else the service's, else the root namespace; there those of the narrowest pattern, the oldest first. They
-/// add up: subsets by name, and the policy of the first that has one.
-pub(crate) fn of_host<'a>(host: &str, home: &Arc<str>, from: &Arc<str>, view: &View<'a>) -> Vec<&'a Rule> {
-    let root = &view.settings.root_namespace;
-    let rules: Vec<_> = host::covering(host)
-        .map(|pattern| view.destination_rules_of(&pattern))
-        .collect();
-    let in_namespace = |namespace: &Arc<str>| {
-        let applying = rules.iter().map(|there| {
-            let mut applying: Vec<_> = there
-                .iter()
-                .copied()
-                .filter(|rule| rule.meta.namespace == *namespace && applies(rule, from))
-                .collect();
-            applying.sort_by_key(|rule| routes::age(&rule.meta));
-            applying
-        });
-        applying.into_iter().find(|there| !there.is_empty())
-    };
-    let found = [from, home, root].into_iter().find_map(in_namespace);
-    found.unwrap_or_default()
-}
-
-/// The rule whose policy is that of the whole host.
-pub(crate) fn deciding<'a>(rules: &[&'a Rule]) -> Option<&'a Rule> {
-    let mut rules = rules.iter().copied();
-    rules.find(|rule| rule.spec.traffic_policy.is_some())
-}
-
-/// Is it for callers in `from`? One that selects workloads is for none: proxies of a namespace share what they know.
-pub(crate) fn applies(rule: &Resource<DestinationRule>, from: &str) -> bool {
-    let exported = rule
-        .spec
-        .export_to
-        .reaches(&rule.meta.namespace, from)
-        .unwrap_or(true);
-    exported && rule.spec.workload_selector.is_none()
 }
 
 /// The policy of a port, of the whole or of a subset: what the subset writes replaces field by field.

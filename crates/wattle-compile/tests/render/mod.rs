@@ -26,6 +26,9 @@ pub(crate) fn destination(found: &Destination) -> String {
         found.name,
         found.protocol.as_str()
     );
+    if found.outside {
+        line!(out, 1, "its address is of the outside");
+    }
     let default = found
         .default_backend()
         .map_or("none".to_owned(), |(_, backend)| named(backend));
@@ -41,6 +44,24 @@ pub(crate) fn destination(found: &Destination) -> String {
         policy(&mut out, &backend.policy);
         if backend.verifies_host {
             line!(out, 2, "only at addresses that DNS gives for the host asked for");
+        }
+        if let Some(by_name) = &backend.by_name {
+            let hosts: Vec<_> = by_name.hosts.iter().map(ToString::to_string).collect();
+            line!(
+                out,
+                2,
+                "what DNS gives for {}, port {}",
+                hosts.join(" "),
+                by_name.port
+            );
+        }
+        for caller in &backend.callers {
+            let seen = caller.seen.as_ref();
+            let id = seen.map_or("NOTHING", |seen| &*seen.id);
+            line!(out, 2, "to callers with {:?}: {id}", caller.labels);
+            if let Some(seen) = seen {
+                policy(&mut out, &seen.policy);
+            }
         }
     }
     for scope in &found.scopes {

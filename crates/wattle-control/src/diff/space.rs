@@ -84,9 +84,9 @@ impl Space {
                 .rules()
                 .iter()
                 .for_each(|rule| self.of_match(&rule.matches));
-            for backend in &found.backends {
+            for id in found.backend_ids() {
                 let behind: BTreeSet<_> = mesh
-                    .workloads_of(&backend.id)
+                    .workloads_of(id)
                     .iter()
                     .map(|(instance, _)| format!("{}/{}", instance.key.namespace, instance.key.name))
                     .collect();

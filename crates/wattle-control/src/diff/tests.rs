@@ -135,3 +135,20 @@ spec: {selector: {app: web}, ports: [{name: http, port: 81}]}
     let back = between(&[BASE, more].concat(), BASE);
     assert_eq!(back.services_removed, ["new.shop.svc.cluster.local:81"]);
 }
+
+#[test]
+fn a_rule_for_some_of_the_callers_changes_what_they_do_and_nothing_else() {
+    let rule = "
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: web, namespace: shop}
+spec:
+  host: cart
+  workloadSelector: {matchLabels: {app: web}}
+  trafficPolicy: {tls: {mode: DISABLE}}
+";
+    let difference = between(BASE, &[BASE, rule].concat());
+    let callers: Vec<_> = difference.changes.iter().map(|change| &change.callers).collect();
+    assert_eq!(callers, [&["shop/web".to_owned()]], "{difference}");
+}

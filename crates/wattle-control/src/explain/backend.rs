@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wattle_compile::{Instance, Mesh};
 use wattle_model::{
     Ask, AuthorizationDecision, Backend, ConnectionFacts, Endpoint, EndpointHealth, Endpoints, Filters, Hop,
-    Inbound, MtlsMode, PeerFacts, Protocol, Reason, RequestFacts, Share, Step, Verdict,
+    Inbound, MtlsMode, PeerFacts, Protocol, Reason, RequestFacts, Share, Step, Verdict, host_of,
 };
 
 use super::asked::{Asked, Head, described};
@@ -52,7 +52,7 @@ fn backend(
     };
     step.policy = said::policy(&found.policy);
     if found.id.is_empty() {
-        step.name = "original destination".to_owned();
+        unnamed(&mut step, found, asked, route);
         return step;
     }
     let rule = route.rule.map(|rule| &*rule.filters);
@@ -74,6 +74,22 @@ fn backend(
     );
     step.problem = problem(&step.workloads);
     step
+}
+
+/// The dialled address, or where DNS says that the host is which is asked for.
+fn unnamed(step: &mut BackendStep, found: &Backend, asked: &Asked, route: &Routed<'_>) {
+    let Some(by_name) = &found.by_name else {
+        step.name = "original destination".to_owned();
+        return;
+    };
+    let host = match route.opaque {
+        true => asked.server_name.as_deref(),
+        false => Some(host_of(&asked.head.authority)),
+    };
+    match host.filter(|host| by_name.takes(host)) {
+        Some(host) => step.name = format!("what DNS gives for {host}, port {}", by_name.port),
+        None => step.problem = Some(Reason::UnknownDestination.id().to_owned()),
+    }
 }
 
 /// What leaves the source's proxy.

@@ -171,6 +171,7 @@ pub fn explain(mesh: &mut Mesh, question: &Question) -> Result<Explanation, Expl
     let Some(destination) = mesh.destination(&asked.destination, &asked.source.namespace) else {
         return Err(ExplainError::Destination(asked.destination));
     };
+    let destination = destination.seen_by(&asked.head.facts().caller);
     let address = route::virtual_address(mesh, &destination);
     let resolved = route::resolved(&asked, &destination, address);
     let route = route::step(&asked, &destination);

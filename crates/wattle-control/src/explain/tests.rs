@@ -8,6 +8,8 @@ use wattle_compile::Mesh;
 
 use super::{ExplainError, Explanation, Question, explain};
 
+mod backends;
+
 const MESH: &str = "
 apiVersion: v1
 kind: Service

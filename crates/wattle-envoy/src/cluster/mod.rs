@@ -77,6 +77,8 @@ pub(crate) struct Entry {
     pub(crate) members: Members,
     /// The dialled address is to be the host's that is asked for, which an Envoy does not ask DNS.
     verifies_host: bool,
+    /// It is where DNS says that the host is which is asked for, which an Envoy does not ask DNS either.
+    by_name: bool,
 }
 
 /// The clusters that are referred to.
@@ -113,6 +115,7 @@ impl<'a> Clusters<'a> {
             host: backend.service.as_ref().map(|service| Arc::clone(&service.host)),
             members: self.members(destination, backend),
             verifies_host: backend.verifies_host,
+            by_name: backend.by_name.is_some(),
         };
         let wanted = match (backend.id.is_empty(), &backend.policy.balance) {
             (true, _) => ORIGINAL.to_owned(),
@@ -162,6 +165,9 @@ impl<'a> Clusters<'a> {
             notes.at(entry.policy.origins.first(), base);
             if entry.verifies_host {
                 notes.gap("the dialled address is not verified to be the host's: an Envoy takes the caller's word for the host");
+            }
+            if entry.by_name {
+                notes.gap("the name that is asked for is not resolved: an Envoy goes to the address that was dialled, whatever name it is told");
             }
             let of = message::Of {
                 base,

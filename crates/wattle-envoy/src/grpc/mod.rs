@@ -4,7 +4,6 @@
 mod cluster;
 mod route;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use envoy_types::pb::envoy::config::listener::v3::{ApiListener, Listener};
@@ -27,13 +26,7 @@ impl GrpcClient<'_> {
     pub fn encode(&self) -> Resources {
         let (mut output, mut notes) = (Output::default(), Notes::default());
         let mut clusters = Clusters::new(&self.scene, Secrets(Arc::default()));
-        let destinations: BTreeMap<_, _> = self
-            .scene
-            .destinations
-            .iter()
-            .map(|destination| (&destination.name, destination))
-            .collect();
-        for destination in destinations.values() {
+        for destination in self.scene.seen().values() {
             output.add(Kind::Listener, &destination.name, &listener(&destination.name));
             let routes = self.routes(destination, &mut clusters, &mut notes);
             output.add_bytes(Kind::Route, &destination.name, routes);

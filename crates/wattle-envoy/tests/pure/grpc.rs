@@ -3,24 +3,35 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use envoy_types::pb::envoy::config::cluster::v3::Cluster;
+use envoy_types::pb::envoy::config::cluster::v3::{Cluster, cluster::LbPolicy};
 use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use envoy_types::pb::envoy::config::listener::v3::Listener;
 use envoy_types::pb::envoy::config::route::v3 as xds;
 use wattle_envoy::{GrpcClient, Kind, Resources, Scene};
+use wattle_model::traffic::{Balance, HashKey, HashTable};
 use wattle_model::{
-    Action, Destination, Endpoint, Endpoints, Locality, PathMatch, Protocol, RequestMatch, RouteRule,
-    TextMatch, Workload,
+    Action, Backend, BackendPolicy, Destination, Endpoint, Endpoints, Locality, PathMatch, Protocol,
+    RequestMatch, RouteRule, TextMatch, Workload,
 };
 
 use crate::support::decoded;
-use crate::support::mesh::{backend, destination, endpoint, routed, rule, secured, to};
+use crate::support::mesh::{backend, destination, endpoint, for_some, routed, rule, secured, to};
 
 fn told(rules: Vec<RouteRule>, endpoints: Vec<Endpoint>, certificates: Option<&str>) -> Resources {
+    seen(backend("a:80"), rules, endpoints, certificates)
+}
+
+/// What a program with `app: web` is told of a destination with this backend.
+fn seen(
+    backend: Backend,
+    rules: Vec<RouteRule>,
+    endpoints: Vec<Endpoint>,
+    certificates: Option<&str>,
+) -> Resources {
     let at = ([10, 0, 0, 1], 80).into();
     let named = Destination {
         name: "web.shop.test:80".into(),
-        ..destination(at, Protocol::Grpc, vec![backend("a:80")])
+        ..destination(at, Protocol::Grpc, vec![backend])
     };
     let id: Arc<str> = "a:80".into();
     let endpoints = Endpoints {
@@ -31,7 +42,7 @@ fn told(rules: Vec<RouteRule>, endpoints: Vec<Endpoint>, certificates: Option<&s
     let client = GrpcClient {
         scene: Scene {
             workload: &Workload::default(),
-            labels: &[],
+            labels: &[("app".into(), "web".into())],
             locality: &Locality::default(),
             destinations: &[Arc::new(routed(named, rules))],
             endpoints: &BTreeMap::from([(id, Arc::new(endpoints))]),
@@ -104,4 +115,18 @@ fn who_has_no_certificates_calls_those_who_ask_for_none() {
     let cluster: Cluster = decoded(&with, Kind::Cluster, "a:80|http/2");
     let socket = format!("{:?}", cluster.transport_socket.unwrap());
     assert!(socket.contains("tls"), "{socket}");
+}
+
+#[test]
+fn a_backend_is_what_it_is_to_the_program() {
+    let policy = BackendPolicy {
+        balance: Balance::Hash {
+            key: HashKey::SourceAddress,
+            table: HashTable::Ring(1024),
+        },
+        ..BackendPolicy::default()
+    };
+    let told = seen(for_some(backend("a:80"), policy), vec![], vec![], None);
+    let cluster: Cluster = decoded(&told, Kind::Cluster, "a:80|http/2");
+    assert_eq!(cluster.lb_policy(), LbPolicy::RingHash);
 }

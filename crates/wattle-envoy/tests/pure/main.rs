@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backends;
 mod clusters;
 mod gates;
 mod grpc;

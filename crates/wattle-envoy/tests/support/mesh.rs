@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use wattle_envoy::{Resources, Scene, Sidecar};
 use wattle_model::{
-    Action, Backend, BackendId, BackendPolicy, CallerLabel, Destination, Endpoint, Endpoints, Hop, Inbound,
-    Locality, ObjectRef, Protocol, RequestMatch, RouteRule, RouteTable, RuleRef, ServicePort, Timeouts,
-    WeightedBackend, Workload,
+    Action, Backend, BackendId, BackendPolicy, CallerBackend, CallerLabel, Destination, Endpoint, Endpoints,
+    Hop, Inbound, Locality, ObjectRef, Protocol, RequestMatch, RouteRule, RouteTable, RuleRef, SeenBackend,
+    ServicePort, Timeouts, WeightedBackend, Workload,
 };
 
 use super::SECRETS;
@@ -163,5 +163,20 @@ pub fn routed(destination: Destination, rules: Vec<RouteRule>) -> Destination {
     Destination {
         routes: RouteTable::new(rules),
         ..destination
+    }
+}
+
+/// A backend that is governed otherwise to callers with `app: web`.
+pub fn for_some(backend: Backend, policy: BackendPolicy) -> Backend {
+    let seen = SeenBackend {
+        id: backend.id.clone(),
+        policy: Arc::new(policy),
+    };
+    Backend {
+        callers: vec![CallerBackend {
+            labels: vec![("app".into(), "web".into())],
+            seen: Some(seen),
+        }],
+        ..backend
     }
 }

@@ -196,7 +196,10 @@ impl Held {
             self.feed.tell_all(&News::Tokens(TokenRules::of(&inbound.tokens)));
         }
         self.feed.tell_all(&News::Inbound(inbound.clone()));
-        self.inbound = Some(inbound);
+        let old = self.inbound.replace(inbound.clone());
+        if old.is_none_or(|old| old.labels != inbound.labels) {
+            self.relabelled();
+        }
         requests
     }
 

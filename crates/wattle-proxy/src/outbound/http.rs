@@ -18,7 +18,7 @@ use crate::phases::record::Record;
 use crate::phases::session::Session;
 use crate::phases::uploaded::Uploaded;
 use crate::phases::{deadline, delay, exchange, reply, route, transform};
-use crate::worker::{Service, SharedCluster, Worker};
+use crate::worker::{AskedHost, Service, SharedCluster, Worker, goes_by_host};
 
 /// One connection of the workload to one destination.
 pub(super) struct Outbound {
@@ -131,12 +131,16 @@ impl Outbound {
         service: &Service,
         (index, backend): (u32, &Backend),
     ) -> Result<SharedCluster, Reason> {
-        if !backend.verifies_host {
+        if !goes_by_host(backend) {
             return service.cluster(index).cloned().ok_or(Reason::NoBackend);
         }
-        let host = host_of(request.head.authority.as_ref());
+        let asked = AskedHost {
+            host: Some(host_of(request.head.authority.as_ref())),
+            dialled: self.local,
+            caller: self.downstream.ip(),
+        };
         // Boxed, so that no other request's future is the larger for it.
-        Box::pin(service.verified(&self.worker, (index, backend), self.local, host)).await
+        Box::pin(service.by_host(&self.worker, (index, backend), asked)).await
     }
 
     async fn forward<'a>(

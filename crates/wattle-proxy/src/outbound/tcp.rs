@@ -14,7 +14,7 @@ use crate::phases::accept::Accepted;
 use crate::phases::detect::{self, Spoken};
 use crate::phases::relay::Opaque;
 use crate::phases::{connect, pick, reply, route};
-use crate::worker::{Cluster, Service, SharedCluster, Upstream, Worker};
+use crate::worker::{AskedHost, Cluster, Service, SharedCluster, Upstream, Worker, goes_by_host};
 
 /// Endpoints tried for one connection.
 const MAX_TRIES: usize = 3;
@@ -99,13 +99,15 @@ async fn routed(
     opaque.names.route = decision.route.map(|route| route.origin.object.name.clone());
     let (index, backend) = decision.backend?;
     opaque.names.service = backend.service.as_ref().map(|service| service.host.clone());
-    if !backend.verifies_host {
+    if !goes_by_host(backend) {
         return service.cluster(index).cloned().ok_or(Reason::NoBackend);
     }
-    let host = server_name.ok_or(Reason::UnknownDestination)?;
-    service
-        .verified(worker, (index, backend), accepted.destination, host)
-        .await
+    let asked = AskedHost {
+        host: server_name,
+        dialled: accepted.destination,
+        caller: accepted.peer.ip(),
+    };
+    Box::pin(service.by_host(worker, (index, backend), asked)).await
 }
 
 /// A connection to one of the endpoints, and when it was dialled.

@@ -29,7 +29,7 @@ pub(crate) use labels::{peer_of, principal_of};
 pub(crate) use named_hosts::NamedHosts;
 pub(crate) use rate_limits::{Question, RateLimits};
 pub(crate) use refusals::Refusals;
-pub(crate) use service::Service;
+pub(crate) use service::{AskedHost, Service, goes_by_host};
 pub(crate) use thread::{WorkerParts, start};
 pub(crate) use token_rules::{Place, PreparedRule, TokenRules};
 pub(crate) use upstream::Upstream;

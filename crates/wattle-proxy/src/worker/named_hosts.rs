@@ -1,18 +1,20 @@
 //! Addresses that DNS gives for hosts outside the mesh, for backends that are reached nowhere else.
 
 use std::cell::{OnceCell, RefCell};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use hashbrown::HashMap;
 use tokio::sync::OnceCell as Once;
 use wattle_dns::{Outward, Resolver};
-use wattle_model::Reason;
+use wattle_model::{Reason, leads_home};
 
 use super::Worker;
 
 /// Hosts that are remembered; beyond it all are asked for anew.
 const MOST: usize = 1024;
+/// Addresses of a host that are looked at for one that may be called.
+const MOST_TRIED: usize = 8;
 /// How long a failure is remembered.
 const FAILED_NS: u64 = 1_000_000_000;
 
@@ -39,10 +41,7 @@ impl NamedHosts {
         host: &str,
         dialled: IpAddr,
     ) -> Result<IpAddr, Reason> {
-        let host = host
-            .trim_start_matches('[')
-            .trim_end_matches([']', '.'])
-            .to_ascii_lowercase();
+        let host = normal(host);
         let addresses = self.addresses(worker, &host).await;
         let first = addresses.first().copied().ok_or(Reason::UpstreamNameFailure)?;
         Ok(match addresses.contains(&dialled) {
@@ -54,6 +53,34 @@ impl NamedHosts {
                 .find(|address| address.is_ipv4() == dialled.is_ipv4())
                 .unwrap_or(first),
         })
+    }
+
+    /// Where a connection may go that is made by name alone: the first of the host's addresses that is neither the
+    /// caller's, nor home to this machine, nor of the mesh; that of `wanted` before others, and its family before the other.
+    pub(crate) async fn outside(
+        &self,
+        worker: &Worker,
+        host: &str,
+        wanted: SocketAddr,
+        caller: IpAddr,
+    ) -> Result<SocketAddr, Reason> {
+        let host = normal(host);
+        let mut addresses = self.addresses(worker, &host).await.to_vec();
+        if addresses.is_empty() {
+            return Err(Reason::UpstreamNameFailure);
+        }
+        addresses.sort_by_key(|ip| (*ip != wanted.ip(), ip.is_ipv4() != wanted.is_ipv4()));
+        for ip in addresses.into_iter().take(MOST_TRIED) {
+            let address = SocketAddr::new(ip, wanted.port());
+            if may_lead(worker, address, caller).await? {
+                return Ok(address);
+            }
+        }
+        tracing::warn!(
+            host,
+            "a host outside leads to the caller, to this machine or into the mesh: refused"
+        );
+        Err(Reason::UpstreamAddressRefused)
     }
 
     /// All of the host's addresses; none when DNS gives none. Those who ask at the same time wait for one answer.
@@ -105,4 +132,21 @@ impl NamedHosts {
             }
         }
     }
+}
+
+/// A host as DNS is asked for it.
+fn normal(host: &str) -> String {
+    host.trim_start_matches('[')
+        .trim_end_matches([']', '.'])
+        .to_ascii_lowercase()
+}
+
+/// May a name of the outside lead there? What is the mesh's own, the control plane knows.
+async fn may_lead(worker: &Worker, address: SocketAddr, caller: IpAddr) -> Result<bool, Reason> {
+    let ip = address.ip().to_canonical();
+    if leads_home(ip) || ip == caller.to_canonical() {
+        return Ok(false);
+    }
+    let there = worker.destinations.find(worker, address).await?;
+    Ok(there.destination.outside)
 }

@@ -1,7 +1,7 @@
 //! A dialled address as one worker carries traffic there.
 
 use std::cell::{OnceCell, RefCell};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use super::destinations::is_address;
 use super::upstream::Series;
 use super::{Cluster, Worker};
 
-/// Addresses that are kept of a backend whose dialled address was not its host's.
-const MAX_ELSEWHERE: usize = 16;
+/// Addresses that are kept of backends that are not where was dialled; beyond it the one kept for longest goes.
+const MAX_ELSEWHERE: usize = 64;
 
 /// A dialled address with everything to carry traffic there.
 pub(crate) struct Service {
@@ -30,6 +30,22 @@ pub(crate) struct Service {
     elsewhere: RefCell<Vec<(u32, SocketAddr, SharedCluster)>>,
 }
 
+/// What decides where a backend is that goes by the host that is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct AskedHost<'a> {
+    /// The host of the request or of the ClientHello, without a port.
+    pub(crate) host: Option<&'a str>,
+    /// The address that was dialled.
+    pub(crate) dialled: SocketAddr,
+    /// The caller's address.
+    pub(crate) caller: IpAddr,
+}
+
+/// Does a backend go by the host that is asked for?
+pub(crate) fn goes_by_host(backend: &Backend) -> bool {
+    backend.verifies_host || backend.by_name.is_some()
+}
+
 impl Service {
     pub(super) fn new(destination: Arc<Destination>, clusters: Vec<SharedCluster>) -> Self {
         Self {
@@ -41,8 +57,30 @@ impl Service {
         }
     }
 
+    /// A backend that goes by the host that is asked for.
+    pub(crate) async fn by_host(
+        &self,
+        worker: &Worker,
+        (index, backend): (u32, &Backend),
+        asked: AskedHost<'_>,
+    ) -> Result<SharedCluster, Reason> {
+        let host = asked.host.ok_or(Reason::UnknownDestination)?;
+        let Some(by_name) = &backend.by_name else {
+            return self.verified(worker, (index, backend), asked.dialled, host).await;
+        };
+        if !by_name.takes(host) {
+            return Err(Reason::UnknownDestination);
+        }
+        let wanted = SocketAddr::new(asked.dialled.ip(), by_name.port);
+        let address = worker
+            .named_hosts
+            .outside(worker, host, wanted, asked.caller)
+            .await?;
+        Ok(self.elsewhere(worker, (index, backend), address))
+    }
+
     /// A backend that verifies its host: at the dialled address if DNS gives that for `host`, else at one that it gives.
-    pub(crate) async fn verified(
+    async fn verified(
         &self,
         worker: &Worker,
         (index, backend): (u32, &Backend),

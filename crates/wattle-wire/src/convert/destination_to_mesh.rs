@@ -1,7 +1,8 @@
 //! Destinations to messages.
 
 use wattle_model::{
-    Access, Backend, CallerScope, ConnectionMatch, ConnectionRoute, Destination, WeightedBackend,
+    Access, Backend, CallerBackend, CallerScope, ConnectionMatch, ConnectionRoute, Destination, SeenBackend,
+    WeightedBackend,
 };
 
 use super::authorization_to_mesh::blocks;
@@ -21,6 +22,7 @@ pub(crate) fn destination(value: &Destination) -> mesh::Destination {
         connections: value.connections.iter().map(connection).collect(),
         backends: value.backends.iter().map(backend).collect(),
         default_backend: value.default_backend,
+        outside: value.outside,
     }
 }
 
@@ -70,5 +72,21 @@ fn backend(value: &Backend) -> mesh::Backend {
         protocol: protocol(value.protocol),
         policy: Some(traffic_to_mesh::policy(&value.policy)),
         verifies_host: value.verifies_host,
+        callers: value.callers.iter().map(caller).collect(),
+        by_name: value.by_name.as_ref().map(|by_name| mesh::ByName {
+            hosts: host_matches(&by_name.hosts),
+            port: by_name.port.into(),
+        }),
+    }
+}
+
+fn caller(value: &CallerBackend) -> mesh::CallerBackend {
+    let seen = |seen: &SeenBackend| mesh::SeenBackend {
+        id: seen.id.to_string(),
+        policy: Some(traffic_to_mesh::policy(&seen.policy)),
+    };
+    mesh::CallerBackend {
+        labels: labels(&value.labels),
+        seen: value.seen.as_ref().map(seen),
     }
 }

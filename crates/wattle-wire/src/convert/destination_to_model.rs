@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use wattle_model::{
-    Access, Backend, CallerScope, ConnectionMatch, ConnectionRoute, Destination, RouteTable, WeightedBackend,
+    Access, Backend, ByName, CallerBackend, CallerScope, ConnectionMatch, ConnectionRoute, Destination,
+    RouteTable, SeenBackend, WeightedBackend,
 };
 
 use super::authorization_to_model::blocks;
@@ -22,6 +23,7 @@ pub(crate) fn destination(reader: &mut Reader, message: mesh::Destination) -> De
     Ok(Destination {
         name: reader.text("name", message.name)?,
         service: reader.optional("service", message.service, service_port)?,
+        outside: message.outside,
         protocol: reader.at("protocol", |reader| protocol(reader, message.protocol))?,
         scopes: reader.list("scopes", message.scopes, scope)?,
         routes: RouteTable::new(rules),
@@ -97,5 +99,26 @@ fn backend(reader: &mut Reader, message: mesh::Backend) -> Decoded<Backend> {
         // Without its policy it would be reached as its endpoints ask, by any number of requests.
         policy: Arc::new(reader.required("policy", message.policy, traffic_to_model::policy)?),
         verifies_host: message.verifies_host,
+        callers: reader.list("callers", message.callers, caller)?,
+        by_name: reader.optional("by_name", message.by_name, by_name)?,
+    })
+}
+
+fn by_name(reader: &mut Reader, message: mesh::ByName) -> Decoded<Arc<ByName>> {
+    Ok(Arc::new(ByName {
+        hosts: host_matches(reader, "hosts", message.hosts)?,
+        port: reader.port("port", message.port)?,
+    }))
+}
+
+fn caller(reader: &mut Reader, message: mesh::CallerBackend) -> Decoded<CallerBackend> {
+    Ok(CallerBackend {
+        labels: labels(reader, "labels", message.labels)?,
+        seen: reader.optional("seen", message.seen, |reader, seen| {
+            Ok(SeenBackend {
+                id: reader.text("id", seen.id)?,
+                policy: Arc::new(reader.required("policy", seen.policy, traffic_to_model::policy)?),
+            })
+        })?,
     })
 }

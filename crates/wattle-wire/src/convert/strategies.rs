@@ -27,15 +27,28 @@ const BACKENDS: u32 = 3;
 
 fn backend() -> impl Strategy<Value = Backend> {
     let verifies = proptest::bool::ANY;
-    let parts = (text(), service(), text(), protocol(), policy(), verifies);
-    parts.prop_map(|(id, service, subset, protocol, policy, verifies_host)| Backend {
+    // Boxed, since policies are large and the stack of a test is not.
+    let policy = || policy().boxed();
+    let seen = (text(), policy()).prop_map(|(id, policy)| SeenBackend {
         id,
-        service,
-        subset,
-        protocol,
         policy: Arc::new(policy),
-        verifies_host,
-    })
+    });
+    let caller = (labels(), option::of(seen)).prop_map(|(labels, seen)| CallerBackend { labels, seen });
+    let by_name = (matches::hosts(), any::<u16>()).prop_map(|(hosts, port)| Arc::new(ByName { hosts, port }));
+    let rest = (policy(), verifies, vec(caller, 0..2), option::of(by_name));
+    let parts = (text(), service(), text(), protocol(), rest);
+    parts.prop_map(
+        |(id, service, subset, protocol, (policy, verifies_host, callers, by_name))| Backend {
+            id,
+            service,
+            subset,
+            protocol,
+            policy: Arc::new(policy),
+            verifies_host,
+            callers,
+            by_name,
+        },
+    )
 }
 
 fn scope() -> impl Strategy<Value = CallerScope> {
@@ -53,13 +66,14 @@ fn scope() -> impl Strategy<Value = CallerScope> {
 
 fn destination() -> impl Strategy<Value = Destination> {
     let routes = (vec(rule(BACKENDS), 0..3), vec(connection(BACKENDS), 0..2));
-    let head = (text(), service(), protocol(), vec(scope(), 0..2));
+    let head = (text(), service(), any::<bool>(), protocol(), vec(scope(), 0..2));
     let backends = (vec(backend(), BACKENDS as usize), option::of(0..BACKENDS));
     (head, routes, backends).prop_map(
-        |((name, service, protocol, scopes), (rules, connections), (backends, default_backend))| {
+        |((name, service, outside, protocol, scopes), (rules, connections), (backends, default_backend))| {
             Destination {
                 name,
                 service,
+                outside,
                 protocol,
                 scopes,
                 routes: RouteTable::new(rules),

@@ -59,6 +59,8 @@ pub struct Destination {
     pub backends: ::prost::alloc::vec::Vec<Backend>,
     #[prost(uint32, optional, tag = "8")]
     pub default_backend: ::core::option::Option<u32>,
+    #[prost(bool, tag = "9")]
+    pub outside: bool,
 }
 /// A refusal is the id of a reason.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -96,6 +98,32 @@ pub struct Backend {
     pub policy: ::core::option::Option<BackendPolicy>,
     #[prost(bool, tag = "6")]
     pub verifies_host: bool,
+    #[prost(message, repeated, tag = "7")]
+    pub callers: ::prost::alloc::vec::Vec<CallerBackend>,
+    #[prost(message, optional, tag = "8")]
+    pub by_name: ::core::option::Option<ByName>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ByName {
+    #[prost(message, repeated, tag = "1")]
+    pub hosts: ::prost::alloc::vec::Vec<HostMatch>,
+    #[prost(uint32, tag = "2")]
+    pub port: u32,
+}
+/// What a backend is to callers with these labels; without "seen" it is nothing to them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CallerBackend {
+    #[prost(message, repeated, tag = "1")]
+    pub labels: ::prost::alloc::vec::Vec<Label>,
+    #[prost(message, optional, tag = "2")]
+    pub seen: ::core::option::Option<SeenBackend>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SeenBackend {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub policy: ::core::option::Option<BackendPolicy>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConnectionRoute {

@@ -8,6 +8,7 @@ use wattle_api::istio::{
 };
 
 use super::super::Findings;
+use crate::istio::policy::applying::selector;
 use crate::istio::{frontend, host, routes, subset};
 use crate::view::View;
 use crate::{backend, endpoints};
@@ -31,15 +32,7 @@ pub(in super::super) fn check(
             Some(found) => subsets(rule, &found.name, view, findings),
         }
     }
-    if rule.spec.workload_selector.is_some() {
-        let reason = "a rule for some of the callers is not supported yet; it has no effect".to_owned();
-        findings.warn(
-            "unsupported-field",
-            "spec.workloadSelector",
-            reason,
-            "remove the field",
-        );
-    }
+    selecting(rule, view, findings);
     if let Some(policy) = rule.spec.traffic_policy.as_deref() {
         traffic_policy(policy, "spec.trafficPolicy", findings);
     }
@@ -49,6 +42,21 @@ pub(in super::super) fn check(
         }
     }
     alike(&rule.spec.subsets, findings);
+}
+
+/// A rule for some of the callers needs some: they are workloads of its own namespace.
+fn selecting(rule: &Resource<DestinationRule>, view: &View<'_>, findings: &mut Findings<'_>) {
+    let Some(selector) = &rule.spec.workload_selector else {
+        return;
+    };
+    let namespace = &rule.meta.namespace;
+    let mut workloads = view.workloads_in(namespace);
+    if !workloads.any(|instance| selector.selects(&instance.labels)) {
+        let reason =
+            format!("no workload of namespace {namespace} has these labels, so that it is for no caller");
+        let hint = "compare them with the labels of the workloads that call";
+        findings.warn("selects-nothing", "spec.workloadSelector", reason, hint);
+    }
 }
 
 /// Subsets with the same labels are the same endpoints, which have one policy.
@@ -108,7 +116,7 @@ fn subsets(
     }
 }
 
-/// Several rules of a namespace for one host add up; what is written twice counts once.
+/// Several rules of a namespace for one host and the same callers add up; what is written twice counts once.
 fn overlapping(
     rule: &Resource<DestinationRule>,
     pattern: &Arc<str>,
@@ -120,6 +128,7 @@ fn overlapping(
     let rules = view.destination_rules_of(pattern).into_iter();
     let older: Vec<_> = rules
         .filter(|other| other.meta.namespace == *namespace && routes::age(&other.meta) < age)
+        .filter(|other| selector(other) == selector(rule))
         .collect();
     let hint = "write each of them once";
     let mut conflict = |field: &str, what: &str, first: &Resource<DestinationRule>| {

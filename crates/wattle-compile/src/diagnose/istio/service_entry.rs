@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use wattle_api::istio::{AppProtocol, Host, Location, Resolution, ServiceEntry};
 use wattle_api::{Address, Resource, WorkloadEntry};
+use wattle_model::Protocol;
 use wattle_model::traffic::UpstreamTls;
 
 use super::super::Findings;
@@ -13,14 +14,7 @@ use crate::view::View;
 pub(in super::super) fn check(entry: &Resource<ServiceEntry>, view: &View<'_>, findings: &mut Findings<'_>) {
     hosts(entry, view, findings);
     if entry.spec.resolution == Resolution::DynamicDns {
-        let reason =
-            "a host cannot be resolved by the name in each request yet; it has no endpoints".to_owned();
-        findings.error(
-            "unsupported-value",
-            "spec.resolution",
-            reason,
-            "write NONE, or DNS with hosts that are names",
-        );
+        nameless(&entry.spec, findings);
     }
     for (index, port) in entry.spec.ports.iter().enumerate() {
         if port.protocol == Some(AppProtocol::Udp) {
@@ -52,6 +46,23 @@ pub(in super::super) fn check(entry: &Resource<ServiceEntry>, view: &View<'_>, f
     }
 }
 
+/// Ports on which no name is seen that could be resolved.
+fn nameless(entry: &ServiceEntry, findings: &mut Findings<'_>) {
+    for (index, port) in entry.ports.iter().enumerate() {
+        let spoken = frontend::protocol(port);
+        if spoken.is_some_and(|spoken| !spoken.is_http() && spoken != Protocol::Tls) {
+            let reason = "a name to resolve is seen in HTTP requests and in TLS alone; connections are carried where other \
+                          rules allow, or refused, but not by name";
+            findings.warn(
+                "unsupported-value",
+                &format!("spec.ports[{index}].protocol"),
+                reason.to_owned(),
+                "write HTTP, HTTP2, GRPC, TLS or HTTPS",
+            );
+        }
+    }
+}
+
 /// What of an endpoint only a proxy of the mesh there, or a gateway on the way, would heed.
 fn without_proxy(endpoint: &WorkloadEntry, field: &str, findings: &mut Findings<'_>) {
     if endpoint.network.is_some() {
@@ -77,8 +88,12 @@ fn names(entry: &Resource<ServiceEntry>, view: &View<'_>, findings: &mut Finding
             .ports()
             .into_iter()
             .filter_map(|port| frontend.port(port));
-        let mut backends = ports.filter_map(|port| policy::backend(&frontend, port, None, from, view).ok());
-        backends.any(|backend| matches!(backend.policy.tls, UpstreamTls::Origination { .. }))
+        let mut backends = ports.filter_map(|port| policy::backend(&frontend, port, from, view).ok());
+        backends.any(|backend| {
+            let callers = backend.callers.iter().filter_map(|caller| caller.seen.as_ref());
+            let mut policies = callers.map(|seen| &seen.policy).chain([&backend.policy]);
+            policies.any(|policy| matches!(policy.tls, UpstreamTls::Origination { .. }))
+        })
     };
     if !entry.spec.subject_alt_names.is_empty() && !entry.spec.hosts.iter().any(originates) {
         findings.ignored(

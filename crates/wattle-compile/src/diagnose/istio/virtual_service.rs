@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use wattle_api::Resource;
 use wattle_api::istio::{Destination, GatewayRef, HttpAction, HttpRule, VirtualService};
+use wattle_model::Backend;
 
 use super::super::Findings;
 use super::unreachable;
@@ -190,8 +191,9 @@ fn destination(
     // Which port was dialled is not known; any will do to see the rest.
     let ports = frontend::find(&host, namespace, view).map(|frontend| frontend.ports());
     let dialled = ports.and_then(|ports| ports.first().copied()).unwrap_or(0);
-    let Err(fault) = policy::resolve(written, namespace, namespace, dialled, view) else {
-        return;
+    let fault = match policy::resolve(written, namespace, namespace, dialled, view) {
+        Ok(found) => return some_callers(&found, (&host, field), findings),
+        Err(fault) => fault,
     };
     match fault {
         Unresolved::Host => {
@@ -223,4 +225,17 @@ fn destination(
             findings.error("backend-tls", &format!("{field}.host"), reason, hint);
         }
     }
+}
+
+/// Reports a subset that only callers have whom a DestinationRule selects, or all but those.
+fn some_callers(found: &Backend, (host, field): (&str, &str), findings: &mut Findings<'_>) {
+    if !found.callers.iter().any(|caller| caller.seen.is_none()) {
+        return;
+    }
+    let reason = format!(
+        "to some callers of the namespace the DestinationRules of {host} say nothing by which this can be followed; \
+         its share of their traffic is refused"
+    );
+    let hint = "let a DestinationRule without workloadSelector say it too";
+    findings.warn("unknown-subset", field, reason, hint);
 }

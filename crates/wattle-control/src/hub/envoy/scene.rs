@@ -52,16 +52,12 @@ impl Seen {
             let Some(destination) = mesh.destination(name, from) else {
                 continue;
             };
-            for backend in destination
-                .backends
-                .iter()
-                .filter(|backend| !backend.id.is_empty())
-            {
-                if !seen.reads.insert(Compiled::Endpoints(backend.id.clone())) {
+            for id in destination.backend_ids() {
+                if !seen.reads.insert(Compiled::Endpoints(id.clone())) {
                     continue;
                 }
-                if let Some(endpoints) = mesh.endpoints(&backend.id) {
-                    seen.endpoints.insert(backend.id.clone(), endpoints);
+                if let Some(endpoints) = mesh.endpoints(id) {
+                    seen.endpoints.insert(id.clone(), endpoints);
                 }
             }
             seen.destinations.push(destination);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wattle_model::{BackendId, Destination};
+use wattle_model::{CallerFacts, Destination};
 use wattle_wire::proto::discovery::DeltaDiscoveryRequest;
 use wattle_wire::{Kind, ResourceName};
 
@@ -50,12 +50,12 @@ impl Held {
             Some(new) => self.destinations.insert(dialled.clone(), new),
             None => self.destinations.remove(&dialled),
         };
-        for id in new.iter().flat_map(|destination| backend_ids(destination)) {
+        for id in new.iter().flat_map(|destination| destination.backend_ids()) {
             *self.backend_uses.entry(id.clone()).or_default() += 1;
             let name = ResourceName::new(Kind::Endpoints, id.clone());
             requests.extend(self.subscriber.subscribe(&name, None));
         }
-        for id in old.iter().flat_map(|destination| backend_ids(destination)) {
+        for id in old.iter().flat_map(|destination| destination.backend_ids()) {
             requests.extend(self.release(id));
         }
         self.incomplete.remove(&dialled);
@@ -77,7 +77,7 @@ impl Held {
     }
 
     fn tell_destination(&self, worker: usize, dialled: &Dialled, destination: &Arc<Destination>) {
-        for id in backend_ids(destination) {
+        for id in destination.backend_ids() {
             if let Some(endpoints) = self.endpoints.get(id) {
                 self.feed
                     .tell(worker, News::Endpoints(id.clone(), endpoints.clone()));
@@ -87,21 +87,37 @@ impl Held {
         self.feed.tell(worker, news);
     }
 
-    /// The destination, if all its endpoints are known.
+    /// The destination as the workload sees it, if all its endpoints are known, and whose workload it is where that
+    /// matters.
     fn complete(&self, dialled: &Dialled) -> Option<Arc<Destination>> {
         let destination = self.destinations.get(dialled)?;
-        let known = backend_ids(destination).all(|id| self.endpoints.contains_key(id));
-        known.then(|| destination.clone())
+        if destination.differs_by_caller() && self.inbound.is_none() {
+            return None;
+        }
+        let known = destination
+            .backend_ids()
+            .all(|id| self.endpoints.contains_key(id));
+        known.then(|| destination.seen_by(&self.caller()))
     }
-}
 
-/// Backends that have an Endpoints resource.
-fn backend_ids(destination: &Destination) -> impl Iterator<Item = &BackendId> {
-    destination
-        .backends
-        .iter()
-        .filter(|backend| !backend.id.is_empty())
-        .map(|backend| &backend.id)
+    /// Who dials.
+    pub(super) fn caller(&self) -> CallerFacts<'_> {
+        let labels = self.inbound.as_ref().map_or(&[][..], |inbound| &inbound.labels);
+        CallerFacts {
+            labels,
+            ..CallerFacts::default()
+        }
+    }
+
+    /// The workload's labels are known, or others: what depends on them is told anew.
+    pub(super) fn relabelled(&mut self) {
+        let destinations = self.destinations.iter();
+        let differing = destinations.filter(|(_, destination)| destination.differs_by_caller());
+        let differing: Vec<_> = differing.map(|(dialled, _)| dialled.clone()).collect();
+        for dialled in differing {
+            self.publish(&dialled);
+        }
+    }
 }
 
 fn destination_name(dialled: &Dialled) -> ResourceName {

@@ -84,8 +84,9 @@ impl Held {
             .destinations
             .values()
             .flat_map(|destination| &destination.backends);
-        for backend in backends {
-            if let UpstreamTls::Origination { files, .. } = &backend.policy.tls
+        let caller = self.caller();
+        for (_, policy) in backends.filter_map(|backend| backend.seen_by(&caller)) {
+            if let UpstreamTls::Origination { files, .. } = &policy.tls
                 && !wanted.contains(files)
             {
                 wanted.push(files.clone());

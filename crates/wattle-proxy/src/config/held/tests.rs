@@ -223,3 +223,93 @@ fn a_service_that_is_asked_who_may_in_is_a_destination_by_name_too() {
     let requests = held.apply(inbound(Vec::new()));
     assert_eq!(requests[0].resource_names_unsubscribe, [name]);
 }
+
+/// A backend whose policy reads other files for callers with `app: web`, and has other endpoints.
+fn for_some() -> Resource {
+    use wattle_model::traffic::{Roots, TlsFiles, UpstreamTls};
+    use wattle_model::{BackendPolicy, CallerBackend, SeenBackend};
+    let policy = |roots: &str| {
+        Arc::new(BackendPolicy {
+            tls: UpstreamTls::Origination {
+                sni: None,
+                names: Vec::new(),
+                files: TlsFiles {
+                    roots: Roots::File(roots.into()),
+                    ..TlsFiles::default()
+                },
+                unverified: false,
+            },
+            ..BackendPolicy::default()
+        })
+    };
+    let seen = SeenBackend {
+        id: "a/b:1|v=2".into(),
+        policy: policy("web.pem"),
+    };
+    Resource::Destination(Destination {
+        name: ADDRESS.into(),
+        backends: vec![Backend {
+            id: "a/b:1".into(),
+            policy: policy("all.pem"),
+            callers: vec![CallerBackend {
+                labels: vec![("app".into(), "web".into())],
+                seen: Some(seen),
+            }],
+            ..Backend::default()
+        }],
+        default_backend: Some(0),
+        ..Destination::default()
+    })
+}
+
+fn labelled(app: &str) -> Update {
+    changed(Resource::Inbound(Inbound {
+        name: "shop/web".into(),
+        labels: vec![("app".into(), app.into())],
+        ..Inbound::default()
+    }))
+}
+
+/// The endpoints of the destination last told, and the roots that are read for it.
+fn told_as(held: &Held, news: &mut UnboundedReceiver<News>) -> Option<(String, String)> {
+    let mut told = None;
+    while let Ok(heard) = news.try_recv() {
+        if let News::Destination(_, Some(destination)) = heard {
+            told = Some(destination.backends[0].id.to_string());
+        }
+    }
+    let [files] = &held.wanted_files()[..] else {
+        panic!()
+    };
+    let wattle_model::traffic::Roots::File(roots) = &files.roots else {
+        panic!()
+    };
+    Some((told?, roots.to_string()))
+}
+
+#[test]
+fn a_destination_is_told_as_the_workload_sees_it_once_it_is_known_who_that_is() {
+    let as_seen = |id: &str, roots: &str| Some((id.to_owned(), roots.to_owned()));
+    let (mut held, mut news) = held();
+    held.subscriber.connected();
+    ask(&mut held);
+    let requests = held.apply(changed(for_some()));
+    let wanted: Vec<_> = requests
+        .iter()
+        .flat_map(|request| &request.resource_names_subscribe)
+        .collect();
+    assert_eq!(wanted, ["a/b:1", "a/b:1|v=2"]);
+    held.apply(changed(endpoints("a/b:1")));
+    held.apply(changed(endpoints("a/b:1|v=2")));
+    assert!(
+        told_destination(&mut news).is_empty(),
+        "nobody knows yet who calls"
+    );
+    held.apply(labelled("web"));
+    assert_eq!(told_as(&held, &mut news), as_seen("a/b:1|v=2", "web.pem"));
+    // The same labels change nothing.
+    held.apply(labelled("web"));
+    assert_eq!(told_as(&held, &mut news), None);
+    held.apply(labelled("job"));
+    assert_eq!(told_as(&held, &mut news), as_seen("a/b:1", "all.pem"));
+}

@@ -135,6 +135,15 @@ fn what_would_open_a_door_by_being_absent_is_refused() {
             "backends[0].policy.tls.origination: files is missing",
         ),
         (
+            |d| {
+                d.backends[0].callers = vec![mesh::CallerBackend {
+                    seen: Some(mesh::SeenBackend::default()),
+                    ..Default::default()
+                }];
+            },
+            "backends[0].callers[0].seen: policy is missing",
+        ),
+        (
             |d| d.scopes = vec![mesh::CallerScope::default()],
             "scopes[0]: access is missing",
         ),
