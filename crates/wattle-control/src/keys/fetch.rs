@@ -40,6 +40,8 @@ pub(super) enum FetchError {
     Guarded,
     #[error("cannot connect")]
     Connect(#[source] io::Error),
+    #[error("no TLS")]
+    Tls(#[source] io::Error),
     #[error("no answer")]
     Exchange(#[source] Box<dyn std::error::Error>),
     #[error("status is {0}, expected 200; redirects are not followed")]
@@ -146,11 +148,7 @@ impl Fetcher {
         let socket = self.connect(host, port).await?;
         let client = if secure {
             let name = ServerName::try_from(host.to_owned()).map_err(|_| FetchError::Address)?;
-            let stream = self
-                .tls
-                .connect(name, socket)
-                .await
-                .map_err(FetchError::Connect)?;
+            let stream = self.tls.connect(name, socket).await.map_err(FetchError::Tls)?;
             h1::Client::new(stream, Rc::new(Limits::default()), None)
         } else {
             h1::Client::new(socket, Rc::new(Limits::default()), None)

@@ -1,6 +1,8 @@
 //! Fetches from a server on loopback.
 #![allow(clippy::unwrap_used)]
 
+mod secured;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::LocalSet;
