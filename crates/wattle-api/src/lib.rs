@@ -94,7 +94,7 @@ pub use matcher::{PathPattern, TextMatch, Values};
 pub use matching::{HeaderMatch, PathMatch, QueryMatch, ValueMatch};
 pub use mesh_config::{
     AuthorizationCheck, Authorizer, BodyInCheck, ExtensionProvider, HttpAuthorizer, MeshConfig,
-    ProviderService,
+    NormalizationType, PathNormalization, ProviderService,
 };
 pub use meta::{Labels, Meta, Origin};
 pub use object::{Object, Resource};

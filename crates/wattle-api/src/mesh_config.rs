@@ -25,6 +25,30 @@ pub struct MeshConfig {
     /// Services that decide about requests, each name once; providers of anything else are reported and left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extension_providers: Vec<ExtensionProvider>,
+    /// In which form paths are judged and reach applications.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_normalization: Option<PathNormalization>,
+}
+
+/// Istio `pathNormalization`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PathNormalization {
+    /// How much is done.
+    pub normalization: NormalizationType,
+}
+
+/// How much is done to paths; each does what the one before it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum NormalizationType {
+    /// Nothing.
+    None,
+    /// RFC 3986, and `\\` as a slash.
+    Base,
+    /// Slashes beside each other as one.
+    MergeSlashes,
+    /// Escaped slashes as slashes.
+    DecodeAndMergeSlashes,
 }
 
 impl MeshConfig {

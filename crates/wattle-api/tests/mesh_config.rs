@@ -187,3 +187,37 @@ fn a_config_that_cannot_be_read_is_refused_as_a_whole() {
     let key = parsed.refused[0].key.as_ref().unwrap();
     assert_eq!(key.to_string(), "ConfigMap n/istio");
 }
+
+#[test]
+fn a_normalization_of_paths_is_read_by_its_name_and_another_refused() {
+    let read = |text: &str| {
+        let text = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio}}\ndata:\n  mesh: |\n    pathNormalization: {text}\n"
+        );
+        parse(&text, "f.yaml")
+    };
+    for (text, expected) in [
+        ("{}", NormalizationType::Base),
+        ("{normalization: DEFAULT}", NormalizationType::Base),
+        ("{normalization: NONE}", NormalizationType::None),
+        ("{normalization: BASE}", NormalizationType::Base),
+        ("{normalization: MERGE_SLASHES}", NormalizationType::MergeSlashes),
+        (
+            "{normalization: DECODE_AND_MERGE_SLASHES}",
+            NormalizationType::DecodeAndMergeSlashes,
+        ),
+    ] {
+        let parsed = read(text);
+        let Object::ConfigMap(map) = &parsed.objects[0] else {
+            panic!("{:?}", parsed.diagnostics)
+        };
+        let found = map.spec.mesh.as_ref().unwrap().path_normalization;
+        assert_eq!(found.map(|found| found.normalization), Some(expected), "{text}");
+    }
+    let parsed = read("{normalization: MERGE}");
+    assert!(parsed.objects.is_empty());
+    assert_eq!(
+        parsed.diagnostics[0].field,
+        "data.mesh.pathNormalization.normalization"
+    );
+}

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wattle_api::Protocol as Transport;
-use wattle_model::{Inbound, InboundPort, MtlsMode, Protocol};
+use wattle_api::{NormalizationType, Protocol as Transport};
+use wattle_model::{Inbound, InboundPort, MtlsMode, PathNormalization, Protocol};
 
 use crate::linkerd::server;
 use crate::view::View;
 use crate::{
-    Instance, authorization, backend, endpoints, istio, peer_authentication, protocol, rate_limit,
+    Instance, authorization, backend, endpoints, external, istio, peer_authentication, protocol, rate_limit,
     request_authentication,
 };
 
@@ -41,6 +41,7 @@ pub(crate) fn inbound(name: &Arc<str>, view: &View<'_>) -> Option<Inbound> {
         mtls: modes.mode,
         mtls_origin: modes.origin,
         tokens: request_authentication::of(instance, view),
+        paths: paths(view),
         authorization: authorization::of(instance, view),
         locality: instance.locality.clone(),
         labels: instance
@@ -54,6 +55,17 @@ pub(crate) fn inbound(name: &Arc<str>, view: &View<'_>) -> Option<Inbound> {
             .unwrap_or_default(),
         rate_limits: rate_limit::of(instance, view),
     })
+}
+
+/// In which form paths reach applications. `NONE` is what is done where nothing is said: policies know odd spellings.
+fn paths(view: &View<'_>) -> PathNormalization {
+    let said = external::mesh_config(view).and_then(|(_, config)| config.path_normalization);
+    match said.map(|said| said.normalization) {
+        None | Some(NormalizationType::None) => PathNormalization::AsSent,
+        Some(NormalizationType::Base) => PathNormalization::Base,
+        Some(NormalizationType::MergeSlashes) => PathNormalization::MergeSlashes,
+        Some(NormalizationType::DecodeAndMergeSlashes) => PathNormalization::DecodeAndMergeSlashes,
+    }
 }
 
 /// Ports that the workload or a Service declares, by number, without their mutual TLS mode.

@@ -9,8 +9,8 @@ use support::keys::certify;
 use support::mesh::{Mesh, backend, destination, endpoint, object, secured};
 use support::{Running, bootstrap, free};
 use wattle_model::{
-    Attribute, Authorization, Condition, Inbound, InboundPort, MtlsMode, Operation, Policy, PolicyRule,
-    Protocol, Source, TextMatch,
+    Attribute, Authorization, Condition, Inbound, InboundPort, MtlsMode, Operation, PathNormalization,
+    Policy, PolicyRule, Protocol, Source, TextMatch,
 };
 use wattle_testkit::{Answer, Echo, Need, Request, ask, lacks};
 
@@ -78,10 +78,14 @@ struct Side {
 }
 
 fn side(mtls: MtlsMode) -> Side {
+    side_of(|port, target| guarded(port, mtls, target))
+}
+
+fn side_of(inbound: impl FnOnce(u16, SocketAddr) -> Inbound) -> Side {
     let echo = Echo::start_here("app").unwrap();
     let (web, stranger, clear, port) = (free(), free(), free(), free());
     let mut mesh = Mesh {
-        inbound: Some(guarded(port.port(), mtls, echo.address)),
+        inbound: Some(inbound(port.port(), echo.address)),
         ..Mesh::default()
     };
     mesh.endpoints("web:80", vec![secured(port, "web")]);
@@ -160,6 +164,38 @@ fn policy_denies_by_path_however_it_is_spelt_and_by_each_value_of_a_header() {
     assert_eq!(ask(side.web, &request).unwrap().status, 403);
     request.headers.pop();
     assert_eq!(ask(side.web, &request).unwrap().status, 200);
+}
+
+#[test]
+fn the_application_gets_paths_in_the_form_that_is_configured() {
+    if lacks(&[Need::Envoy]) {
+        return;
+    }
+    for form in [
+        PathNormalization::AsSent,
+        PathNormalization::Base,
+        PathNormalization::MergeSlashes,
+        PathNormalization::DecodeAndMergeSlashes,
+    ] {
+        let side = side_of(|port, target| Inbound {
+            paths: form,
+            authorization: Authorization::default(),
+            ..guarded(port, MtlsMode::Permissive, target)
+        });
+        for sent in [
+            "/a/b?c=//%2F",
+            "/a/../b",
+            "/a/./b/",
+            "/%61//b",
+            "//a///b",
+            "/a%2Fb",
+            "/a%2f..%5Cb?d=..",
+            "/a%252Fb",
+        ] {
+            let told: serde_json::Value = serde_json::from_str(&get(side.web, sent).text()).unwrap();
+            assert_eq!(told["target"], *form.of(sent), "{form:?} {sent}");
+        }
+    }
 }
 
 #[test]

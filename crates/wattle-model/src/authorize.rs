@@ -4,6 +4,8 @@
 //! everything else is allowed. A TCP connection has no HTTP attributes: an ALLOW rule that asks for one never matches it,
 //! a DENY rule drops them and so matches more.
 
+use std::borrow::Cow;
+
 use crate::{
     Authorization, ConnectionFacts, ExternalAuthorizer, Gate, Inbound, ObjectRef, Policy, Reason,
     RequestFacts, Step, Trace, Verdict,
@@ -65,7 +67,14 @@ impl Inbound {
         request: Option<&RequestFacts<'_>>,
         trace: &mut impl Trace,
     ) -> AuthorizationDecision<'_> {
-        self.authorization.decide(connection, request, trace)
+        let path = self.path_of(request);
+        self.authorization
+            .decide(connection, at(request, &path).as_ref(), trace)
+    }
+
+    /// The path that is judged: that of the application.
+    fn path_of<'a>(&self, request: Option<&RequestFacts<'a>>) -> Cow<'a, str> {
+        request.map_or(Cow::Borrowed(""), |request| self.paths.path(request.path))
     }
 
     /// Who must be asked about the request or connection before [`authorize`](Self::authorize) decides.
@@ -76,6 +85,9 @@ impl Inbound {
         trace: &mut impl Trace,
     ) -> Vec<Ask<'a>> {
         let mut asks = Vec::new();
+        let path = self.path_of(request);
+        let request = at(request, &path);
+        let request = request.as_ref();
         for external in &self.authorization.external {
             if let Some((policy, rule)) = matched(&external.policies, Effect::Ask, connection, request, trace)
             {
@@ -95,6 +107,9 @@ impl Inbound {
         connection: &ConnectionFacts<'_>,
         request: Option<&RequestFacts<'_>>,
     ) -> Option<&ObjectRef> {
+        let path = self.path_of(request);
+        let request = at(request, &path);
+        let request = request.as_ref();
         let audit = &self.authorization.audit;
         let trace = &mut crate::NoTrace;
         matched(audit, Effect::Audit, connection, request, trace)
@@ -110,8 +125,14 @@ impl Inbound {
         trace: &mut impl Trace,
     ) -> Option<AuthorizationDecision<'_>> {
         let dry_run = self.authorization.dry_run.as_deref()?;
-        Some(dry_run.decide(connection, request, trace))
+        let path = self.path_of(request);
+        Some(dry_run.decide(connection, at(request, &path).as_ref(), trace))
     }
+}
+
+/// The request with this path.
+fn at<'a>(request: Option<&RequestFacts<'a>>, path: &'a str) -> Option<RequestFacts<'a>> {
+    request.map(|request| RequestFacts { path, ..*request })
 }
 
 impl Authorization {

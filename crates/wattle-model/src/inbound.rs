@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::{
-    Authorization, ConnectionFacts, Limits, Locality, ObjectRef, Protocol, RateLimit, Reason, Step,
-    TokenRule, Trace, Verdict,
+    Authorization, ConnectionFacts, Limits, Locality, ObjectRef, PathNormalization, Protocol, RateLimit,
+    Reason, Step, TokenRule, Trace, Verdict,
 };
 
 /// A running workload: its name, labels of its telemetry, and its identity.
@@ -60,6 +60,8 @@ pub struct Inbound {
     pub mtls_origin: Option<ObjectRef>,
     /// Whose tokens are taken; a token of nobody here is refused, none at all is not.
     pub tokens: Vec<TokenRule>,
+    /// In which form paths are judged and reach the application.
+    pub paths: PathNormalization,
     /// Who may do what.
     pub authorization: Authorization,
     /// How much is taken; a request must pass all that apply to it.

@@ -46,13 +46,30 @@ pub(crate) fn lenient_path(path: &str) -> Cow<'_, str> {
     }
     let decoded = decode_where(path.as_bytes(), |_| true);
     let text = String::from_utf8_lossy(&decoded).replace('\\', "/");
-    let mut merged = String::with_capacity(text.len());
-    for c in text.chars() {
+    Cow::Owned(without_dot_segments(&merged_slashes(&text)))
+}
+
+/// Slashes beside each other as one.
+pub(crate) fn merged_slashes(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") {
+        return Cow::Borrowed(path);
+    }
+    let mut merged = String::with_capacity(path.len());
+    for c in path.chars() {
         if c != '/' || !merged.ends_with('/') {
             merged.push(c);
         }
     }
-    Cow::Owned(without_dot_segments(&merged))
+    Cow::Owned(merged)
+}
+
+/// Escaped slashes of either kind decoded.
+pub(crate) fn unescaped_slashes(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let decoded = decode_where(path.as_bytes(), |byte| b"/\\".contains(&byte));
+    Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
 }
 
 fn decode_where(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> Vec<u8> {

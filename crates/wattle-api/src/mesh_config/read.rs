@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     AuthorizationCheck, Authorizer, BodyInCheck, ExtensionProvider, HttpAuthorizer, MeshConfig, NAME,
-    ProviderService,
+    NormalizationType, PathNormalization, ProviderService,
 };
 use crate::decode::{Cursor, Decoded, Fields};
 use crate::diagnostic::Finding;
@@ -71,7 +71,7 @@ fn entry_mut<'a>(node: &'a mut Node, key: &str) -> Option<(u32, &'a mut Node)> {
 
 /// What the text of `mesh` says.
 pub(crate) fn mesh_config(cursor: &Cursor<'_>) -> Decoded<MeshConfig> {
-    let (fields, others) = open(cursor, &["extensionProviders"])?;
+    let (fields, others) = open(cursor, &["extensionProviders", "pathNormalization"])?;
     fields.without_effect(&others);
     let found = fields.list("extensionProviders", MAX_PROVIDERS, provider)?;
     let names: BTreeSet<_> = found.iter().map(|(name, _)| name.as_str()).collect();
@@ -82,11 +82,31 @@ pub(crate) fn mesh_config(cursor: &Cursor<'_>) -> Decoded<MeshConfig> {
             "two providers have the same name",
         ));
     }
+    let path_normalization = fields.optional("pathNormalization", path_normalization)?;
     let authorizing = found
         .into_iter()
         .filter_map(|(name, check)| Some(ExtensionProvider { name, check: check? }));
     Ok(MeshConfig {
         extension_providers: authorizing.collect(),
+        path_normalization,
+    })
+}
+
+fn path_normalization(cursor: &Cursor<'_>) -> Decoded<PathNormalization> {
+    let fields = cursor.fields(&["normalization"])?;
+    let known = [
+        ("DEFAULT", NormalizationType::Base),
+        ("NONE", NormalizationType::None),
+        ("BASE", NormalizationType::Base),
+        ("MERGE_SLASHES", NormalizationType::MergeSlashes),
+        (
+            "DECODE_AND_MERGE_SLASHES",
+            NormalizationType::DecodeAndMergeSlashes,
+        ),
+    ];
+    let found = fields.optional("normalization", |at| scalar::word(at, &known))?;
+    Ok(PathNormalization {
+        normalization: found.unwrap_or(NormalizationType::Base),
     })
 }
 

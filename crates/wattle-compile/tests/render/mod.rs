@@ -5,8 +5,8 @@ use std::fmt::Write;
 use wattle_compile::RouteStatus;
 use wattle_model::{
     Action, Backend, BackendPolicy, Destination, EndpointHealth, Endpoints, Filters, HeaderModifier, Hop,
-    Inbound, IpBlock, MtlsMode, NameTarget, Names, ObjectRef, Operation, PathRewrite, Policy, PolicyRule,
-    ServicePort, Source, TextMatch, Workload,
+    Inbound, IpBlock, MtlsMode, NameTarget, Names, ObjectRef, Operation, PathNormalization, PathRewrite,
+    Policy, PolicyRule, ServicePort, Source, TextMatch, Workload,
 };
 
 /// One line, indented by two spaces a level.
@@ -325,6 +325,9 @@ pub(crate) fn inbound(found: &Inbound) -> String {
             port.port,
             port.protocol.as_str()
         );
+    }
+    if found.paths != PathNormalization::AsSent {
+        line!(out, 1, "paths: {:?}", found.paths);
     }
     for limit in &found.rate_limits {
         line!(out, 1, "limit {} on ports {:?}", limit.origin, limit.ports);

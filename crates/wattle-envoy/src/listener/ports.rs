@@ -9,7 +9,7 @@ use hcm::http_connection_manager::{
     CodecType, ForwardClientCertDetails, PathWithEscapedSlashesAction, RouteSpecifier,
     SetCurrentClientCertDetails,
 };
-use wattle_model::{EffectivePort, Inbound, MtlsMode, Protocol, Reason};
+use wattle_model::{EffectivePort, Inbound, MtlsMode, PathNormalization, Protocol, Reason};
 
 use super::chain::{Looks, mutual_tls};
 use super::inbound::APPLICATION;
@@ -193,10 +193,14 @@ fn requests(port: &Port<'_>, policies: &Policies<'_>, codec: CodecType, meshed: 
     filters.push(super::router());
     let routes = everything(route::route::Action::Route(to));
     let mut manager = introduced(super::hcm::manager(codec, routes, filters));
-    if policies.asks_for_paths() {
-        // What policy compares is what the application gets.
-        manager.normalize_path = flag(true);
-        manager.merge_slashes = true;
+    // What policy compares is what the application gets, and no odd spelling may be a way around it.
+    let form = match policies.asks_for_paths() {
+        true => PathNormalization::DecodeAndMergeSlashes,
+        false => port.inbound.paths,
+    };
+    manager.normalize_path = flag(form >= PathNormalization::Base);
+    manager.merge_slashes = form >= PathNormalization::MergeSlashes;
+    if form == PathNormalization::DecodeAndMergeSlashes {
         manager.path_with_escaped_slashes_action = PathWithEscapedSlashesAction::UnescapeAndForward.into();
     }
     vec![super::hcm::filter(&manager)]

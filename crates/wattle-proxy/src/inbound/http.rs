@@ -91,6 +91,7 @@ impl Requests {
     /// The head becomes the one that the application gets, so that policies judge what it will see.
     async fn admit(&self, request: &mut Request, record: &mut Record) -> Result<Admitted, Refused> {
         let inbound = self.worker.inbound().ok_or(Reason::ConfigUnavailable)?;
+        transform::normalize(&mut request.head, inbound.paths);
         let token = match self.worker.tokens() {
             Some(tokens) => tokens.authenticate(&self.worker.clock, &mut request.head)?,
             None => None,

@@ -4,6 +4,7 @@
 mod asked;
 mod counted;
 mod limited;
+mod paths;
 mod refused;
 mod staying;
 mod tokens;

@@ -1,8 +1,10 @@
 //! Transform: what belongs to one hop goes, what the route changes is changed.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use wattle_http::{RequestHead, ResponseHead, Spelling, restore_upgrade, strip_hop_by_hop};
-use wattle_model::{CallerFacts, CorsReply, Filters, PathMatch};
+use wattle_model::{CallerFacts, CorsReply, Filters, PathMatch, PathNormalization};
 
 use super::route;
 
@@ -44,6 +46,13 @@ pub(crate) fn leave_upstream(head: &mut ResponseHead) {
 pub(crate) fn leave_application(head: &mut ResponseHead) {
     remove(&mut head.headers, &super::reply::REASON);
     remove(&mut head.headers, &super::reply::REFUSAL);
+}
+
+/// The path in the form that policies are to judge and the application is to get.
+pub(crate) fn normalize(head: &mut RequestHead, form: PathNormalization) {
+    if let Cow::Owned(normal) = form.of(head.path_and_query.as_str()) {
+        head.path_and_query = normal.into();
+    }
 }
 
 /// Applies a rule's or backend's filters to the request.

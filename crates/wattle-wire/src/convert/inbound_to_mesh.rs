@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use wattle_model::{Allowance, DescriptorValue, GlobalLimit, Inbound, InboundPort, MtlsMode, RateLimit};
+use wattle_model::{
+    Allowance, DescriptorValue, GlobalLimit, Inbound, InboundPort, MtlsMode, PathNormalization, RateLimit,
+};
 
 use super::match_to_mesh::{request_match, text_matches};
 use super::parts_to_mesh::{labels, locality, nanos, object_ref, ports, protocol, service_port, workload};
@@ -17,6 +19,7 @@ pub(crate) fn inbound(value: &Inbound) -> mesh::Inbound {
         mtls: mtls(value.mtls),
         mtls_origin: value.mtls_origin.as_ref().map(object_ref),
         authorization: Some(authorization_to_mesh::authorization(&value.authorization)),
+        paths: paths(value.paths),
         rate_limits: value.rate_limits.iter().map(rate_limit).collect(),
         tokens: value.tokens.iter().map(external_to_mesh::token_rule).collect(),
         labels: labels(&value.labels),
@@ -41,6 +44,15 @@ fn mtls(mode: MtlsMode) -> i32 {
         MtlsMode::Permissive => mesh::MtlsMode::Permissive as i32,
         MtlsMode::Strict => mesh::MtlsMode::Strict as i32,
         MtlsMode::Disable => mesh::MtlsMode::Disable as i32,
+    }
+}
+
+fn paths(form: PathNormalization) -> i32 {
+    match form {
+        PathNormalization::AsSent => mesh::PathNormalization::AsSent as i32,
+        PathNormalization::Base => mesh::PathNormalization::Base as i32,
+        PathNormalization::MergeSlashes => mesh::PathNormalization::MergeSlashes as i32,
+        PathNormalization::DecodeAndMergeSlashes => mesh::PathNormalization::DecodeAndMergeSlashes as i32,
     }
 }
 

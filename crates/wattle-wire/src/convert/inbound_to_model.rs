@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wattle_model::{Allowance, DescriptorValue, GlobalLimit, Inbound, InboundPort, MtlsMode, RateLimit};
+use wattle_model::{
+    Allowance, DescriptorValue, GlobalLimit, Inbound, InboundPort, MtlsMode, PathNormalization, RateLimit,
+};
 
 use super::endpoint_to_model::address;
 use super::match_to_model::{request_match, text_matches};
@@ -27,6 +29,7 @@ pub(crate) fn inbound(reader: &mut Reader, message: mesh::Inbound) -> Decoded<In
             message.authorization,
             authorization_to_model::authorization,
         )?,
+        paths: reader.at("paths", |reader| paths(reader, message.paths))?,
         rate_limits: reader.list("rate_limits", message.rate_limits, rate_limit)?,
         tokens: reader.list("tokens", message.tokens, external_to_model::token_rule)?,
         labels: labels(reader, "labels", message.labels)?,
@@ -55,6 +58,16 @@ fn mtls(reader: &mut Reader, mode: i32) -> Decoded<MtlsMode> {
         Ok(mesh::MtlsMode::Strict) => Ok(MtlsMode::Strict),
         Ok(mesh::MtlsMode::Disable) => Ok(MtlsMode::Disable),
         Err(_) => Err(reader.error(format!("mode {mode} is not known"))),
+    }
+}
+
+fn paths(reader: &mut Reader, form: i32) -> Decoded<PathNormalization> {
+    match mesh::PathNormalization::try_from(form) {
+        Ok(mesh::PathNormalization::AsSent) => Ok(PathNormalization::AsSent),
+        Ok(mesh::PathNormalization::Base) => Ok(PathNormalization::Base),
+        Ok(mesh::PathNormalization::MergeSlashes) => Ok(PathNormalization::MergeSlashes),
+        Ok(mesh::PathNormalization::DecodeAndMergeSlashes) => Ok(PathNormalization::DecodeAndMergeSlashes),
+        Err(_) => Err(reader.error(format!("form {form} of paths is not known"))),
     }
 }
 

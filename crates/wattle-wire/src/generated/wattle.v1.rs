@@ -992,6 +992,8 @@ pub struct Inbound {
     pub limits: ::core::option::Option<Limits>,
     #[prost(message, repeated, tag = "11")]
     pub tokens: ::prost::alloc::vec::Vec<TokenRule>,
+    #[prost(enumeration = "PathNormalization", tag = "12")]
+    pub paths: i32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TokenRule {
@@ -1539,6 +1541,38 @@ impl MtlsMode {
             "PERMISSIVE" => Some(Self::Permissive),
             "STRICT" => Some(Self::Strict),
             "DISABLE" => Some(Self::Disable),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PathNormalization {
+    AsSent = 0,
+    Base = 1,
+    MergeSlashes = 2,
+    DecodeAndMergeSlashes = 3,
+}
+impl PathNormalization {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::AsSent => "AS_SENT",
+            Self::Base => "BASE",
+            Self::MergeSlashes => "MERGE_SLASHES",
+            Self::DecodeAndMergeSlashes => "DECODE_AND_MERGE_SLASHES",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AS_SENT" => Some(Self::AsSent),
+            "BASE" => Some(Self::Base),
+            "MERGE_SLASHES" => Some(Self::MergeSlashes),
+            "DECODE_AND_MERGE_SLASHES" => Some(Self::DecodeAndMergeSlashes),
             _ => None,
         }
     }

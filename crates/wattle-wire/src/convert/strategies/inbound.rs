@@ -191,7 +191,13 @@ pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
     let dry_run = option::of(authorization(Just(None)));
     let authorization = authorization(dry_run.prop_map(|tried| tried.map(Arc::new)));
     let place = (labels(), locality());
-    let bounds = (vec(rate_limit(), 0..2), limits());
+    let paths = proptest::sample::select(vec![
+        PathNormalization::AsSent,
+        PathNormalization::Base,
+        PathNormalization::MergeSlashes,
+        PathNormalization::DecodeAndMergeSlashes,
+    ]);
+    let bounds = (vec(rate_limit(), 0..2), limits(), paths);
     (
         (text(), workload(), vec(port(), 0..3), vec(token_rule(), 0..2)),
         mtls(),
@@ -204,7 +210,7 @@ pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
                 (name, workload, ports, tokens),
                 (mtls, mtls_origin),
                 authorization,
-                (rate_limits, limits),
+                (rate_limits, limits, paths),
                 (labels, locality),
             )| {
                 Inbound {
@@ -214,6 +220,7 @@ pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
                     mtls,
                     mtls_origin,
                     tokens,
+                    paths,
                     authorization,
                     rate_limits,
                     labels,
