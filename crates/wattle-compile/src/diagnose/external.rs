@@ -1,6 +1,6 @@
 //! Services that policies ask: whether their providers, and they themselves, are there.
 
-use wattle_api::{Action, AuthorizationPolicy, ConfigMap, Resource};
+use wattle_api::{Action, AuthorizationPolicy, ConfigMap, NormalizationType, Resource};
 
 use super::Findings;
 use crate::authorization::is_dry_run;
@@ -60,6 +60,12 @@ pub(super) fn check_config(map: &Resource<ConfigMap>, view: &View<'_>, findings:
             "the MeshConfig is read in namespace {root}, else in istio-system; this one has no effect"
         );
         return findings.warn("no-effect", "metadata.namespace", reason, "move it there");
+    }
+    let said = config.path_normalization.map(|said| said.normalization);
+    if said == Some(NormalizationType::None) {
+        let reason = "policies compare the normal form of paths all the same; applications get them as sent";
+        let field = "data.mesh.pathNormalization.normalization";
+        findings.info("paths-as-sent", field, reason.to_owned());
     }
     let known = view.known_hosts();
     for (index, provider) in config.extension_providers.iter().enumerate() {
