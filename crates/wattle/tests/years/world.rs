@@ -166,18 +166,30 @@ impl World {
             left * 100 >= Lifetimes::default().workload.as_secs() * LEFT
         };
         eventually("nobody has anything due", PATIENCE, || {
-            let is_done = self.members().into_iter().all(|member| {
-                let status = member.status();
-                status["control"]["connected"] == true && is_young(&status["certificate"]["not_after_secs"])
-            });
+            let proxies = self.members().map(Member::status);
             let own = self.admin("GET", "/status");
             let stage = self.admin("GET", "/rotation")["stage"]
                 .as_str()
                 .unwrap()
                 .to_owned();
-            let is_told = is_young(&own["certificate_not_after_secs"]) && stage != "spreading";
-            (is_done && is_told).then_some(stage)
+            let certificates = proxies
+                .iter()
+                .map(|status| &status["certificate"]["not_after_secs"]);
+            let is_renewed = certificates
+                .chain([&own["certificate_not_after_secs"]])
+                .all(is_young);
+            // Who is not connected hears of new roots with its next certificate.
+            let is_waiting = stage == "spreading" && is_connected(&proxies);
+            (is_renewed && !is_waiting).then_some(stage)
         })
+    }
+
+    /// Waits until both proxies hear at once what the control plane says.
+    #[track_caller]
+    pub(crate) fn hearing(&self) {
+        eventually("both are connected", PATIENCE, || {
+            is_connected(&self.members().map(Member::status)).then_some(())
+        });
     }
 
     /// Whether either service answers.
@@ -278,6 +290,12 @@ impl Serving {
         self.stop.send(()).unwrap();
         self.thread.join().unwrap();
     }
+}
+
+fn is_connected(proxies: &[Value]) -> bool {
+    proxies
+        .iter()
+        .all(|status| status["control"]["connected"] == true)
 }
 
 /// Replaces a file so that no reader sees half of it.
