@@ -74,7 +74,11 @@ fn drill() {
         fresh > days && handshakes > fresh,
         "{fresh} connections, {handshakes} handshakes"
     );
-    assert_eq!(seen.issuers.len(), 5, "the first, one with each new root, two by their age");
+    assert_eq!(
+        seen.issuers.len(),
+        5,
+        "the first, one with each new root, two by their age"
+    );
     assert_eq!(seen.roots.len(), 3, "one by hand, one by its age");
     assert_eq!(seen.stages, ["renewing", "steady"].map(str::to_owned).into());
     repair(&world);
