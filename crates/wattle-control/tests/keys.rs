@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{MANIFESTS, World, eventually};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::PrivateKeyDer;
@@ -25,8 +25,9 @@ const NAMES: [&str; 2] = ["first-key", "second-key"];
 
 type Root = CertifiedIssuer<'static, KeyPair>;
 
-fn root() -> Root {
+fn root(name: &str) -> Root {
     let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
@@ -92,7 +93,7 @@ async fn problem(world: &World) -> Option<String> {
 
 #[tokio::test]
 async fn keys_come_over_https_from_who_is_trusted_and_old_ones_stay_when_nobody_is() {
-    let (trusted, foreign) = (root(), root());
+    let (trusted, foreign) = (root("trusted"), root("foreign"));
     let good = || certified(&trusted, "localhost", 2090);
     let (issuer, address) = Issuer::start(good()).await;
     let mut world = World::start(MANIFESTS).await;
