@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use wattle_compile::Settings;
 use wattle_identity::Lifetimes;
+use wattle_net::Clock;
 
 use crate::keys::KeySettings;
 
@@ -36,6 +37,8 @@ pub struct ControlConfig {
     pub trust: TrustSettings,
     /// Longest wait for streams to end when stopping, default 2 s.
     pub drain: Duration,
+    /// By which certificates and tokens begin and end, default the system's; tests move it.
+    pub clock: Clock,
 }
 
 /// Who signs certificates, and whom to believe besides.
@@ -67,6 +70,7 @@ impl ControlConfig {
             keys: KeySettings::default(),
             trust: TrustSettings::default(),
             drain: Duration::from_secs(2),
+            clock: Clock::default(),
         }
     }
 

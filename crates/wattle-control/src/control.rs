@@ -75,7 +75,13 @@ impl Control {
         let trust_domain = TrustDomain::new(&config.settings.trust_domain)
             .map_err(|error| StartError::TrustDomain(config.settings.trust_domain.to_string(), error))?;
         let store = Arc::new(Store::open(&config.state)?);
-        let issuer = Issuer::open(store.clone(), &trust_domain, &config.trust, config.roots_path())?;
+        let issuer = Issuer::open(
+            store.clone(),
+            &trust_domain,
+            &config.trust,
+            config.roots_path(),
+            config.clock.clone(),
+        )?;
         let discovery = bind(config.discovery).await?;
         let listeners = admin::Listeners {
             admin: bind_unix(&config.admin)?,
@@ -102,6 +108,7 @@ impl Control {
             metrics: metrics.clone(),
             trust_domain,
             started: Instant::now(),
+            clock: config.clock.clone(),
             pondering: Arc::new(tokio::sync::Semaphore::new(1)),
             asked_to_stop: control.asked_to_stop.clone(),
         };
@@ -118,6 +125,7 @@ impl Control {
                 hub,
                 issuer,
                 metrics,
+                clock: config.clock,
                 stop: control.stop.clone(),
             },
         );
@@ -137,7 +145,7 @@ impl Control {
             VirtualIps::restored(store.virtual_ips()?),
             metrics.clone(),
         );
-        let kept = keys::restored(store);
+        let kept = keys::restored(store, &config.clock);
         for (address, (set, _)) in &kept {
             hub.restore_keys(address, set);
         }
@@ -152,6 +160,7 @@ impl Control {
         self.threads.push(thread);
         let parts = keys::Parts {
             settings: config.keys.clone(),
+            clock: config.clock.clone(),
             hub: hub.clone(),
             store: store.clone(),
             wanted,

@@ -1,5 +1,5 @@
 //! Sockets and the bytes on them: listen, connect, original destination, protocol detection, TLS
-//! streams, relay and drain.
+//! streams, relay, drain and the wall clock.
 //!
 //! Owns everything between the kernel's sockets and a stream of plain bytes. It refuses to know the
 //! mesh: no identities, no policy, no HTTP semantics, no configuration format. TLS is told who may
@@ -11,6 +11,7 @@
 //! Start reading at [`Stream`], then [`tls`], [`detect`](mod@detect) and [`relay`](mod@relay).
 
 mod buffer;
+mod clock;
 pub mod connect;
 pub mod detect;
 pub mod drain;
@@ -22,6 +23,7 @@ mod stream;
 pub mod tls;
 pub mod tunnel;
 
+pub use clock::{Clock, Hand};
 pub use connect::{ConnectError, ConnectOptions, Keepalive, connect};
 pub use detect::{ClientHello, Verdict, classify, detect, first_speaker};
 pub use drain::{Drain, Draining};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wattle_identity::{SpiffeId, TrustDomain};
 use wattle_model::port;
+use wattle_net::Clock;
 
 /// Start-up settings of one proxy.
 #[derive(Clone, Debug)]
@@ -50,6 +51,8 @@ pub struct Settings {
     pub access_log: Option<AccessLogTarget>,
     /// Carry HTTP/1.1 as HTTP/1.1 between proxies instead of multiplexing it on HTTP/2; default false.
     pub http1_hop: bool,
+    /// By which certificates begin and end, default the system's; tests move it.
+    pub clock: Clock,
 }
 
 /// Where access log lines are written.
@@ -100,6 +103,7 @@ impl Settings {
             connect_timeout: Duration::from_secs(5),
             access_log: None,
             http1_hop: false,
+            clock: Clock::default(),
         }
     }
 

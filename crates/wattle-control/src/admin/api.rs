@@ -169,7 +169,7 @@ impl Api {
                 "ttlSecs is {ttl}, 1 to {MAX_TOKEN_TTL} expected"
             )));
         }
-        let now = SystemTime::now();
+        let now = self.0.clock.now();
         let token = JoinToken::generate().map_err(|error| Refused::Failed(error.to_string()))?;
         let record = TokenRecord {
             hash: token.hash(),

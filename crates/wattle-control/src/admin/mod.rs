@@ -12,6 +12,8 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
+use wattle_net::Clock;
+
 use crate::hub::HubHandle;
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
@@ -26,6 +28,7 @@ pub(crate) struct State {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) trust_domain: wattle_identity::TrustDomain,
     pub(crate) started: Instant,
+    pub(crate) clock: Clock,
     /// One long question at a time: each may keep a core busy for seconds.
     pub(crate) pondering: Arc<tokio::sync::Semaphore>,
     /// Cancelled when somebody asks for the end.

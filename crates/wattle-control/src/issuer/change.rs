@@ -79,7 +79,7 @@ impl Issuer {
             );
             return Ok(());
         }
-        let made = own(authority, &self.id, current.callers.clone(), now)?;
+        let made = own(authority, &self.id, current.callers.clone(), &self.clock)?;
         self.own.store(Some(Arc::new(made)));
         current.stale = false;
         Ok(())

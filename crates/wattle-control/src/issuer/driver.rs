@@ -1,7 +1,7 @@
 //! What drives rotations on: the clock, the files, and what proxies acknowledge.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use wattle_model::Trust;
@@ -33,9 +33,19 @@ impl Issuer {
             };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
+                () = self.own_due() => {}
                 () = self.changed.notified() => {}
                 () = stop.cancelled() => return,
             }
+        }
+    }
+
+    /// Ready when the own certificate is to be renewed; never without one, or when that was tried and failed.
+    async fn own_due(&self) {
+        let due = self.own.load().as_ref().map(|own| own.renew_at);
+        match due.filter(|due| *due > self.clock.now()) {
+            Some(due) => self.clock.until(due).await,
+            None => std::future::pending().await,
         }
     }
 
@@ -55,7 +65,7 @@ impl Issuer {
 
     /// One look at clock and files; goes on with a rotation where `connected` knows what was `told` last.
     fn look(&self, told: &Arc<Trust>, connected: &[Connected]) -> Result<(), IssuerError> {
-        let now = SystemTime::now();
+        let now = self.clock.now();
         let news = self.files().news(now);
         let mut current = self.write();
         let mut changed = self.take(&mut current, news, now)?;

@@ -23,6 +23,7 @@ use wattle_identity::{
     SignError, SpiffeId, Stage, Succession, TrustBundle, TrustDomain, verify_peer,
 };
 use wattle_model::Trust;
+use wattle_net::Clock;
 
 use crate::config::TrustSettings;
 use crate::store::{RedeemError, Store, StoreError};
@@ -37,6 +38,7 @@ const OWN: (&str, &str) = ("wattle-system", "wattle-control");
 
 /// Signs, and proves who the control plane is.
 pub(crate) struct Issuer {
+    clock: Clock,
     store: Arc<Store>,
     inventory: Inventory,
     id: SpiffeId,
@@ -90,8 +92,9 @@ impl Issuer {
         trust_domain: &TrustDomain,
         settings: &TrustSettings,
         roots: PathBuf,
+        clock: Clock,
     ) -> Result<Self, IssuerError> {
-        let now = SystemTime::now();
+        let now = clock.now();
         let is_new = !store.has_authority(trust_domain)?;
         let succession = store.succession(trust_domain, settings.lifetimes, now)?;
         // Before there was a book, certificates of at most this life were given.
@@ -103,6 +106,7 @@ impl Issuer {
         let inventory = Inventory::open(store.clone(), unix_secs(now + missing))?;
         let bundle = succession.bundle()?;
         let issuer = Self {
+            clock,
             store,
             inventory,
             id: SpiffeId::new(trust_domain, OWN.0, OWN.1)?,
@@ -175,7 +179,7 @@ impl Issuer {
     /// Certifies the key of a request for whom the proof names, and writes it down.
     pub(crate) fn issue(&self, proof: &Proof, csr: &str, ttl: Duration) -> Result<Issued, NotIssued> {
         let current = self.read();
-        let (now, signing) = (SystemTime::now(), current.succession.signing());
+        let (now, signing) = (self.clock.now(), current.succession.signing());
         let (issued, id, shown) = match proof {
             Proof::Certificate(chain) => {
                 let peer = current.verified(chain, now).map_err(NotIssued::Certificate)?;
@@ -234,7 +238,7 @@ impl Issuer {
     /// Begins to replace issuer or root.
     pub(crate) fn rotate(&self, what: Replaced, skips_absent: bool) -> Result<(), IssuerError> {
         self.check_owned()?;
-        let now = SystemTime::now();
+        let now = self.clock.now();
         let mut current = self.write();
         let next = current.succession.begin(what, skips_absent, now)?;
         tracing::info!(?what, "rotation begins");
@@ -245,7 +249,7 @@ impl Issuer {
     /// Starts anew after the authority has ended.
     pub(crate) fn repair(&self) -> Result<(), IssuerError> {
         self.check_owned()?;
-        let now = SystemTime::now();
+        let now = self.clock.now();
         let mut current = self.write();
         let next = current.succession.repaired(now)?;
         tracing::warn!("the authority had ended and is made anew");
@@ -255,7 +259,7 @@ impl Issuer {
 
     /// A new certificate of our own, and whatever else is due.
     pub(crate) fn renew(&self) -> Result<(), IssuerError> {
-        let now = SystemTime::now();
+        let now = self.clock.now();
         let mut current = self.write();
         if let Some(what) = current.succession.due(now) {
             let next = current.succession.begin(what, false, now)?;

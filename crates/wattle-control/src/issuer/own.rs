@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use rustls::ServerConfig;
 use wattle_identity::{Authority, BundleSet, ClientCertificates, SpiffeId, Svid, SvidRequest, TlsSettings};
+use wattle_net::Clock;
 
 use super::IssuerError;
 
@@ -20,12 +21,15 @@ pub(super) fn own(
     authority: &Authority,
     id: &SpiffeId,
     bundles: BundleSet,
-    now: SystemTime,
+    clock: &Clock,
 ) -> Result<Own, IssuerError> {
+    let now = clock.now();
     let request = SvidRequest::new(id)?;
     let issued = authority.sign(request.csr_pem(), id, now, Duration::ZERO)?;
     let svid = request.into_svid(&issued.chain_pem())?;
-    let server = TlsSettings::new(Arc::new(bundles), &[b"h2"]).server(&svid, ClientCertificates::Optional)?;
+    let server = TlsSettings::new(Arc::new(bundles), &[b"h2"])
+        .with_clock(Arc::new(clock.clone()))
+        .server(&svid, ClientCertificates::Optional)?;
     let renew_at = svid.renew_at(rand::random());
     Ok(Own {
         svid,

@@ -1,7 +1,5 @@
 //! What is told of authority, rotation and certificates.
 
-use std::time::SystemTime;
-
 use wattle_identity::{Authority, Phase};
 
 use super::{Connected, Issuer, unix_secs};
@@ -13,7 +11,7 @@ const MAX_NAMES: usize = 50;
 impl Issuer {
     /// Where the rotation stands, with what discovery streams say.
     pub(crate) fn rotation(&self, connected: &[Connected]) -> RotationView {
-        let now = SystemTime::now();
+        let now = self.clock.now();
         let (from_files, problems) = {
             let files = self.files();
             (files.has_issuer(), files.problems())
@@ -48,7 +46,7 @@ impl Issuer {
     /// Every certificate that is valid now.
     pub(crate) fn certificates(&self, connected: &[Connected]) -> Vec<CertificateView> {
         let current = self.read();
-        let live = self.inventory.live(unix_secs(SystemTime::now()));
+        let live = self.inventory.live(unix_secs(self.clock.now()));
         let signing = current.succession.signing().issuer_id();
         let is_connected = |serial: &str| connected.iter().any(|stream| *stream.serial == *serial);
         live.into_iter()

@@ -16,6 +16,7 @@ use tokio_rustls::TlsConnector;
 use wattle_http::{Body, Limits, Request, RequestHead, Scheme, h1};
 use wattle_jwt::{KeySet, KeySetError, MAX_KEY_SET_BYTES};
 use wattle_model::IpBlock;
+use wattle_net::Clock;
 
 use super::{KeySettings, guard};
 
@@ -88,7 +89,7 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    pub(super) fn new(settings: &KeySettings) -> Self {
+    pub(super) fn new(settings: &KeySettings, clock: &Clock) -> Self {
         let mut roots = RootCertStore::empty();
         let system = SYSTEM_ROOTS.iter().map(Path::new).find(|path| path.exists());
         for path in system.into_iter().chain(settings.roots.as_deref()) {
@@ -101,7 +102,10 @@ impl Fetcher {
                 }
             }
         }
-        let config = ClientConfig::builder()
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_details(provider, Arc::new(clock.clone()))
+            .with_safe_default_protocol_versions()
+            .expect("the provider knows suites of TLS 1.2 and 1.3")
             .with_root_certificates(roots)
             .with_no_client_auth();
         Self {

@@ -13,13 +13,14 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wattle_model::IpBlock;
+use wattle_net::Clock;
 
 use crate::hub::HubHandle;
 use crate::store::Store;
@@ -68,6 +69,7 @@ pub(crate) struct Told {
 /// What a fetcher starts with.
 pub(crate) struct Parts {
     pub(crate) settings: KeySettings,
+    pub(crate) clock: Clock,
     pub(crate) hub: HubHandle,
     pub(crate) store: Arc<Store>,
     pub(crate) wanted: watch::Receiver<Wanted>,
@@ -99,6 +101,7 @@ type Fetched = (Arc<str>, Result<Arc<str>, FetchError>);
 
 struct Keeper {
     refresh: Duration,
+    clock: Clock,
     hub: HubHandle,
     store: Arc<Store>,
     wanted: watch::Receiver<Wanted>,
@@ -112,7 +115,8 @@ impl Keeper {
     fn new(parts: Parts) -> Self {
         Self {
             refresh: parts.settings.refresh,
-            fetcher: Rc::new(Fetcher::new(&parts.settings)),
+            fetcher: Rc::new(Fetcher::new(&parts.settings, &parts.clock)),
+            clock: parts.clock,
             hub: parts.hub,
             store: parts.store,
             wanted: parts.wanted,
@@ -183,7 +187,7 @@ impl Keeper {
     }
 
     async fn take(&mut self, address: Arc<str>, fetched: Result<Arc<str>, FetchError>) {
-        let (now, wall) = (Instant::now(), unix_now());
+        let (now, wall) = (Instant::now(), self.clock.unix_secs());
         if let Ok(keys) = &fetched {
             self.keep(&address, (keys.clone(), wall));
         }
@@ -238,8 +242,8 @@ fn problem(address: &str, error: &FetchError, age: Option<u64>) -> String {
 }
 
 /// Those of an earlier run that may still be used.
-pub(crate) fn restored(store: &Store) -> BTreeMap<Arc<str>, Kept> {
-    let now = unix_now();
+pub(crate) fn restored(store: &Store, clock: &Clock) -> BTreeMap<Arc<str>, Kept> {
+    let now = clock.unix_secs();
     match store.key_sets() {
         Ok(mut kept) => {
             kept.retain(|_, (_, fetched)| now.saturating_sub(*fetched) < MAX_AGE.as_secs());
@@ -250,11 +254,6 @@ pub(crate) fn restored(store: &Store) -> BTreeMap<Arc<str>, Kept> {
             BTreeMap::new()
         }
     }
-}
-
-fn unix_now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }
 
 async fn at(instant: Option<Instant>) {

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,7 +18,9 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 use wattle_identity::{Peer, Rejection};
+use wattle_net::Clock;
 
+use super::Services;
 use crate::issuer::Issuer;
 use crate::metrics::{Metrics, count};
 
@@ -85,6 +87,7 @@ impl Drop for Place {
 
 pub(crate) struct Acceptor {
     issuer: Arc<Issuer>,
+    clock: Clock,
     metrics: Arc<Metrics>,
     places: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
@@ -109,23 +112,17 @@ enum HandshakeError {
 }
 
 impl Acceptor {
-    pub(crate) fn new(
-        issuer: Arc<Issuer>,
-        metrics: Arc<Metrics>,
-        ready: mpsc::Sender<io::Result<Connection>>,
-        stop: CancellationToken,
-    ) -> Self {
+    pub(crate) fn new(services: &Services, ready: mpsc::Sender<io::Result<Connection>>) -> Self {
         let room = |size| Arc::new(Semaphore::new(size));
-        let (places, handshakes, strangers) =
-            (room(MAX_CONNECTIONS), room(MAX_HANDSHAKES), room(MAX_STRANGERS));
         Self {
-            issuer,
-            metrics,
-            places,
-            handshakes,
-            strangers,
+            issuer: services.issuer.clone(),
+            clock: services.clock.clone(),
+            metrics: services.metrics.clone(),
+            places: room(MAX_CONNECTIONS),
+            handshakes: room(MAX_HANDSHAKES),
+            strangers: room(MAX_STRANGERS),
             ready,
-            stop,
+            stop: services.stop.clone(),
         }
     }
 
@@ -177,12 +174,12 @@ impl Acceptor {
 
     fn welcome(&self, arrival: Arrival) {
         let (ready, stop, metrics) = (self.ready.clone(), self.stop.clone(), self.metrics.clone());
-        let (own, strangers) = (self.issuer.server(), self.strangers.clone());
+        let (own, strangers, clock) = (self.issuer.server(), self.strangers.clone(), self.clock.clone());
         let address = arrival.address;
         // Owned by its timeout: it ends within [`HANDSHAKE`], or at once when stopped.
         tokio::spawn(async move {
             let shaken = tokio::select! {
-                shaken = shake(own, arrival, strangers) => shaken,
+                shaken = shake(own, arrival, strangers, &clock) => shaken,
                 () = stop.cancelled() => return,
             };
             match shaken {
@@ -201,6 +198,7 @@ async fn shake(
     own: Option<Arc<rustls::ServerConfig>>,
     arrival: Arrival,
     strangers: Arc<Semaphore>,
+    clock: &Clock,
 ) -> Result<Connection, HandshakeError> {
     let Arrival {
         socket,
@@ -209,7 +207,7 @@ async fn shake(
         shaking,
     } = arrival;
     let acceptor = TlsAcceptor::from(own.ok_or(HandshakeError::Ended)?);
-    let (stream, peer) = handshake(acceptor, socket).await?;
+    let (stream, peer) = handshake(acceptor, socket, clock).await?;
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default().into();
     drop(shaking);
     let stranger = match peer {
@@ -232,6 +230,7 @@ async fn shake(
 async fn handshake(
     acceptor: TlsAcceptor,
     socket: TcpStream,
+    clock: &Clock,
 ) -> Result<(TlsStream<TcpStream>, Option<Peer>), HandshakeError> {
     let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await {
         Err(_) => return Err(HandshakeError::Timeout),
@@ -245,7 +244,7 @@ async fn handshake(
     let peer = match chain {
         Some(chain) if !chain.is_empty() => {
             let peer = Peer::from_chain(chain)?;
-            peer.check_time(SystemTime::now())?;
+            peer.check_time(clock.now())?;
             Some(peer)
         }
         _ => None,

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 use wattle_identity::Peer;
+use wattle_net::Clock;
 use wattle_wire::proto::discovery::aggregated_discovery_service_server::AggregatedDiscoveryService;
 use wattle_wire::proto::discovery::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
@@ -21,6 +22,7 @@ use crate::metrics::{Metrics, count};
 
 pub(crate) struct Discovery {
     hub: HubHandle,
+    clock: Clock,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
     next: AtomicU64,
@@ -28,13 +30,15 @@ pub(crate) struct Discovery {
 
 impl Discovery {
     pub(crate) fn new(services: &Services) -> Self {
-        let (hub, metrics, stop) = (
+        let (hub, clock, metrics, stop) = (
             services.hub.clone(),
+            services.clock.clone(),
             services.metrics.clone(),
             services.stop.clone(),
         );
         Self {
             hub,
+            clock,
             metrics,
             stop,
             next: AtomicU64::new(1),
@@ -43,14 +47,14 @@ impl Discovery {
 }
 
 /// The peer that a call comes from; a call without a valid certificate is refused.
-fn proven(caller: Option<&Caller>) -> Result<(Peer, SocketAddr), Box<Status>> {
+fn proven(caller: Option<&Caller>, now: SystemTime) -> Result<(Peer, SocketAddr), Box<Status>> {
     let refuse = |why: &str| Box::new(Status::unauthenticated(why.to_owned()));
     let caller = caller.ok_or_else(|| refuse("the connection has no caller"))?;
     let peer = caller
         .peer
         .clone()
         .ok_or_else(|| refuse("discovery needs a client certificate"))?;
-    peer.check_time(SystemTime::now())
+    peer.check_time(now)
         .map_err(|rejection| refuse(&rejection.to_string()))?;
     Ok((peer, caller.address))
 }
@@ -63,24 +67,26 @@ impl Discovery {
         outgoing: Outgoing,
         word: fn(R) -> hub::Request,
     ) -> Result<(), Status> {
-        let (peer, address) = proven(request.extensions().get::<Caller>()).map_err(|status| {
-            count(&self.metrics.streams_refused);
-            *status
-        })?;
+        let (peer, address) =
+            proven(request.extensions().get::<Caller>(), self.clock.now()).map_err(|status| {
+                count(&self.metrics.streams_refused);
+                *status
+            })?;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let opened = Command::Opened(id, Box::new(peer.clone()), address, outgoing.clone());
         self.hub
             .tell(opened)
             .await
             .map_err(|gone| Status::unavailable(gone.to_string()))?;
-        let (hub, stop) = (self.hub.clone(), self.stop.clone());
+        let (hub, clock, stop) = (self.hub.clone(), self.clock.clone(), self.stop.clone());
         let requests = request.into_inner();
         // Owned by the stream: it ends with either direction, with the certificate or with the control plane.
         tokio::spawn(async move {
             let end = tokio::select! {
                 () = listen(id, requests, word, &hub) => None,
                 () = outgoing.closed() => None,
-                () = expired(&peer) => Some(Status::unauthenticated("the certificate of the connection has expired")),
+                // Who was proven an hour ago need not be who is there now.
+                () = clock.until(peer.not_after()) => Some(Status::unauthenticated("the certificate of the connection has expired")),
                 () = stop.cancelled() => Some(Status::unavailable("the control plane is stopping")),
             };
             if let Some(status) = end {
@@ -137,14 +143,5 @@ async fn listen<R>(id: u64, mut requests: Streaming<R>, word: fn(R) -> hub::Requ
                 return;
             }
         }
-    }
-}
-
-/// Waits for the end of the peer's certificate: who was proven an hour ago need not be who is there now.
-async fn expired(peer: &Peer) {
-    /// So that a clock that was set forward is noticed.
-    const LOOK_AGAIN: Duration = Duration::from_secs(60);
-    while let Ok(left) = peer.not_after().duration_since(SystemTime::now()) {
-        tokio::time::sleep(left.min(LOOK_AGAIN)).await;
     }
 }

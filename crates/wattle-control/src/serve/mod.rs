@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
+use wattle_net::Clock;
 use wattle_wire::proto::certificate::istio_certificate_service_server::IstioCertificateServiceServer;
 use wattle_wire::proto::discovery::aggregated_discovery_service_server::AggregatedDiscoveryServiceServer;
 
@@ -38,6 +39,7 @@ const MAX_WAITING: usize = 64;
 #[derive(Clone)]
 pub(crate) struct Services {
     pub(crate) hub: HubHandle,
+    pub(crate) clock: Clock,
     pub(crate) issuer: Arc<Issuer>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) stop: CancellationToken,
@@ -46,12 +48,7 @@ pub(crate) struct Services {
 /// Serves proxies until stopped; open streams are told to go elsewhere.
 pub(crate) async fn serve(listener: TcpListener, services: Services) -> Result<(), tonic::transport::Error> {
     let (sender, connections) = mpsc::channel::<Result<Connection, std::io::Error>>(MAX_WAITING);
-    let acceptor = Acceptor::new(
-        services.issuer.clone(),
-        services.metrics.clone(),
-        sender,
-        services.stop.clone(),
-    );
+    let acceptor = Acceptor::new(&services, sender);
     let accepting = tokio::spawn(acceptor.run(listener));
     let stop = services.stop.clone();
     let discovery = AggregatedDiscoveryServiceServer::new(discovery::Discovery::new(&services))

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::{Method, StatusCode};
@@ -73,7 +73,8 @@ impl Pages for Facts {
 impl Facts {
     /// Ready once there is a certificate and the workload's own config.
     fn is_ready(&self) -> bool {
-        self.identity.not_after_secs.load(Relaxed) > unix_now() && self.stream.complete.load(Relaxed)
+        self.identity.not_after_secs.load(Relaxed) > self.settings.clock.unix_secs()
+            && self.stream.complete.load(Relaxed)
     }
 
     fn ready(&self) -> Response {
@@ -83,7 +84,7 @@ impl Facts {
         if self.is_ready() {
             return plain(StatusCode::OK, "ready\n");
         }
-        let missing = match self.identity.not_after_secs.load(Relaxed) > unix_now() {
+        let missing = match self.identity.not_after_secs.load(Relaxed) > self.settings.clock.unix_secs() {
             true => "waiting for the workload's configuration\n",
             false => "waiting for a certificate\n",
         };
@@ -223,9 +224,3 @@ POST /drain          finish open work, then end (loopback only)
 POST /renew          ask for a new certificate now (loopback only)
 POST /logging?level= change the log level (loopback only)
 ";
-
-fn unix_now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
-}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -189,7 +189,8 @@ impl ConfigTask {
     }
 
     fn heard(&mut self, response: DeltaDiscoveryResponse) -> Vec<DeltaDiscoveryRequest> {
-        self.health.last_heard_secs.store(unix_now(), Ordering::Relaxed);
+        let now = self.settings.clock.unix_secs();
+        self.health.last_heard_secs.store(now, Ordering::Relaxed);
         let received = self.held.subscriber.response(response);
         for rejected in &received.rejected {
             self.health.rejected.fetch_add(1, Ordering::Relaxed);
@@ -306,10 +307,4 @@ async fn at(instant: Option<Instant>) {
         Some(instant) => tokio::time::sleep_until(instant).await,
         None => std::future::pending().await,
     }
-}
-
-fn unix_now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -62,7 +61,7 @@ impl Pages for AgentPages {
 
 impl AgentPages {
     fn has_certificate(&self) -> bool {
-        self.identity.not_after_secs.load(Relaxed) > unix_now()
+        self.identity.not_after_secs.load(Relaxed) > self.settings.clock.unix_secs()
     }
 
     /// What is missing before traffic may come.
@@ -170,9 +169,3 @@ GET  /clusters /listeners /certs /server_info   Envoy's own pages (loopback only
 POST /drain          finish open work, then end (loopback only)
 POST /renew          ask for a new certificate now (loopback only)
 ";
-
-fn unix_now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
-}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, ServerConfig};
 use wattle_identity::{BundleSet, ClientCertificates, Expected, SpiffeId, Svid, TlsSettings, TrustDomain};
+use wattle_net::Clock;
 
 /// Application protocols on connections between proxies. All but the first are Istio's, so that a Wattle workload and
 /// an Istio workload under one root can talk.
@@ -67,6 +68,7 @@ pub(crate) struct Credentials {
     /// Under the roots that the control plane may have.
     control: TlsSettings,
     server: Arc<ServerConfig>,
+    clock: Arc<Clock>,
 }
 
 impl std::fmt::Debug for Credentials {
@@ -79,8 +81,13 @@ impl std::fmt::Debug for Credentials {
 
 impl Credentials {
     /// Prepares TLS for a certificate; fails when the TLS library refuses it.
-    pub(crate) fn new(svid: Arc<Svid>, bundles: Arc<BundleSet>) -> Result<Self, wattle_identity::TlsError> {
-        let tls = TlsSettings::new(bundles.clone(), &[]);
+    pub(crate) fn new(
+        svid: Arc<Svid>,
+        bundles: Arc<BundleSet>,
+        clock: &Clock,
+    ) -> Result<Self, wattle_identity::TlsError> {
+        let clock = Arc::new(clock.clone());
+        let tls = TlsSettings::new(bundles.clone(), &[]).with_clock(clock.clone());
         let server = tls
             .clone()
             .with_alpn(ACCEPTED)
@@ -92,6 +99,7 @@ impl Credentials {
             control: tls.clone(),
             tls,
             server,
+            clock,
         })
     }
 
@@ -103,7 +111,7 @@ impl Credentials {
     /// The same with other roots for the control plane.
     pub(crate) fn with_control_roots(self, bundles: Arc<BundleSet>) -> Self {
         Self {
-            control: TlsSettings::new(bundles, &[]),
+            control: TlsSettings::new(bundles, &[]).with_clock(self.clock.clone()),
             ..self
         }
     }

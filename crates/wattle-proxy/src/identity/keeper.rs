@@ -19,7 +19,7 @@ use crate::settings::Settings;
 const MIN_BACKOFF: Duration = Duration::from_millis(200);
 /// Longest wait between two requests.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
-/// Longest single sleep, so that a clock that was set forward, or another file of roots, is noticed.
+/// Longest single sleep, so that another file of roots or of the join token is noticed.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// When the issuer changed, a new certificate is asked for within this time, or this part of the life that is left when that
 /// is shorter, so that a fleet does not ask together.
@@ -122,12 +122,13 @@ impl Keeper {
         let mut due = current.svid().renew_at(rand::random());
         loop {
             due = due.min(self.due_for_issuer(&current));
-            let Ok(left) = due.duration_since(SystemTime::now()) else {
+            if due <= self.settings.clock.now() {
                 self.asked_for = self.believed.issuer().map(str::to_owned);
                 return;
-            };
+            }
             tokio::select! {
-                () = tokio::time::sleep(left.min(LOOK_AGAIN)) => {}
+                () = self.settings.clock.until(due) => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
                 () = self.renew_now.notified() => return,
                 Ok(()) = self.trust.changed() => {}
             }
@@ -137,7 +138,7 @@ impl Keeper {
             }
             if file_changed && self.believed.issuer().is_none() {
                 // Nobody tells us else: with its next certificate this workload says that it knows the new roots.
-                due = due.min(soon(&current));
+                due = due.min(self.soon(&current));
             }
         }
     }
@@ -153,8 +154,15 @@ impl Keeper {
         if is_of_it || was_asked {
             never
         } else {
-            soon(current)
+            self.soon(current)
         }
+    }
+
+    /// A moment within [`SPREAD`].
+    fn soon(&self, current: &Credentials) -> SystemTime {
+        let now = self.settings.clock.now();
+        let spread = SPREAD.min(current.svid().remaining(now) / SPREAD_PART);
+        now + spread.mul_f64(rand::random())
     }
 
     /// Takes in what the control plane said last; whether there was anything new.
@@ -220,7 +228,7 @@ impl Keeper {
     async fn request(&self) -> Result<Enrolled, EnrolError> {
         let current = self.sender.borrow().clone();
         if let Some(current) =
-            current.filter(|current| !current.svid().remaining(SystemTime::now()).is_zero())
+            current.filter(|current| !current.svid().remaining(self.settings.clock.now()).is_zero())
         {
             let tls = current
                 .control_client(&self.settings.control_id)
@@ -233,6 +241,7 @@ impl Keeper {
         let token = self.token();
         let bundles = Arc::new(self.believed.control().map_err(unbelieved)?);
         let tls = TlsSettings::new(bundles, &[b"h2"])
+            .with_clock(Arc::new(self.settings.clock.clone()))
             .anonymous_client(Expected::only(self.settings.control_id.clone()))
             .map_err(unusable)?;
         enrol(&self.settings, tls, token.as_deref()).await
@@ -245,7 +254,7 @@ impl Keeper {
             .map_or(0, |since| since.as_secs());
         let bundles = Arc::new(self.believed.bundles().map_err(unbelieved)?);
         let control = Arc::new(self.believed.control().map_err(unbelieved)?);
-        let credentials = Credentials::new(svid, bundles)
+        let credentials = Credentials::new(svid, bundles, &self.settings.clock)
             .map_err(unusable)?
             .with_aliases(self.believed.aliases())
             .with_control_roots(control);
@@ -256,7 +265,8 @@ impl Keeper {
 
     fn saved(&self) -> Option<Svid> {
         let svid = Svid::from_pem(&std::fs::read(self.svid_path()).ok()?).ok()?;
-        (*svid.id() == self.settings.id && !svid.remaining(SystemTime::now()).is_zero()).then_some(svid)
+        (*svid.id() == self.settings.id && !svid.remaining(self.settings.clock.now()).is_zero())
+            .then_some(svid)
     }
 
     fn token(&self) -> Option<String> {
@@ -267,13 +277,6 @@ impl Keeper {
     fn svid_path(&self) -> PathBuf {
         self.settings.state.join("svid.pem")
     }
-}
-
-/// A moment within [`SPREAD`].
-fn soon(current: &Credentials) -> SystemTime {
-    let now = SystemTime::now();
-    let spread = SPREAD.min(current.svid().remaining(now) / SPREAD_PART);
-    now + spread.mul_f64(rand::random())
 }
 
 fn unbelieved(error: BelievedError) -> EnrolError {

@@ -10,6 +10,7 @@ use rustls::{
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime};
 use wattle_model::traffic::SubjectName;
+use wattle_net::Clock;
 use webpki::{
     EndEntityCert, KeyUsage, OwnedCertRevocationList, RevocationCheckDepth, RevocationOptionsBuilder,
 };
@@ -82,13 +83,14 @@ impl Outside {
         names: &[SubjectName],
         unverified: bool,
         alpn: &[&[u8]],
+        clock: &Clock,
     ) -> Result<Arc<ClientConfig>, Error> {
         let verifier = Verifier {
             outside: self.clone(),
             names: names.to_vec(),
             unverified,
         };
-        let builder = ClientConfig::builder_with_provider(PROVIDER.clone())
+        let builder = ClientConfig::builder_with_details(PROVIDER.clone(), Arc::new(clock.clone()))
             .with_safe_default_protocol_versions()?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -152,7 +152,7 @@ impl Relay {
     /// Passes responses on until the control plane says no more.
     fn responses<R: Send + 'static>(&self, mut from: Streaming<R>) -> ReceiverStream<Result<R, Status>> {
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
-        let health = self.health.clone();
+        let (health, clock) = (self.health.clone(), self.settings.clock.clone());
         tokio::spawn(async move {
             health.open.fetch_add(1, Ordering::Relaxed);
             loop {
@@ -161,7 +161,7 @@ impl Relay {
                     () = sender.closed() => break,
                 };
                 let Some(message) = message.transpose() else { break };
-                health.last_heard_secs.store(unix_now(), Ordering::Relaxed);
+                health.last_heard_secs.store(clock.unix_secs(), Ordering::Relaxed);
                 let ended = message.is_err();
                 if sender.send(message).await.is_err() || ended {
                     break;
@@ -203,10 +203,4 @@ impl AggregatedDiscoveryService for Relay {
             .await?;
         Ok(Response::new(self.responses(answered.into_inner())))
     }
-}
-
-fn unix_now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }

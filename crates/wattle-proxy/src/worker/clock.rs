@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 /// Monotonic time since the first worker's start, the same for all of them, wall time, and a fast random number.
 pub(crate) struct Clock {
     start: Instant,
+    wall: wattle_net::Clock,
     state: Cell<u64>,
 }
 
@@ -14,9 +15,10 @@ pub(crate) struct Clock {
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Clock {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(wall: wattle_net::Clock) -> Self {
         Self {
             start: *START,
+            wall,
             state: Cell::new(rand::random::<u64>() | 1),
         }
     }
@@ -30,7 +32,7 @@ impl Clock {
     /// Wall time, for logs and certificates.
     #[inline]
     pub(crate) fn wall(&self) -> SystemTime {
-        SystemTime::now()
+        self.wall.now()
     }
 
     /// A random number for balancing (xorshift64*); nothing secret depends on it.

@@ -72,8 +72,8 @@ impl Worker {
     ) -> Rc<Self> {
         Rc::new_cyclic(|own| Self {
             own: own.clone(),
+            clock: Clock::new(settings.clock.clone()),
             settings,
-            clock: Clock::new(),
             post,
             draining,
             http_drain: DrainSignal::new(),

@@ -14,10 +14,11 @@ const KEYS: &str =
 const LIMIT: Duration = Duration::from_secs(5);
 
 fn fetcher(allow: &[&str]) -> Fetcher {
-    Fetcher::new(&KeySettings {
+    let settings = KeySettings {
         allow: allow.iter().map(|text| IpBlock::parse(text).unwrap()).collect(),
         ..KeySettings::default()
-    })
+    };
+    Fetcher::new(&settings, &Clock::default())
 }
 
 /// A server that answers each path as the function says; gives `http://ADDRESS`.

@@ -83,7 +83,9 @@ async fn dial(
 #[tokio::test]
 async fn a_server_with_the_dialled_name_is_trusted_and_speaks_what_was_offered() {
     let server = server(&["api.example"], None);
-    let config = trusting(&server).client(&[], false, &[b"http/1.1"]).unwrap();
+    let config = trusting(&server)
+        .client(&[], false, &[b"http/1.1"], &Clock::default())
+        .unwrap();
     assert_eq!(
         dial(&server, "api.example", config).await.unwrap().unwrap(),
         "http/1.1"
@@ -93,24 +95,32 @@ async fn a_server_with_the_dialled_name_is_trusted_and_speaks_what_was_offered()
 #[tokio::test]
 async fn a_server_that_speaks_nothing_newer_than_1_2_is_verified_all_the_same() {
     let old = server_of(&["api.example"], None, &[&rustls::version::TLS12]);
-    let config = trusting(&old).client(&[], false, &[b"http/1.1"]).unwrap();
+    let config = trusting(&old)
+        .client(&[], false, &[b"http/1.1"], &Clock::default())
+        .unwrap();
     assert_eq!(
         dial(&old, "api.example", config.clone()).await.unwrap().unwrap(),
         "http/1.1"
     );
     assert!(dial(&old, "db.example", config).await.is_err());
     let other = server(&["api.example"], None);
-    let config = trusting(&other).client(&[], false, &[]).unwrap();
+    let config = trusting(&other)
+        .client(&[], false, &[], &Clock::default())
+        .unwrap();
     assert!(dial(&old, "api.example", config).await.is_err());
 }
 
 #[tokio::test]
 async fn another_name_or_another_root_is_refused_and_taken_only_when_asked_for() {
     let (asked, other) = (server(&["api.example"], None), server(&["api.example"], None));
-    let config = trusting(&asked).client(&[], false, &[]).unwrap();
+    let config = trusting(&asked)
+        .client(&[], false, &[], &Clock::default())
+        .unwrap();
     assert!(dial(&asked, "db.example", config.clone()).await.is_err());
     assert!(dial(&other, "api.example", config).await.is_err());
-    let any = trusting(&asked).client(&[], true, &[]).unwrap();
+    let any = trusting(&asked)
+        .client(&[], true, &[], &Clock::default())
+        .unwrap();
     assert!(dial(&other, "db.example", any).await.is_ok());
 }
 
@@ -127,7 +137,7 @@ async fn one_of_the_names_that_the_policy_lists_is_enough_and_the_dialled_one_is
         (vec![uri("spiffe://td/ns/n/sa/other")], false),
     ];
     for (names, wanted) in table {
-        let config = trusting.client(&names, false, &[]).unwrap();
+        let config = trusting.client(&names, false, &[], &Clock::default()).unwrap();
         assert_eq!(
             dial(&server, "a.example", config).await.is_ok(),
             wanted,

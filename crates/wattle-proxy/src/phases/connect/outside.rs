@@ -62,7 +62,7 @@ pub(super) async fn originate(
     };
     let material = worker.outside(files).await;
     let material = material.map_err(|problem| failed("tls_files", &problem))?;
-    let make = || material.client(names, *unverified, offer);
+    let make = || material.client(names, *unverified, offer, &worker.settings.clock);
     let config = upstream
         .bounds
         .outside_tls(offer, &material, make)
