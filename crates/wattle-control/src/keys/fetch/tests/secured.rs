@@ -62,12 +62,12 @@ async fn server(config: ServerConfig) -> u16 {
 fn believing(root: &Root) -> (Fetcher, NamedTempFile) {
     let file = NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &root.pem).unwrap();
-    let fetcher = Fetcher::new(&KeySettings {
+    let settings = KeySettings {
         allow: vec![IpBlock::parse("127.0.0.1").unwrap()],
         roots: Some(file.path().to_owned()),
         ..KeySettings::default()
-    });
-    (fetcher, file)
+    };
+    (Fetcher::new(&settings, &Clock::default()), file)
 }
 
 #[tokio::test]
