@@ -1,7 +1,5 @@
-//! Notes the commit the binary is built from; without git, or outside a checkout, it is empty. What is distributed is laid
-//! out so that a proxy touches little of it.
+//! Notes the commit the binary is built from; without git, or outside a checkout, it is empty.
 
-use std::env;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,21 +10,7 @@ fn main() {
             println!("cargo:rerun-if-changed={path}");
         }
     }
-    lay_out();
     println!("cargo:rerun-if-changed=build.rs");
-}
-
-/// Only the profile `dist` builds this crate for size, and only Linux's usual linkers read the script.
-fn lay_out() {
-    let is = |name: &str, value: &str| env::var(name).is_ok_and(|found| found == value);
-    let linux = is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu");
-    let Ok(folder) = env::var("CARGO_MANIFEST_DIR") else {
-        return;
-    };
-    if linux && is("OPT_LEVEL", "s") {
-        println!("cargo:rustc-link-arg-bins=-Wl,-T,{folder}/rare.ld");
-    }
-    println!("cargo:rerun-if-changed=rare.ld");
 }
 
 fn commit() -> Option<String> {

@@ -246,7 +246,13 @@ fn a_long_connection_outlives_certificates_config_and_the_control_plane() {
     talk("after a new certificate of the client");
     mesh.renew_certificate("web-v1");
     talk("after a new certificate of the server");
-    manifests.write("policy-1.yaml", &policy(1));
+    // One that denies by path would deny a connection whose paths nobody sees, and end it.
+    let other = policy(1).replace(
+        "to: [{operation: {paths: [/never/1]}}]",
+        "from: [{source: {principals: [nobody]}}]",
+    );
+    assert!(other.contains("nobody"));
+    manifests.write("policy-1.yaml", &other);
     mesh.wait_generation("AuthorizationPolicy", "extra-1", "1");
     mesh.wait_synced(2);
     talk("after a new policy");
