@@ -100,7 +100,9 @@ pub use meta::{Labels, Meta, Origin};
 pub use object::{Object, Resource};
 pub use parse::{MAX_FILE_BYTES, Parsed, Refused, fields_of, parse, parse_bytes, parse_bytes_in, parse_in};
 pub use peer::{Mtls, MtlsMode, PeerAuthentication, Selector};
-pub use process::{Probe, Process, ProcessPort, Proxy, ProxyKind, Readiness, RestartPolicy, Variable};
+pub use process::{
+    Certificate, Probe, Process, ProcessPort, Proxy, ProxyKind, Readiness, RestartPolicy, Variable,
+};
 pub use rate_limit::{
     DescriptorEntry, DescriptorSource, GlobalLimit, Limit, LocalLimit, OnFailure, RateLimit, RateLimitRule,
     RateLimitService, RateShare, RateUnit,

@@ -8,8 +8,10 @@ use crate::core::Protocol;
 use crate::object::Resource;
 use crate::scalar::Port;
 
+mod certificate;
 mod read;
 
+pub use certificate::Certificate;
 pub(crate) use read::process;
 
 /// `spec` of a Process.
@@ -126,12 +128,15 @@ pub enum RestartPolicy {
 }
 
 /// The proxy of a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Proxy {
     /// Whether it has one; default true. The label `wattle.io/inject: disabled` switches it off too.
     pub enabled: bool,
     /// Which program it is; default wattle.
     pub kind: ProxyKind,
+    /// Who gives it its certificate; none means the control plane.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Certificate>,
 }
 
 /// The program of a proxy.
@@ -150,6 +155,7 @@ impl Default for Proxy {
         Self {
             enabled: true,
             kind: ProxyKind::Wattle,
+            certificate: None,
         }
     }
 }

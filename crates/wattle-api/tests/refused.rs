@@ -215,6 +215,19 @@ fn processes() {
                 "6:14: spec.readiness: expected exactly one of tcpSocket, httpGet, exec",
             ),
             (
+                "command: [x]\n  proxy: {certificate: {}}",
+                "6:24: spec.proxy.certificate: expected exactly one of workloadAPI, service",
+            ),
+            (
+                "command: [x]\n  proxy: {certificate: {workloadAPI: /run/agent.sock}}",
+                "6:38: spec.proxy.certificate.workloadAPI: found \"/run/agent.sock\", expected unix:///ABSOLUTE-PATH",
+            ),
+            (
+                "command: [x]\n  proxy: {certificate: {service: {address: csr, roots: r, token: t}}}",
+                "6:44: spec.proxy.certificate.service.address: found \"csr\", expected HOST:PORT, such as \
+                 cert-manager-istio-csr.cert-manager.svc:443",
+            ),
+            (
                 "command: [x]\n  env: [{name: PORT, value: 80}]",
                 "6:29: spec.env[0].value: found number 80, expected text (put it in quotes)",
             ),

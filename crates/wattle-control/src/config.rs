@@ -52,6 +52,9 @@ pub struct TrustSettings {
     pub aliases: Vec<Arc<str>>,
     /// Foreign trust domains with the PEM file of their roots, watched.
     pub federated: Vec<(Arc<str>, PathBuf)>,
+    /// PEM file of further roots of the mesh's own trust domain, watched: those of another authority that gives some of its
+    /// workloads their certificates, such as SPIRE.
+    pub accepted: Option<PathBuf>,
     /// PEM file of revocation lists, watched.
     pub revoked: Option<PathBuf>,
 }

@@ -7,6 +7,7 @@ use webpki::anchor_from_trusted_cert;
 
 use crate::{
     certificate::{Certificate, fingerprint},
+    der::{self, DerError},
     instant::system_time,
     pem::{self, PemError},
     revocation::RevocationLists,
@@ -25,6 +26,9 @@ pub enum BundleError {
     /// The text is not PEM.
     #[error(transparent)]
     Pem(#[from] PemError),
+    /// The text is not certificates as DER.
+    #[error(transparent)]
+    Der(#[from] DerError),
     /// There is no certificate in it, which would refuse everybody by mistake.
     #[error("trust bundle of {0} holds no certificate")]
     Empty(TrustDomain),
@@ -80,6 +84,11 @@ impl TrustBundle {
     /// Reads every certificate of a PEM text as a root.
     pub fn from_pem(trust_domain: TrustDomain, text: &[u8]) -> Result<Self, BundleError> {
         Self::new(trust_domain, pem::read(text)?.certificates)
+    }
+
+    /// Reads every certificate of concatenated DER as a root.
+    pub fn from_der(trust_domain: TrustDomain, text: &[u8]) -> Result<Self, BundleError> {
+        Self::new(trust_domain, der::certificates(text)?)
     }
 
     /// The roots as PEM, in their order.

@@ -21,11 +21,12 @@ use crate::{
 pub type Entry = fn(&[u8]);
 
 /// The parsers by name, for fuzz targets and the property test.
-pub const ENTRIES: [(&str, Entry); 11] = [
+pub const ENTRIES: [(&str, Entry); 12] = [
     ("spiffe_id", spiffe_id),
     ("trust_domain", trust_domain),
     ("bundle_pem", bundle_pem),
     ("svid_pem", svid_pem),
+    ("certificates_der", certificates_der),
     ("authority_pem", authority_pem),
     ("csr_pem", csr_pem),
     ("peer_certificate", peer_certificate),
@@ -53,6 +54,12 @@ pub fn trust_domain(bytes: &[u8]) {
 /// [`TrustBundle`] from PEM.
 pub fn bundle_pem(bytes: &[u8]) {
     with_trust_domain(|trust_domain| drop(TrustBundle::from_pem(trust_domain, bytes)));
+}
+
+/// [`TrustBundle`] and [`Svid`] from concatenated DER.
+pub fn certificates_der(bytes: &[u8]) {
+    with_trust_domain(|trust_domain| drop(TrustBundle::from_der(trust_domain, bytes)));
+    let _ = Svid::from_der(bytes, bytes);
 }
 
 /// [`Svid`] from PEM.

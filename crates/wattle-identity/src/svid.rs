@@ -3,21 +3,24 @@
 use std::{
     fmt,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, UnixTime};
 use zeroize::Zeroizing;
 
 use crate::{
+    bundle::BundleSet,
     certificate::{Certificate, fingerprint},
     csr,
+    der::{self, DerError},
     instant::{Lifetime, system_time},
     key::{KeyError, PrivateKey, Signer},
     pem::{self, PemError, Sections},
     rejection::Rejection,
     spiffe::SpiffeId,
+    verify::{Purpose, verify_peer},
 };
 
 /// Longest chain below the root.
@@ -30,6 +33,9 @@ pub enum SvidError {
     /// The text is not PEM.
     #[error(transparent)]
     Pem(#[from] PemError),
+    /// The text is not certificates as DER.
+    #[error(transparent)]
+    Der(#[from] DerError),
     /// The key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -81,6 +87,19 @@ impl Svid {
                 keys: keys.len() + usize::from(popped.is_some()),
             }),
         }
+    }
+
+    /// Takes a chain as concatenated DER, leaf first, and its key as PKCS#8 DER.
+    pub fn from_der(chain: &[u8], key: &[u8]) -> Result<Self, SvidError> {
+        let key = PrivatePkcs8KeyDer::from(key).clone_key();
+        Self::assemble(der::certificates(chain)?, PrivateKey::from_der(key.into()))
+    }
+
+    /// Whether this chain leads to these roots now, as a peer will see it when it is dialled by us.
+    pub fn check(&self, bundles: &BundleSet, now: SystemTime) -> Result<(), Rejection> {
+        let (leaf, intermediates) = self.chain().split_first().ok_or(Rejection::NoCertificate)?;
+        let now = UnixTime::since_unix_epoch(now.duration_since(UNIX_EPOCH).unwrap_or_default());
+        verify_peer(bundles, leaf, intermediates, Purpose::Client, now).map(|_| ())
     }
 
     /// Chain, then key, as PEM; wiped when dropped.

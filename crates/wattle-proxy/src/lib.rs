@@ -27,4 +27,4 @@ mod worker;
 
 pub use envoy::run as run_envoy;
 pub use run::{Hooks, SetLogLevel, StartError, run};
-pub use settings::{AccessLogTarget, Settings};
+pub use settings::{AccessLogTarget, CertificateService, CertificateSource, Settings};

@@ -23,6 +23,8 @@ pub struct Settings {
     pub roots: PathBuf,
     /// File with the join token; needed until a certificate was saved.
     pub token: Option<PathBuf>,
+    /// Who gives the certificate, default the control plane.
+    pub certificates: CertificateSource,
     /// Directory for the saved certificate and config; only its owner may read it.
     pub state: PathBuf,
     /// Where redirected outbound connections arrive, default 127.0.0.1:15001.
@@ -53,6 +55,41 @@ pub struct Settings {
     pub http1_hop: bool,
     /// By which certificates begin and end, default the system's; tests move it.
     pub clock: Clock,
+}
+
+/// Who gives a workload its certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CertificateSource {
+    /// The control plane, to whom the proxy shows its join token.
+    #[default]
+    ControlPlane,
+    /// The SPIFFE Workload API on this socket, such as that of SPIRE's agent.
+    WorkloadApi(PathBuf),
+    /// Another service with Istio's certificate API, such as istio-csr.
+    Service(CertificateService),
+}
+
+/// A service with Istio's certificate API beside the mesh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateService {
+    /// Name or address, by which its own certificate must be valid too.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// PEM file with the roots of its own certificate, read at each request.
+    pub roots: PathBuf,
+    /// File with the bearer token that says who the workload is, read at each request.
+    pub token: PathBuf,
+}
+
+impl std::fmt::Display for CertificateSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::ControlPlane => f.write_str("control plane"),
+            Self::WorkloadApi(socket) => write!(f, "Workload API at {}", socket.display()),
+            Self::Service(service) => write!(f, "certificate service at {}:{}", service.host, service.port),
+        }
+    }
 }
 
 /// Where access log lines are written.
@@ -89,6 +126,7 @@ impl Settings {
             control_id,
             roots,
             token: None,
+            certificates: CertificateSource::default(),
             state,
             outbound: SocketAddr::from((Ipv4Addr::LOCALHOST, port::OUTBOUND)),
             inbound: SocketAddr::from((Ipv4Addr::UNSPECIFIED, port::INBOUND)),

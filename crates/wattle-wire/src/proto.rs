@@ -40,6 +40,18 @@ pub mod certificate {
     include!("generated/istio.v1.auth.rs");
 }
 
+/// Certificates from the workload's own machine (SPIFFE Workload API).
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic
+)]
+pub mod workload {
+    include!("generated/_.rs");
+}
+
 /// Questions to a rate limit service (Envoy data-plane-api v3).
 #[allow(
     missing_docs,

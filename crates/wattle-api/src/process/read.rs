@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::certificate::certificate;
 use super::{Probe, Process, ProcessPort, Proxy, ProxyKind, Readiness, RestartPolicy, Variable};
 use crate::core::{port_name, protocol};
 use crate::decode::{Cursor, Decoded, Fields};
@@ -218,12 +219,14 @@ fn restart_policy(cursor: &Cursor<'_>) -> Decoded<RestartPolicy> {
 }
 
 fn proxy(cursor: &Cursor<'_>) -> Decoded<Proxy> {
-    let fields = cursor.fields(&["enabled", "kind"])?;
+    let fields = cursor.fields(&["enabled", "kind", "certificate"])?;
     let kinds = [("wattle", ProxyKind::Wattle), ("envoy", ProxyKind::Envoy)];
     let enabled = fields.optional("enabled", scalar::flag);
     let kind = fields.optional("kind", |at| scalar::word(at, &kinds));
+    let certificate = fields.optional("certificate", certificate);
     Ok(Proxy {
         enabled: enabled?.unwrap_or(true),
         kind: kind?.unwrap_or_default(),
+        certificate: certificate?,
     })
 }

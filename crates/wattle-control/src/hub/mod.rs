@@ -24,7 +24,7 @@ use std::time::Instant;
 
 use wattle_api::Diagnostic;
 use wattle_compile::{Mesh, ResourceName as Compiled, Settings};
-use wattle_identity::SpiffeId;
+use wattle_identity::{Peer, SpiffeId};
 use wattle_wire::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryResponse};
 use wattle_wire::{Encoded, Kind, ResourceName};
 
@@ -76,7 +76,7 @@ pub(crate) struct Hub {
     /// Whom to believe, once the authority said so.
     trust: Option<Encoded>,
     /// Serial number of the certificate that each stream was opened with.
-    shown: HashMap<StreamId, Arc<str>>,
+    shown: HashMap<StreamId, Arc<Peer>>,
     /// Clients of standard xDS.
     envoys: envoy::Clients,
     /// Every source has said what it holds: an answer before that could be a lie.

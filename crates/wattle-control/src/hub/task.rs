@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ impl Outgoing {
 /// A word to the hub.
 pub(crate) enum Command {
     /// A stream opened.
-    Opened(StreamId, Box<Peer>, SocketAddr, Outgoing),
+    Opened(StreamId, Arc<Peer>, SocketAddr, Outgoing),
     /// A proxy said something on it.
     Requested(StreamId, Box<Request>),
     /// It ended.
@@ -204,7 +205,7 @@ impl Task {
             Command::Opened(id, peer, address, outgoing) => {
                 let method = outgoing.method();
                 self.hub.opened(id, (peer.id().clone(), address), method, now);
-                self.hub.shown(id, peer.serial().into());
+                self.hub.shown(id, peer);
                 self.outgoing.insert(id, outgoing);
             }
             Command::Requested(id, request) => self.hub.requested(id, *request, now),

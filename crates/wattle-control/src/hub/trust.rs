@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use wattle_identity::Peer;
 use wattle_model::Trust;
 use wattle_wire::{Encoded, Kind, ResourceName};
 
 use super::{Hub, StreamId};
-use crate::issuer::Connected;
+use crate::issuer::{Connected, unix_secs};
 
 /// What there is under this name: there is one trust for the whole mesh.
 pub(super) fn of_mesh<'a>(name: &ResourceName, trust: Option<&'a Encoded>) -> Option<&'a Encoded> {
@@ -15,9 +16,9 @@ pub(super) fn of_mesh<'a>(name: &ResourceName, trust: Option<&'a Encoded>) -> Op
 }
 
 impl Hub {
-    /// A stream was opened with the certificate of this serial number.
-    pub(crate) fn shown(&mut self, id: StreamId, serial: Arc<str>) {
-        self.shown.insert(id, serial);
+    /// A stream was opened with this peer's certificate.
+    pub(crate) fn shown(&mut self, id: StreamId, peer: Arc<Peer>) {
+        self.shown.insert(id, peer);
     }
 
     /// Whom to believe from now on; all are told at once.
@@ -50,8 +51,10 @@ impl Hub {
         };
         self.shown
             .iter()
-            .map(|(id, serial)| Connected {
-                serial: serial.clone(),
+            .map(|(id, peer)| Connected {
+                id: peer.id().clone(),
+                serial: peer.serial().into(),
+                not_after_secs: unix_secs(peer.not_after()),
                 acknowledged: acknowledged(id).unwrap_or_default(),
             })
             .collect()

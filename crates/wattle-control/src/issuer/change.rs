@@ -21,10 +21,14 @@ impl Issuer {
     ) -> Result<bool, IssuerError> {
         let News {
             issuer,
+            accepted,
             federated,
             revoked,
         } = news;
-        let mut changed = !federated.is_empty() || revoked.is_some();
+        let mut changed = !federated.is_empty() || accepted.is_some() || revoked.is_some();
+        if let Some(accepted) = accepted {
+            current.accepted = Some(accepted);
+        }
         for bundle in federated {
             current
                 .federated
@@ -64,6 +68,12 @@ impl Issuer {
         let mut bundle = current.succession.bundle()?;
         if let Some(beside) = &current.beside {
             bundle = bundle.joined(beside)?;
+        }
+        if let Some(accepted) = &current.accepted {
+            match bundle.joined(accepted) {
+                Ok(joined) => bundle = joined,
+                Err(error) => tracing::error!(%error, "the accepted roots are left out beside our own"),
+            }
         }
         (current.bundle_id, current.bundle) = (bundle.id(), bundle);
         current.callers = BundleSet::only(current.bundle.clone()).with_revoked(current.revoked.clone());

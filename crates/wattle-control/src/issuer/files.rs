@@ -18,6 +18,7 @@ const MAX_FILE: u64 = 256 * 1024;
 pub(super) struct Files {
     trust_domain: TrustDomain,
     issuer: Option<Watched>,
+    accepted: Option<Watched>,
     federated: Vec<(TrustDomain, Watched)>,
     revoked: Option<Watched>,
 }
@@ -33,6 +34,7 @@ struct Watched {
 #[derive(Default)]
 pub(super) struct News {
     pub(super) issuer: Option<Plugged>,
+    pub(super) accepted: Option<TrustBundle>,
     pub(super) federated: Vec<TrustBundle>,
     pub(super) revoked: Option<RevocationLists>,
 }
@@ -55,6 +57,7 @@ impl Files {
         Ok(Self {
             trust_domain: trust_domain.clone(),
             issuer: settings.issuer.as_deref().map(Watched::new),
+            accepted: settings.accepted.as_deref().map(Watched::new),
             federated: federated.collect::<Result<_, IssuerError>>()?,
             revoked: settings.revoked.as_deref().map(Watched::new),
         })
@@ -71,6 +74,12 @@ impl Files {
         let own = &self.trust_domain;
         if let Some(watched) = &mut self.issuer {
             news.issuer = watched.news(contents_of_issuer, |path, bytes| plugged(own, path, bytes, now));
+        }
+        if let Some(watched) = &mut self.accepted {
+            news.accepted = watched.news(contents, |path, bytes| {
+                TrustBundle::from_pem(own.clone(), bytes)
+                    .map_err(|error| IssuerError::Federated(path.to_owned(), own.to_string(), error))
+            });
         }
         for (name, watched) in &mut self.federated {
             let read = |path: &Path, bytes: &[u8]| {
@@ -90,7 +99,12 @@ impl Files {
     /// Everything that is wrong now.
     pub(super) fn problems(&self) -> Vec<String> {
         let federated = self.federated.iter().map(|(_, watched)| watched);
-        let all = self.issuer.iter().chain(federated).chain(&self.revoked);
+        let all = self
+            .issuer
+            .iter()
+            .chain(&self.accepted)
+            .chain(federated)
+            .chain(&self.revoked);
         all.filter_map(|watched| watched.problem.clone()).collect()
     }
 }

@@ -35,8 +35,12 @@ struct Book {
 /// What a discovery stream says of its holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Connected {
+    /// Its name.
+    pub(crate) id: SpiffeId,
     /// Serial number of the certificate that it was opened with.
     pub(crate) serial: Arc<str>,
+    /// When that ends, seconds since 1970.
+    pub(crate) not_after_secs: u64,
     /// It acknowledged the newest trust.
     pub(crate) acknowledged: bool,
 }
@@ -95,6 +99,11 @@ impl Inventory {
         let mut live: Vec<_> = live.cloned().collect();
         live.sort_by(|a, b| (a.id.as_str(), &a.serial).cmp(&(b.id.as_str(), &b.serial)));
         live
+    }
+
+    /// Is this the certificate of somebody in the book?
+    pub(crate) fn knows(&self, serial: &str) -> bool {
+        self.book().holders.contains_key(serial)
     }
 
     /// What a rotation waits for, and the names of those who do not know the newest roots.
@@ -229,6 +238,8 @@ mod tests {
             let connected: Vec<_> = streams
                 .iter()
                 .map(|(serial, acknowledged)| Connected {
+                    id: self.id.clone(),
+                    not_after_secs: 0,
                     serial: (*serial).into(),
                     acknowledged: *acknowledged,
                 })

@@ -28,7 +28,7 @@ use wattle_net::Clock;
 use crate::config::TrustSettings;
 use crate::store::{RedeemError, Store, StoreError};
 pub use error::IssuerError;
-use files::{Files, News};
+use files::Files;
 pub(crate) use inventory::Connected;
 use inventory::Inventory;
 use own::Own;
@@ -58,6 +58,8 @@ struct Current {
     succession: Succession,
     /// Roots that the issuer's files name besides.
     beside: Option<TrustBundle>,
+    /// Roots of another authority of the same trust domain.
+    accepted: Option<TrustBundle>,
     federated: Vec<TrustBundle>,
     revoked: RevocationLists,
     bundle: TrustBundle,
@@ -118,6 +120,7 @@ impl Issuer {
                 bundle_id: bundle.id(),
                 succession,
                 beside: None,
+                accepted: None,
                 federated: Vec::new(),
                 revoked: RevocationLists::default(),
                 callers: BundleSet::only(bundle.clone()),
@@ -134,8 +137,8 @@ impl Issuer {
     /// Reads the files for the first time: an issuer in them that cannot be used is an error, unless another is in force.
     fn start(&self, is_new: bool, now: SystemTime) -> Result<(), IssuerError> {
         let mut current = self.write();
-        let news = self.files().news(now);
-        if is_new && let Some(plugged) = &news.issuer {
+        let mut news = self.files().news(now);
+        if is_new && let Some(plugged) = news.issuer.take() {
             // Nobody knows the one that was just made: it need not be rotated away.
             let domain = self.id.trust_domain();
             tracing::info!(
@@ -143,32 +146,13 @@ impl Issuer {
                 issuer = plugged.authority.issuer_id(),
                 "the issuer of the files signs"
             );
+            let lifetimes = current.succession.signing().lifetimes();
+            let fresh = Succession::new(plugged.authority.with_lifetimes(lifetimes));
+            self.store.keep_succession(&fresh)?;
+            current.succession = fresh;
+            current.beside = Some(plugged.roots);
         }
-        match (is_new, news) {
-            (
-                true,
-                News {
-                    issuer: Some(plugged),
-                    federated,
-                    revoked,
-                },
-            ) => {
-                let lifetimes = current.succession.signing().lifetimes();
-                let fresh = Succession::new(plugged.authority.with_lifetimes(lifetimes));
-                self.store.keep_succession(&fresh)?;
-                current.succession = fresh;
-                current.beside = Some(plugged.roots);
-                let rest = News {
-                    issuer: None,
-                    federated,
-                    revoked,
-                };
-                self.take(&mut current, rest, now)?;
-            }
-            (_, news) => {
-                self.take(&mut current, news, now)?;
-            }
-        }
+        self.take(&mut current, news, now)?;
         if let Some(what) = current.succession.due(now) {
             let next = current.succession.begin(what, false, now)?;
             self.go_on(&mut current, next)?;

@@ -8,6 +8,9 @@ use crate::view::{AuthorityView, CertificateView, PhaseView, RotationView};
 /// Most names of workloads that are waited for in one answer.
 const MAX_NAMES: usize = 50;
 
+/// In place of an issuer of ours.
+const ACCEPTED: &str = "accepted roots";
+
 impl Issuer {
     /// Where the rotation stands, with what discovery streams say.
     pub(crate) fn rotation(&self, connected: &[Connected]) -> RotationView {
@@ -43,12 +46,24 @@ impl Issuer {
         }
     }
 
-    /// Every certificate that is valid now.
+    /// Every certificate of ours that is valid now, and those of others that discovery streams were opened with.
     pub(crate) fn certificates(&self, connected: &[Connected]) -> Vec<CertificateView> {
         let current = self.read();
         let live = self.inventory.live(unix_secs(self.clock.now()));
         let signing = current.succession.signing().issuer_id();
         let is_connected = |serial: &str| connected.iter().any(|stream| *stream.serial == *serial);
+        let others = connected
+            .iter()
+            .filter(|stream| !self.inventory.knows(&stream.serial));
+        let others = others.map(|stream| CertificateView {
+            identity: stream.id.to_string(),
+            serial: stream.serial.to_string(),
+            issuer: ACCEPTED.to_owned(),
+            current: false,
+            issued_secs: 0,
+            not_after_secs: stream.not_after_secs,
+            connected: true,
+        });
         live.into_iter()
             .map(|leaf| CertificateView {
                 identity: leaf.id.to_string(),
@@ -61,6 +76,7 @@ impl Issuer {
                 issued_secs: leaf.issued_secs,
                 not_after_secs: leaf.not_after_secs,
             })
+            .chain(others)
             .collect()
     }
 }

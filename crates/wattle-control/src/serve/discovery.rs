@@ -73,7 +73,7 @@ impl Discovery {
                 *status
             })?;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let opened = Command::Opened(id, Box::new(peer.clone()), address, outgoing.clone());
+        let opened = Command::Opened(id, peer.clone().into(), address, outgoing.clone());
         self.hub
             .tell(opened)
             .await

@@ -77,11 +77,11 @@ pub struct CertificateView {
     pub identity: String,
     /// Serial number, hexadecimal.
     pub serial: String,
-    /// Who signed it, as [`AuthorityView::issuer`].
+    /// Who signed it, as [`AuthorityView::issuer`]; `accepted roots` for another authority under those.
     pub issuer: String,
     /// Signed by the issuer that signs now.
     pub current: bool,
-    /// When it was given, seconds since 1970.
+    /// When it was given, seconds since 1970; 0 where another authority did.
     pub issued_secs: u64,
     /// When it ends, seconds since 1970.
     pub not_after_secs: u64,

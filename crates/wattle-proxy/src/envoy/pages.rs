@@ -107,6 +107,7 @@ impl AgentPages {
                 "rejected": self.relay.rejected.load(Relaxed),
             },
             "certificate": {
+                "source": self.settings.certificates.to_string(),
                 "not_after_secs": self.identity.not_after_secs.load(Relaxed),
                 "renewals": self.identity.renewals.load(Relaxed),
                 "failures": self.identity.failures.load(Relaxed),

@@ -7,6 +7,8 @@ use wattle_identity::{BundleError, BundleSet, RevocationLists, TrustBundle, Trus
 use wattle_model::Trust;
 use wattle_model::TrustedDomain;
 
+use super::given::GivenRoots;
+
 /// Why no root was found.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BelievedError {
@@ -14,6 +16,8 @@ pub(super) enum BelievedError {
     Read(PathBuf, std::io::Error),
     #[error("roots in {}: {}", .0.display(), .1)]
     Parse(PathBuf, BundleError),
+    #[error("roots that came with the certificate: {0}")]
+    Given(String),
     #[error("what the control plane says of trust domain {0} cannot be used: {1}")]
     Told(String, String),
 }
@@ -28,6 +32,8 @@ pub(super) struct Believed {
     own: Option<TrustBundle>,
     /// Other trust domains and revocations.
     told: Option<Arc<Trust>>,
+    /// What whoever gives certificates in the control plane's stead says besides.
+    given: Option<GivenRoots>,
 }
 
 impl Believed {
@@ -39,6 +45,7 @@ impl Believed {
             file: None,
             own: None,
             told: None,
+            given: None,
         }
     }
 
@@ -56,6 +63,16 @@ impl Believed {
             Ok(bundle) => self.own = Some(bundle),
             Err(error) => tracing::warn!(%error, "the roots that came with the certificate are not used"),
         }
+    }
+
+    /// Takes in what came with a given certificate, instead of what came with the one before.
+    pub(super) fn came_besides(&mut self, roots: GivenRoots) -> Option<GivenRoots> {
+        self.given.replace(roots)
+    }
+
+    /// Takes that back.
+    pub(super) fn take_back(&mut self, before: Option<GivenRoots>) {
+        self.given = before;
     }
 
     /// Looks at the file; whether it holds something else than before. Who changed it wants it to count: its roots join.
@@ -76,27 +93,35 @@ impl Believed {
         true
     }
 
-    /// For meeting workloads.
+    /// For meeting workloads. Of a foreign trust domain the control plane's word counts before that of whoever gave the certificate.
     pub(super) fn bundles(&self) -> Result<BundleSet, BelievedError> {
-        let own = match &self.own {
+        let mut own = match &self.own {
             Some(own) => own.clone(),
             None => self.file()?,
         };
-        match &self.told {
-            Some(trust) => {
-                let mut set = others(trust, BundleSet::only(own.clone()))?;
-                for alias in trust
-                    .aliases
-                    .iter()
-                    .filter_map(|alias| TrustDomain::new(alias).ok())
-                {
-                    // As new as the own ones.
-                    let _ = set.insert(own.for_alias(alias));
-                }
-                Ok(set)
-            }
-            None => Ok(BundleSet::only(own)),
+        if let Some(given) = &self.given {
+            own = own.joined(&given.own).map_err(unusable)?;
         }
+        let mut set = BundleSet::only(own.clone());
+        if let Some(trust) = &self.told {
+            set = others(trust, set)?;
+            let aliases = trust.aliases.iter();
+            for alias in aliases.filter_map(|alias| TrustDomain::new(alias).ok()) {
+                // As new as the own ones.
+                let _ = set.insert(own.for_alias(alias));
+            }
+        }
+        let Some(given) = &self.given else {
+            return Ok(set);
+        };
+        for foreign in &given.federated {
+            if set.bundle(foreign.trust_domain().as_str()).is_none() {
+                set.insert(foreign.clone()).map_err(unusable)?;
+            }
+        }
+        let lists = set.revoked().der().iter().chain(given.revoked.der());
+        let revoked = RevocationLists::from_der(lists.cloned().collect()).map_err(unusable)?;
+        Ok(set.with_revoked(revoked))
     }
 
     /// For meeting the control plane, who must be found again also after its roots were replaced unheard.
@@ -138,6 +163,10 @@ impl Believed {
         let found = trust.domains.iter().find(|domain| *domain.name == *name);
         bundle(found.ok_or_else(|| BelievedError::Told(name.to_owned(), "it is not mentioned".to_owned()))?)
     }
+}
+
+fn unusable(error: impl std::fmt::Display) -> BelievedError {
+    BelievedError::Given(error.to_string())
 }
 
 /// Adds the trust domains that are not in the set yet, and the revocations.

@@ -1,4 +1,7 @@
-//! Keeps a valid certificate at hand: from disk, by join token, then by renewal.
+//! Keeps a valid certificate at hand: from disk, by join token, then by renewal; or as somebody beside the control plane gives it.
+
+mod control_plane;
+mod given;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,14 +9,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
-use wattle_identity::{Expected, Svid, TlsSettings};
+use wattle_identity::Svid;
 use wattle_model::Trust;
 
 use super::Credentials;
 use super::believed::{Believed, BelievedError};
-use super::enrol::{EnrolError, Enrolled, enrol};
-use crate::config::write_private;
-use crate::settings::Settings;
+use super::enrol::EnrolError;
+use super::service;
+use super::workload_api::WorkloadApi;
+use crate::settings::{CertificateSource, Settings};
 
 /// First wait after a failed request; doubles to [`MAX_BACKOFF`].
 const MIN_BACKOFF: Duration = Duration::from_millis(200);
@@ -53,6 +57,8 @@ pub(crate) struct Keeper {
     renew_now: Arc<tokio::sync::Notify>,
     /// Certificate and key are saved for the next start.
     saves: bool,
+    /// Where certificates come from when the control plane gives none.
+    pushes: Option<WorkloadApi>,
 }
 
 impl Keeper {
@@ -64,7 +70,6 @@ impl Keeper {
     ) -> Self {
         let believed = Believed::new(settings.trust_domain(), settings.roots.clone());
         Self {
-            settings,
             sender,
             health,
             believed,
@@ -72,7 +77,9 @@ impl Keeper {
             heard: None,
             asked_for: None,
             renew_now,
-            saves: true,
+            saves: settings.certificates == CertificateSource::ControlPlane,
+            pushes: None,
+            settings,
         }
     }
 
@@ -88,6 +95,9 @@ impl Keeper {
 
     /// Runs for the proxy's life.
     pub(crate) async fn run(mut self) {
+        if let CertificateSource::WorkloadApi(socket) = &self.settings.certificates {
+            self.pushes = Some(WorkloadApi::follow(socket.clone(), self.health.clone()));
+        }
         self.believed.look();
         self.hear();
         if let Some(svid) = self.saved().filter(|_| self.saves) {
@@ -104,6 +114,10 @@ impl Keeper {
                 tracing::warn!(cause = %described(&error), is_final = error.is_final(), "no certificate");
                 backoff = (backoff * 2).min(MAX_BACKOFF);
                 let wait = backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0);
+                if self.pushes.is_some() {
+                    self.until_pushed(wait).await;
+                    continue;
+                }
                 let renew_now = self.renew_now.clone();
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
@@ -118,6 +132,10 @@ impl Keeper {
     /// Waits until the certificate in use is to be renewed; at once when there is none.
     async fn until_due(&mut self) {
         let current = self.sender.borrow().clone();
+        if self.pushes.is_some() {
+            let longest = current.map_or(MAX_BACKOFF, |_| Duration::MAX);
+            return self.until_pushed(longest).await;
+        }
         let Some(current) = current else { return };
         let mut due = current.svid().renew_at(rand::random());
         loop {
@@ -136,7 +154,7 @@ impl Keeper {
             if self.hear() || file_changed {
                 self.refresh(&current);
             }
-            if file_changed && self.believed.issuer().is_none() {
+            if file_changed && self.believed.issuer().is_none() && self.is_of_the_control_plane() {
                 // Nobody tells us else: with its next certificate this workload says that it knows the new roots.
                 due = due.min(self.soon(&current));
             }
@@ -146,7 +164,7 @@ impl Keeper {
     /// When to ask for a certificate of the issuer that signs now; once for each.
     fn due_for_issuer(&self, current: &Credentials) -> SystemTime {
         let never = current.svid().not_after();
-        let Some(issuer) = self.believed.issuer() else {
+        let Some(issuer) = self.believed.issuer().filter(|_| self.is_of_the_control_plane()) else {
             return never;
         };
         let is_of_it = current.svid().issuer_id() == Some(issuer);
@@ -207,44 +225,17 @@ impl Keeper {
     }
 
     async fn renew(&mut self) -> Result<(), EnrolError> {
-        let Enrolled { svid, root_pem } = self.request().await?;
-        if let Some(pem) = root_pem {
-            self.believed.came_with_certificate(&pem);
-        }
-        if self.saves
-            && let Err(error) = write_private(&self.svid_path(), svid.to_pem().as_bytes())
-        {
-            tracing::warn!(%error, state = %self.settings.state.display(), "certificate could not be saved");
-        }
-        self.health.renewals.fetch_add(1, Ordering::Relaxed);
-        let id = svid.id().clone();
-        self.hear();
-        self.adopt(Arc::new(svid))?;
-        tracing::info!(%id, "new certificate");
-        Ok(())
-    }
-
-    /// By the certificate in use while it is valid, else by the join token.
-    async fn request(&self) -> Result<Enrolled, EnrolError> {
-        let current = self.sender.borrow().clone();
-        if let Some(current) =
-            current.filter(|current| !current.svid().remaining(self.settings.clock.now()).is_zero())
-        {
-            let tls = current
-                .control_client(&self.settings.control_id)
-                .map_err(unusable)?;
-            match enrol(&self.settings, tls, None).await {
-                Err(error) if error.is_final() && self.token().is_some() => {}
-                other => return other,
+        match &self.settings.certificates {
+            CertificateSource::ControlPlane => self.renew_by_control_plane().await,
+            CertificateSource::WorkloadApi(_) => {
+                let given = self.offer()?;
+                self.take(given)
+            }
+            CertificateSource::Service(service) => {
+                let given = service::request(&self.settings, service).await?;
+                self.take(given)
             }
         }
-        let token = self.token();
-        let bundles = Arc::new(self.believed.control().map_err(unbelieved)?);
-        let tls = TlsSettings::new(bundles, &[b"h2"])
-            .with_clock(Arc::new(self.settings.clock.clone()))
-            .anonymous_client(Expected::only(self.settings.control_id.clone()))
-            .map_err(unusable)?;
-        enrol(&self.settings, tls, token.as_deref()).await
     }
 
     fn adopt(&self, svid: Arc<Svid>) -> Result<(), EnrolError> {
@@ -269,8 +260,16 @@ impl Keeper {
             .then_some(svid)
     }
 
+    fn is_of_the_control_plane(&self) -> bool {
+        self.settings.certificates == CertificateSource::ControlPlane
+    }
+
     fn token(&self) -> Option<String> {
-        let text = std::fs::read_to_string(self.settings.token.as_ref()?).ok()?;
+        let path = match &self.settings.certificates {
+            CertificateSource::Service(service) => &service.token,
+            _ => self.settings.token.as_ref()?,
+        };
+        let text = std::fs::read_to_string(path).ok()?;
         Some(text.trim().to_owned()).filter(|token| !token.is_empty())
     }
 

@@ -3,8 +3,11 @@
 mod believed;
 mod credentials;
 mod enrol;
+mod given;
 mod keeper;
 mod outside;
+mod service;
+mod workload_api;
 
 pub(crate) use credentials::{Alpn, Credentials, HTTP2};
 pub(crate) use enrol::control_channel;

@@ -75,7 +75,12 @@ fn text(found: &Inventory) -> String {
             one.identity.clone(),
             until(one.not_after_secs),
             one.issuer.clone(),
-            if one.current { "current" } else { "earlier" }.to_owned(),
+            match (one.issued_secs, one.current) {
+                (0, _) => "other",
+                (_, true) => "current",
+                (_, false) => "earlier",
+            }
+            .to_owned(),
             if one.connected { "yes" } else { "no" }.to_owned(),
             one.serial.clone(),
         ]

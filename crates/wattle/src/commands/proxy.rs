@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use rustix::process::DumpableBehavior;
 use wattle_identity::SpiffeId;
-use wattle_proxy::{AccessLogTarget, Hooks, Settings};
+use wattle_proxy::{AccessLogTarget, CertificateService, CertificateSource, Hooks, Settings};
 
 use crate::failure::Advise as _;
 use crate::logging::SetLevel;
@@ -34,6 +34,29 @@ pub(crate) struct Arguments {
     /// File with the join token; needed until a certificate was saved
     #[arg(long, env = "WATTLE_PROXY_TOKEN", value_name = "FILE")]
     token: Option<PathBuf>,
+    /// Socket of the SPIFFE Workload API (SPIRE's agent) that gives the certificate [default: none, the control plane gives it]
+    #[arg(long, env = "SPIFFE_ENDPOINT_SOCKET", value_name = "unix:///FILE", value_parser = socket)]
+    workload_api: Option<PathBuf>,
+    /// Service with Istio's certificate API (istio-csr) that gives the certificate [default: none, the control plane gives it]
+    #[arg(long, env = "WATTLE_PROXY_CA_ADDRESS", value_name = "HOST:PORT", value_parser = host_and_port,
+          conflicts_with = "workload_api", requires_all = ["ca_roots", "ca_token"])]
+    ca_address: Option<(String, u16)>,
+    /// PEM file with the roots of that service's own certificate
+    #[arg(
+        long,
+        env = "WATTLE_PROXY_CA_ROOTS",
+        value_name = "FILE",
+        requires = "ca_address"
+    )]
+    ca_roots: Option<PathBuf>,
+    /// File with the bearer token for that service, read at each request
+    #[arg(
+        long,
+        env = "WATTLE_PROXY_CA_TOKEN",
+        value_name = "FILE",
+        requires = "ca_address"
+    )]
+    ca_token: Option<PathBuf>,
     /// Directory for the saved certificate and configuration; only its owner may read it
     #[arg(long, env = "WATTLE_PROXY_STATE", value_name = "DIRECTORY")]
     state: PathBuf,
@@ -98,6 +121,34 @@ fn source(text: &str) -> Result<Source, String> {
     }
 }
 
+/// The form of the SPIFFE Workload Endpoint specification, section 4; its `tcp:` would let other workloads in.
+fn socket(text: &str) -> Result<PathBuf, String> {
+    let path = text
+        .strip_prefix("unix://")
+        .or_else(|| text.strip_prefix("unix:"));
+    match path {
+        Some(path) if path.starts_with('/') => Ok(path.into()),
+        _ => Err(format!("expected unix:///ABSOLUTE-PATH, found `{text}`")),
+    }
+}
+
+/// An IPv6 address stands in brackets.
+fn host_and_port(text: &str) -> Result<(String, u16), String> {
+    let wrong =
+        || format!("expected HOST:PORT, such as cert-manager-istio-csr.cert-manager.svc:443, found `{text}`");
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address,
+        None if host.contains(':') => return Err(wrong()),
+        None => host,
+    };
+    let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?;
+    match host.is_empty() {
+        true => Err(wrong()),
+        false => Ok((host.to_owned(), port)),
+    }
+}
+
 /// Whoever reaches the admin endpoint can change the log level and drain the proxy.
 fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = text
@@ -116,6 +167,18 @@ impl Arguments {
         let defaults = settings.clone();
         settings.control_id = self.control_id.unwrap_or(defaults.control_id);
         settings.token = self.token;
+        settings.certificates = match (self.workload_api, self.ca_address, self.ca_roots, self.ca_token) {
+            (Some(socket), ..) => CertificateSource::WorkloadApi(socket),
+            (None, Some((host, port)), Some(roots), Some(token)) => {
+                CertificateSource::Service(CertificateService {
+                    host,
+                    port,
+                    roots,
+                    token,
+                })
+            }
+            _ => CertificateSource::ControlPlane,
+        };
         settings.outbound = self.outbound.unwrap_or(defaults.outbound);
         settings.inbound = self.inbound.unwrap_or(defaults.inbound);
         settings.dns_port = self.dns_port;
@@ -211,6 +274,41 @@ mod tests {
         assert_eq!(
             (settings.token, settings.dns_port),
             (Some("/t".into()), Some(15_053))
+        );
+    }
+
+    #[test]
+    fn one_source_of_certificates_is_named_whole() {
+        let of = |text: &str| settings(text).map(|settings| settings.certificates);
+        assert_eq!(of("").unwrap(), CertificateSource::ControlPlane);
+        assert_eq!(
+            of("--workload-api unix:///run/spire.sock").unwrap(),
+            CertificateSource::WorkloadApi("/run/spire.sock".into())
+        );
+        for wrong in ["/run/spire.sock", "unix://run/spire.sock", "tcp://127.0.0.1:8081"] {
+            assert!(of(&format!("--workload-api {wrong}")).is_err(), "{wrong}");
+        }
+        let files = "--ca-roots roots.pem --ca-token token";
+        for (address, host) in [
+            ("csr.example:443", "csr.example"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+        ] {
+            let CertificateSource::Service(service) = of(&format!("--ca-address {address} {files}")).unwrap()
+            else {
+                panic!("{address}");
+            };
+            assert_eq!((&*service.host, service.port), (host, 443));
+        }
+        for wrong in ["csr.example", "csr.example:0", ":443", "2001:db8::1:443"] {
+            assert!(of(&format!("--ca-address {wrong} {files}")).is_err(), "{wrong}");
+        }
+        assert!(of("--ca-address csr.example:443").is_err());
+        assert!(of(files).is_err());
+        assert!(
+            of(&format!(
+                "--ca-address csr.example:443 {files} --workload-api unix:///s"
+            ))
+            .is_err()
         );
     }
 

@@ -53,6 +53,9 @@ pub(crate) struct Arguments {
     /// [default: nobody, such a name does not exist]
     #[arg(long = "resolver", value_name = "ADDRESS")]
     resolvers: Vec<IpAddr>,
+    /// PEM file of further roots of the trust domain, such as SPIRE's or istio-csr's, watched
+    #[arg(long, value_name = "FILE")]
+    accepted_roots: Option<PathBuf>,
     /// Show nothing of what processes print
     #[arg(short, long)]
     quiet: bool,
@@ -75,9 +78,24 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<Exit
         access_log: arguments.access_log,
         resolvers: resolvers(&arguments.resolvers)?,
         proxy_workers: Some(arguments.proxy_workers.into()),
+        accepted_roots: arguments
+            .accepted_roots
+            .as_deref()
+            .map(accepted_roots)
+            .transpose()?,
         screen: screen(arguments.quiet, shared.output),
     };
     Ok(exit_code(stage.start(&assignment)?.wait()))
+}
+
+/// The supervisor has another working directory.
+fn accepted_roots(path: &Path) -> anyhow::Result<PathBuf> {
+    std::fs::metadata(path)
+        .and_then(|_| std::path::absolute(path))
+        .advise(
+            format!("cannot open the accepted roots {}", path.display()),
+            "name a PEM file of certificates",
+        )
 }
 
 /// Resolvers as many as a resolv.conf has.

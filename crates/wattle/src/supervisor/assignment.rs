@@ -27,6 +27,8 @@ pub(crate) struct Assignment {
     pub(crate) resolvers: Vec<IpAddr>,
     /// Worker threads of each proxy; none leaves it to the proxy.
     pub(crate) proxy_workers: Option<usize>,
+    /// Roots that count besides the mesh's own, as an absolute path.
+    pub(crate) accepted_roots: Option<PathBuf>,
     /// What standard output shows.
     pub(crate) screen: ScreenMode,
 }

@@ -94,6 +94,13 @@ fn start(world: &World) -> anyhow::Result<Child> {
         .arg(place.control())
         .arg("--admin")
         .arg(place.admin_socket())
+        .args(
+            world
+                .assignment
+                .accepted_roots
+                .iter()
+                .flat_map(|file| ["--accepted-roots".as_ref(), file.as_os_str()]),
+        )
         // A Ctrl-C at the terminal is the supervisor's to answer.
         .process_group(0)
         .stdin(Stdio::null())

@@ -31,6 +31,9 @@ pub(super) struct Trust {
     /// A foreign trust domain and the PEM file of its roots, watched; may be given several times
     #[arg(long, env = "WATTLE_CONTROL_FEDERATED", value_name = "NAME=FILE", value_delimiter = ',', value_parser = federated)]
     federated: Vec<(Arc<str>, PathBuf)>,
+    /// PEM file of further roots of the own trust domain, such as SPIRE's, watched
+    #[arg(long, env = "WATTLE_CONTROL_ACCEPTED_ROOTS", value_name = "FILE")]
+    accepted_roots: Option<PathBuf>,
     /// PEM file of certificate revocation lists, watched
     #[arg(long, env = "WATTLE_CONTROL_REVOKED", value_name = "FILE")]
     revoked: Option<PathBuf>,
@@ -46,6 +49,7 @@ impl Trust {
             },
             issuer: self.issuer,
             aliases: self.trust_domain_alias,
+            accepted: self.accepted_roots,
             federated: self.federated,
             revoked: self.revoked,
         }

@@ -80,6 +80,7 @@ fn assignment(stage: &Stage, place: &Place, directory: PathBuf) -> Assignment {
         access_log: false,
         resolvers: Vec::new(),
         proxy_workers: Some(1),
+        accepted_roots: None,
         screen: ScreenMode::Silent,
     }
 }

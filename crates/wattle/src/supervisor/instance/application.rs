@@ -122,13 +122,21 @@ fn environment(world: &World, spec: &Spec, network: &Network, data: &Path) -> Ve
 
 /// The manifest's own directory, or what it says relative to that.
 pub(super) fn working_directory(process: &Resource<Process>) -> PathBuf {
+    match &process.spec.working_dir {
+        Some(directory) => beside_manifest(process, directory),
+        None => home(process).to_owned(),
+    }
+}
+
+/// A path that a manifest names.
+pub(super) fn beside_manifest(process: &Resource<Process>, path: &str) -> PathBuf {
+    home(process).join(path)
+}
+
+fn home(process: &Resource<Process>) -> &Path {
     let manifest = Path::new(&*process.origin.file);
-    let home = manifest
+    manifest
         .parent()
         .filter(|path| !path.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    match &process.spec.working_dir {
-        Some(directory) => home.join(directory),
-        None => home.to_owned(),
-    }
+        .unwrap_or(Path::new("."))
 }

@@ -1,5 +1,7 @@
 //! The proxy beside an instance: joins it with a token, starts it, starts it again when it dies, drains it at the end.
 
+mod program;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,10 +13,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use wattle_capture::SpawnSpec;
-use wattle_capture::privileges::{Exemption, PROXY_MARK};
-use wattle_capture::redirect::DNS_PORT;
-use wattle_identity::{SpiffeId, TrustDomain};
 
 use crate::mesh::view::{TokenAnswer, TokenRequest};
 use crate::mesh::{ask, port};
@@ -27,12 +25,9 @@ use crate::supervisor::scrape;
 use crate::supervisor::status::ProxyStatus;
 use crate::supervisor::world::{NameFiles, World};
 
-use super::envoy;
 use super::network::{Network, spawn};
 use super::spec::Spec;
 
-/// Trust domain of every mesh of this kind.
-const TRUST_DOMAIN: &str = "cluster.local";
 /// How often a proxy that is not ready yet is asked.
 const EAGER: Duration = Duration::from_millis(50);
 /// How often a ready one is.
@@ -47,8 +42,6 @@ const REJOIN: Duration = Duration::from_secs(3);
 const TOKEN: &str = "token";
 /// Longest time for open work when an instance is stopped.
 const DRAIN: Duration = Duration::from_secs(10);
-/// The same of an Envoy, which takes a while to end after that.
-const ENVOY_DRAIN: Duration = Duration::from_secs(7);
 
 /// Keeps a proxy running until it is told to drain it.
 #[derive(Debug)]
@@ -177,7 +170,10 @@ impl Kept {
         loop {
             let answer = ask::tcp(self.address, "/ready", PATIENCE).await;
             let says_none = |body: &[u8]| body.starts_with(b"waiting for a certificate");
-            if token_at <= Instant::now() && answer.as_ref().is_ok_and(|(_, body)| says_none(body)) {
+            if self.joins_with_token()
+                && token_at <= Instant::now()
+                && answer.as_ref().is_ok_and(|(_, body)| says_none(body))
+            {
                 token_at = Instant::now() + REJOIN;
                 self.rejoin().await;
             }
@@ -192,15 +188,8 @@ impl Kept {
         let state = self.world.place.proxies().join(self.spec.name.stem());
         let user = self.world.proxy_user();
         self.world.private_directory(&state, user)?;
-        let token = state.join(TOKEN);
-        match self.token(&state).await {
-            Some(secret) => {
-                replace(&token, secret.as_bytes(), 0o600).context("cannot write the join token")?;
-                self.world.give(&token, user)?;
-            }
-            None => {
-                tracing::warn!(instance = %self.spec.name, "no join token; its proxy uses its saved certificate")
-            }
+        if self.joins_with_token() {
+            self.leave_token(&state, user).await?;
         }
         control::publish_roots(&self.world)?;
         let mut command = self.program(&state)?.command()?;
@@ -218,6 +207,21 @@ impl Kept {
         let mut child = spawn(&self.netns, command).await?;
         self.keep_output(&mut child)?;
         Ok(child)
+    }
+
+    /// Others get their certificate from somebody who knows them already.
+    fn joins_with_token(&self) -> bool {
+        self.spec.process.spec.proxy.certificate.is_none()
+    }
+
+    async fn leave_token(&self, state: &Path, user: Option<u32>) -> anyhow::Result<()> {
+        let Some(secret) = self.token(state).await else {
+            tracing::warn!(instance = %self.spec.name, "no join token; its proxy uses its saved certificate");
+            return Ok(());
+        };
+        let token = state.join(TOKEN);
+        replace(&token, secret.as_bytes(), 0o600).context("cannot write the join token")?;
+        self.world.give(&token, user)
     }
 
     /// A new join token for a proxy that runs and has no certificate any more: its control plane was away for too long, or
@@ -271,51 +275,6 @@ impl Kept {
         let body = serde_json::to_vec(&request)?.into();
         let answer: TokenAnswer = ask::post(&self.world.place.admin_socket(), "/tokens", body).await?;
         Ok(answer.token)
-    }
-
-    fn program(&self, state: &Path) -> anyhow::Result<SpawnSpec> {
-        let trust_domain = TrustDomain::new(TRUST_DOMAIN)?;
-        let account = &self.spec.process.spec.service_account_name;
-        let id = SpiffeId::new(&trust_domain, &self.spec.name.namespace, account)?;
-        let world = &self.world;
-        let mut arguments = vec!["proxy".to_owned()];
-        let mut flag = |name: &str, value: String| arguments.extend([format!("--{name}"), value]);
-        flag("id", id.to_string());
-        flag("instance", self.spec.name.name.clone());
-        flag("control", world.discovery().to_string());
-        flag("roots", world.place.roots().display().to_string());
-        flag("token", world.place.own().join(TOKEN).display().to_string());
-        flag("state", world.place.own().display().to_string());
-        flag("dns-port", DNS_PORT.to_string());
-        if world.exemption == Exemption::Mark {
-            flag("mark", PROXY_MARK.to_string());
-        }
-        if let Some(workers) = world.assignment.proxy_workers {
-            flag("workers", workers.to_string());
-        }
-        if world.assignment.access_log {
-            flag("access-log", "-".to_owned());
-        }
-        if self.envoy.is_some() {
-            let shown = world.place.own().join(envoy::SHOWN_AS);
-            flag("envoy", shown.display().to_string());
-            flag("drain-grace", format!("{}s", ENVOY_DRAIN.as_secs()));
-        }
-        let mut program = SpawnSpec::new("/proc/self/exe", arguments).as_proxy(world.exemption);
-        program.binds = world.proxy_binds(state);
-        if let Some(envoy) = &self.envoy {
-            // It may be where the proxy's user cannot go.
-            let covered = state.join(envoy::SHOWN_AS);
-            std::fs::write(&covered, "").context("cannot make a place for Envoy")?;
-            program
-                .binds
-                .push((envoy, world.place.own().join(envoy::SHOWN_AS)).into());
-        }
-        program.binds.push((&self.names.hosts, "/etc/hosts").into());
-        program
-            .binds
-            .push((&self.names.resolvers_outside, "/etc/resolv.conf").into());
-        Ok(program)
     }
 }
 
