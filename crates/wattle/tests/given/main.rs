@@ -211,7 +211,7 @@ fn the_last_certificate_of_an_agent_that_is_gone_counts_until_its_end() {
 
 #[test]
 fn a_certificate_service_beside_the_mesh_certifies_whoever_has_the_token() {
-    if lacks(&[Need::Root]) {
+    if lacks(&[Need::Root, Need::Envoy]) {
         return;
     }
     let shown = Shown::new();
@@ -235,18 +235,18 @@ fn a_certificate_service_beside_the_mesh_certifies_whoever_has_the_token() {
     shown.write("web.token", "token-of-web");
     // It may speak for somebody else only.
     shown.write("client.token", "token-of-web\n");
-    let by_signer = |name: &str| {
+    let by_signer = |name: &str, kind: &str| {
         let [roots, token] = ["signer.pem".to_owned(), format!("{name}.token")].map(|name| shown.at(&name));
         format!(
-            "{{certificate: {{service: {{address: '{address}:{SIGNER}', roots: '{}', token: '{}'}}}}}}",
+            "{{kind: {kind}, certificate: {{service: {{address: '{address}:{SIGNER}', roots: '{}', token: '{}'}}}}}}",
             roots.display(),
             token.display()
         )
     };
-    manifests.write("web.yaml", &workload("web", &by_signer("web")));
+    manifests.write("web.yaml", &workload("web", &by_signer("web", "envoy")));
     manifests.write(
         "rest.yaml",
-        &(bare_workload("client", &by_signer("client")) + STRICT),
+        &(bare_workload("client", &by_signer("client", "wattle")) + STRICT),
     );
     mesh.wait_ready("web");
     mesh.wait_log("default.client.proxy.log", "certificate request refused");
