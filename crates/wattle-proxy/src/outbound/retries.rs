@@ -59,7 +59,8 @@ impl Forward<'_> {
         let mut repetition = None;
         loop {
             let attempt = match policy.hedge_after.filter(|_| repeated.may_hedge()) {
-                Some(after) => self.hedged(&mut repeated, after).await,
+                // Boxed, so that who does not hedge need not hold two tries.
+                Some(after) => Box::pin(self.hedged(&mut repeated, after)).await,
                 None => self.once(&mut repeated).await,
             };
             drop(repetition.take());

@@ -43,9 +43,9 @@ impl Listeners {
 pub(crate) async fn accept<F>(
     worker: Rc<Worker>,
     listener: TcpListener,
-    serve: impl Fn(Rc<Worker>, TcpStream, SocketAddr) -> F,
+    serve: impl Fn(Rc<Worker>, TcpStream, SocketAddr) -> F + Copy + 'static,
 ) where
-    F: Future<Output = ()> + 'static,
+    F: Future<Output = ()>,
 {
     let open = Rc::new(());
     loop {
@@ -57,9 +57,10 @@ pub(crate) async fn accept<F>(
                 }
                 let counted = open.clone();
                 let work = worker.draining.open();
-                let serving = serve(worker.clone(), socket, peer);
+                let worker = worker.clone();
+                // Made within the task: one that is handed over would have its place there twice.
                 tokio::task::spawn_local(async move {
-                    serving.await;
+                    serve(worker, socket, peer).await;
                     drop((counted, work));
                 });
             }
