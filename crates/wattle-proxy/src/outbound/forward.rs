@@ -82,7 +82,7 @@ impl Forward<'_> {
     /// Tries endpoints until one answers, nothing is left to try, or the record's deadline passes.
     pub(super) async fn run(
         &self,
-        request: Request,
+        request: Box<Request>,
         mut record: Record,
     ) -> Result<Forwarded, (Reason, Record)> {
         let now = self.worker.clock.now_ns();
@@ -128,7 +128,7 @@ impl Forward<'_> {
         }
     }
 
-    async fn every_try(&self, request: Request, grpc: bool) -> Ended {
+    async fn every_try(&self, request: Box<Request>, grpc: bool) -> Ended {
         // A tunnel has no body that could be kept: what follows is the client's own.
         match self.retry.filter(|_| self.wanted != Wanted::Http1Tunnel) {
             // A future of its own size only where it is needed.
@@ -150,8 +150,7 @@ impl Forward<'_> {
         record.name(|names| names.destination = metrics::principal(self.worker, upstream));
     }
 
-    async fn tries(&self, request: Request, grpc: bool) -> Ended {
-        let mut request = Box::new(request);
+    async fn tries(&self, mut request: Box<Request>, grpc: bool) -> Ended {
         let mut tried: Vec<EndpointId> = Vec::new();
         let mut stale = 0;
         let mut last = None;

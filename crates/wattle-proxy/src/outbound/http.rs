@@ -59,6 +59,8 @@ impl Handler for Outbound {
             delay::wait(delay, &mut record).await;
         }
         let cors = std::mem::take(&mut decision.cors);
+        // In one place from here on, so that no step holds a copy.
+        let request = Box::new(request);
         let mut response = self.follow(request, record, &service, (decision, random)).await;
         transform::cors(&mut response.head, cors);
         response
@@ -80,7 +82,7 @@ impl Outbound {
     /// Does what was decided, but for what every answer gets.
     async fn follow<'a>(
         &self,
-        request: Request,
+        request: Box<Request>,
         mut record: Record,
         service: &'a Rc<Service>,
         (decision, random): (RouteDecision<'a>, u64),
@@ -145,7 +147,7 @@ impl Outbound {
 
     async fn forward<'a>(
         &self,
-        mut request: Request,
+        mut request: Box<Request>,
         mut record: Record,
         service: &'a Rc<Service>,
         (mut decision, random): (RouteDecision<'a>, u64),

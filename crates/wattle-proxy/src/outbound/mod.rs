@@ -64,30 +64,33 @@ async fn carry(worker: &Rc<Worker>, mut accepted: Accepted, service: Rc<Service>
         Spoken::Http2 => serve_http(worker, accepted, service, true).await,
         Spoken::Tls(hello) => tcp::carry(worker, accepted, &service, hello.sni.as_deref()).await,
         Spoken::Opaque => tcp::carry(worker, accepted, &service, None).await,
-        Spoken::Silent => silent(worker, accepted, service).await,
+        Spoken::Silent => {
+            if let Some((accepted, http2)) = silent(worker, accepted, &service).await {
+                serve_http(worker, accepted, service, http2).await;
+            }
+        }
     }
     Ok(())
 }
 
-/// Nobody said a word yet: dial, and let whichever side speaks first decide.
-async fn silent(worker: &Rc<Worker>, accepted: Accepted, service: Rc<Service>) {
-    let Some(mut dialled) = tcp::dial(worker, &accepted, &service, None).await else {
-        return accepted.stream.abort();
+/// Nobody said a word yet: dial, and let whichever side speaks first decide. Gives back a connection that speaks HTTP, and
+/// whether that is HTTP/2.
+async fn silent(
+    worker: &Rc<Worker>,
+    mut accepted: Accepted,
+    service: &Rc<Service>,
+) -> Option<(Accepted, bool)> {
+    let Some(mut dialled) = tcp::dial(worker, &accepted, service, None).await else {
+        accepted.stream.abort();
+        return None;
     };
-    let mut accepted = accepted;
-    let spoken = dialled.first_word(&mut accepted.stream).await;
-    match spoken {
-        Ok(Spoken::Http1) => {
-            drop(dialled);
-            serve_http(worker, accepted, service, false).await;
-        }
-        Ok(Spoken::Http2) => {
-            drop(dialled);
-            serve_http(worker, accepted, service, true).await;
-        }
+    match dialled.first_word(&mut accepted.stream).await {
+        Ok(Spoken::Http1) => return Some((accepted, false)),
+        Ok(Spoken::Http2) => return Some((accepted, true)),
         Ok(_) => dialled.carry(worker, accepted.stream).await,
         Err(error) => tracing::debug!(peer = %accepted.peer, %error, "connection failed before a word"),
     }
+    None
 }
 
 async fn serve_http(worker: &Rc<Worker>, accepted: Accepted, service: Rc<Service>, http2: bool) {

@@ -54,7 +54,7 @@ struct Choice<'a> {
 
 impl Forward<'_> {
     /// Tries as often as the policy allows.
-    pub(super) async fn retried(&self, request: Request, grpc: bool, policy: &RetryPolicy) -> Ended {
+    pub(super) async fn retried(&self, request: Box<Request>, grpc: bool, policy: &RetryPolicy) -> Ended {
         let mut repeated = Repeated::new(request, grpc, policy);
         let mut repetition = None;
         loop {
@@ -185,12 +185,12 @@ impl Forward<'_> {
 }
 
 impl<'a> Repeated<'a> {
-    fn new(request: Request, grpc: bool, policy: &'a RetryPolicy) -> Self {
+    fn new(request: Box<Request>, grpc: bool, policy: &'a RetryPolicy) -> Self {
         let Request {
             head,
             body,
             informational,
-        } = request;
+        } = *request;
         Self {
             policy,
             head,
