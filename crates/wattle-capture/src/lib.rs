@@ -4,7 +4,8 @@
 //! workload ([`Netns`]) and the bridge between them ([`Bridge`]), traffic redirection as data rendered
 //! to nftables ([`Redirect`]), starting a program inside a namespace as another user ([`SpawnSpec`]), the
 //! files that resolve names there ([`names`]), address allocation ([`Allocator`]), what is left
-//! on disk by a crash ([`leftover`]) and the checks of the machine ([`preflight`]).
+//! on disk by a crash ([`leftover`]), memory that a program no longer needs ([`memory`]) and the checks of the machine
+//! ([`preflight`]).
 //!
 //! **Refuses to know** HTTP, the proxy, the control plane and async: every call blocks and is made at
 //! start-up, not on the path of a request. Nothing made here reaches outside: the bridge has no uplink.
@@ -26,6 +27,7 @@ pub mod bridge;
 pub mod exec;
 pub mod isolation;
 pub mod leftover;
+pub mod memory;
 pub mod names;
 pub mod netns;
 pub mod preflight;

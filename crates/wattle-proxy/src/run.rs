@@ -49,11 +49,16 @@ pub enum StartError {
     },
 }
 
+/// Between two looks at whether the proxy is ready.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
 /// What the process around the proxy lends it.
 #[derive(Clone, Default)]
 pub struct Hooks {
     /// Changes the log level; `None` when it is fixed.
     pub set_log_level: Option<SetLogLevel>,
+    /// Called when the proxy is ready for the first time.
+    pub once_ready: Option<fn()>,
 }
 
 /// Changes the log level, or says what is wrong with the one asked for.
@@ -100,6 +105,7 @@ async fn main(settings: Arc<Settings>, hooks: Hooks) -> Result<(), StartError> {
         hooks,
         feed: feed.clone(),
     });
+    tokio::task::spawn_local(once_ready(facts.clone()));
     admin::serve(&facts, settings.admin, settings.status).map_err(io_error("admin"))?;
     admin::serve_socket(&facts, &settings.state.join(Settings::ADMIN_SOCKET));
     tokio::task::spawn_local(tell_credentials(feed.clone(), credentials.clone()));
@@ -130,6 +136,17 @@ async fn main(settings: Arc<Settings>, hooks: Hooks) -> Result<(), StartError> {
         access.finish(Duration::from_secs(1));
     }
     Ok(())
+}
+
+/// Tells the process around the proxy that its start is over.
+async fn once_ready(facts: Rc<Facts>) {
+    let Some(tell) = facts.hooks.once_ready else {
+        return;
+    };
+    while !facts.is_ready() {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    tell();
 }
 
 pub(crate) fn prepare_state(settings: &Settings) -> Result<(), StartError> {

@@ -72,7 +72,7 @@ impl Pages for Facts {
 
 impl Facts {
     /// Ready once there is a certificate and the workload's own config.
-    fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.identity.not_after_secs.load(Relaxed) > self.settings.clock.unix_secs()
             && self.stream.complete.load(Relaxed)
     }

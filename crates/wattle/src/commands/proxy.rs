@@ -206,13 +206,24 @@ impl Arguments {
 /// Runs the proxy until it is told to end.
 pub(crate) fn run(arguments: Arguments, set_log_level: Option<SetLevel>) -> anyhow::Result<ExitCode> {
     keep_memory_private();
+    let hooks = Hooks {
+        set_log_level,
+        once_ready: Some(let_go_of_code),
+    };
     let hint = "check that its addresses are free and its state directory is its own";
     let ended = match arguments.envoy.clone() {
         Some(program) => wattle_proxy::run_envoy(arguments.settings(), program),
-        None => wattle_proxy::run(arguments.settings(), Hooks { set_log_level }),
+        None => wattle_proxy::run(arguments.settings(), hooks),
     };
     ended.advise("cannot run the proxy", hint)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What only the start needed stays out of memory from now on.
+fn let_go_of_code() {
+    if let Err(error) = wattle_capture::memory::let_go_of_code() {
+        tracing::debug!(%error, "code of the start stays in memory");
+    }
 }
 
 /// Keys are in memory: a process of the same user, such as another workload's, must not read it.
