@@ -40,6 +40,8 @@ pub struct Difference {
     pub questions: usize,
     /// What the comparison does not cover, and why.
     pub uncovered: Vec<String>,
+    /// What was taken for given about the mesh as a whole, one line each.
+    pub notes: Vec<String>,
 }
 
 /// Requests to one destination that are answered differently in the same way.
@@ -200,6 +202,9 @@ impl fmt::Display for Difference {
         }
         for what in &self.uncovered {
             writeln!(f, "not compared: {what}")?;
+        }
+        for note in &self.notes {
+            writeln!(f, "note: {note}")?;
         }
         writeln!(f, "{} questions asked of both", self.questions)
     }

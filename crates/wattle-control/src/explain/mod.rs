@@ -34,6 +34,8 @@ pub struct Explanation {
     pub backends: Vec<BackendStep>,
     /// The answer.
     pub answer: Answer,
+    /// What was taken for given about the mesh as a whole, one line each; nothing when a running mesh was asked.
+    pub notes: Vec<String>,
 }
 
 /// Who sends a request.
@@ -184,6 +186,7 @@ pub fn explain(mesh: &mut Mesh, question: &Question) -> Result<Explanation, Expl
         route: route.step,
         backends,
         answer,
+        notes: Vec::new(),
     })
 }
 

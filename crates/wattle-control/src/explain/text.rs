@@ -133,7 +133,8 @@ impl fmt::Display for Explanation {
         steps(f, 2, &self.route.trace)?;
         self.backends
             .iter()
-            .try_for_each(|backend| fmt_backend(f, backend))
+            .try_for_each(|backend| fmt_backend(f, backend))?;
+        self.notes.iter().try_for_each(|note| field(f, 0, "note", note))
     }
 }
 

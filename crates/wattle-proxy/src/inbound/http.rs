@@ -241,6 +241,7 @@ impl Handler for Requests {
         record.name(|names| {
             names.reporter = Reporter::Destination;
             names.source = self.who.peer.as_ref().map(|id| id.as_str().into());
+            names.server_name = self.who.sni.clone();
         });
         if !transform::has_host(&request.head) {
             return self.turned_away(record, &request.head, Reason::BadRequest);

@@ -47,7 +47,7 @@ pub(crate) struct Who {
     /// Who it is; `None` for plaintext.
     pub(crate) peer: Option<SpiffeId>,
     /// Name that the client asked for in TLS, its own or the mesh's.
-    pub(crate) sni: Option<Box<str>>,
+    pub(crate) sni: Option<Rc<str>>,
 }
 
 /// Serves one connection to the workload.
@@ -110,6 +110,7 @@ pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted, sni: Option
             let mut opaque = Opaque::begin(worker, peer, destination);
             let why = (turned_away.reason, "");
             opaque.names.reporter = Reporter::Destination;
+            opaque.names.server_name = who.sni.clone();
             opaque.names.refusal = Some(refuse::keep(worker, &who, why, None));
             opaque.refused(
                 worker,

@@ -190,6 +190,7 @@ fn refuse(worker: &Worker, arrived: Arrived, reason: Reason) {
 
 fn begin(worker: &Worker, who: &Who) -> Opaque {
     let mut opaque = Opaque::begin(worker, who.downstream, who.local);
+    opaque.names.server_name = who.sni.clone();
     opaque.names.reporter = Reporter::Destination;
     opaque.names.source = who.peer.as_ref().map(|id| id.as_str().into());
     if let Some(inbound) = worker.inbound()

@@ -76,7 +76,7 @@ async fn send(worker: &Rc<Worker>, local: SocketAddr, caller: Option<&str>, requ
         downstream: far.peer_addr().unwrap(),
         local,
         peer: caller.map(identity),
-        sni: None,
+        sni: Some("outbound_.80_._.a".into()),
     };
     let arrived = Arrived {
         stream: far.into(),

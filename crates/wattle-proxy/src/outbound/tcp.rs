@@ -49,7 +49,7 @@ pub(super) async fn dial(
     server_name: Option<&str>,
 ) -> Option<Dialled> {
     let mut opaque = Opaque::begin(worker, accepted.peer, accepted.destination);
-    opaque.server_name = server_name.map(Into::into);
+    opaque.names.server_name = server_name.map(Into::into);
     let cluster = match routed(worker, accepted, service, server_name, &mut opaque).await {
         Ok(cluster) => cluster,
         Err(reason) => {

@@ -35,8 +35,6 @@ pub(crate) struct Opaque {
     pub(crate) local: SocketAddr,
     pub(crate) upstream: Option<SocketAddr>,
     pub(crate) names: Names,
-    /// Server name of the client's TLS.
-    pub(crate) server_name: Option<Box<str>>,
     /// Time without a byte, and life of the connection, by the backend's policy.
     pub(crate) limits: (Option<Duration>, Option<Duration>),
     /// `None`: for as long as it likes.
@@ -52,7 +50,6 @@ impl Opaque {
             local,
             upstream: None,
             names: Names::default(),
-            server_name: None,
             limits: (None, None),
             staying: None,
             start: worker.clock.wall(),
@@ -136,7 +133,7 @@ impl Opaque {
             destination_principal: self.names.destination(worker),
             destination_service: self.names.service.as_deref().unwrap_or_default(),
             route: self.names.route.as_deref().unwrap_or_default(),
-            server_name: self.server_name.as_deref().unwrap_or_default(),
+            server_name: self.names.server_name.as_deref().unwrap_or_default(),
             ..AccessRecord::default()
         });
     }

@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use wattle_compile::Settings;
 use wattle_control::view::DiagnosticView;
 
+use super::offline::Assumed;
 use crate::cli::Shared;
 use crate::failure::Advise as _;
 use crate::mesh::ask;
@@ -18,7 +20,10 @@ use crate::output;
 #[command(after_help = "Exit code 0 if nothing is found at or above --fail-on, 1 otherwise.")]
 pub(crate) struct Arguments {
     /// Directory of manifests; without it the running mesh
-    directory: Option<PathBuf>,
+    #[arg(value_name = "DIRECTORY")]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    assumed: Assumed,
     /// The least severity that makes the exit code 1
     #[arg(long, value_enum, default_value_t = Level::Error, value_name = "SEVERITY")]
     fail_on: Level,
@@ -55,18 +60,25 @@ struct Report {
     errors: usize,
     warnings: usize,
     infos: usize,
+    /// What was taken for given about the mesh as a whole; nothing of a running one.
+    notes: Vec<String>,
 }
 
 /// Prints what was found, as a reader goes through files.
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<ExitCode> {
-    let found = match &arguments.directory {
-        Some(directory) => offline(directory)?,
+    let mut notes = Vec::new();
+    let found = match &arguments.dir {
+        Some(directory) => {
+            let settings;
+            (settings, notes) = arguments.assumed.settings(None);
+            offline(directory, settings)?
+        }
         None => {
             let place = super::mesh(shared)?;
             super::block_on(ask::get(&place.admin_socket(), "/diagnostics"))?
         }
     };
-    let report = Report::new(found, arguments);
+    let report = Report::new(found, notes, arguments);
     let well = report
         .findings
         .iter()
@@ -76,17 +88,17 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<Exit
 }
 
 /// Everything there is to say about the manifests of a directory.
-fn offline(directory: &Path) -> anyhow::Result<Vec<DiagnosticView>> {
+fn offline(directory: &Path, settings: Settings) -> anyhow::Result<Vec<DiagnosticView>> {
     let there = std::fs::read_dir(directory).map(drop);
     there
         .map_err(|error| anyhow::anyhow!("cannot read {}: {error}", directory.display()))
         .advise("cannot analyze the manifests", "name a directory of YAML files")?;
-    let (_, diagnostics) = wattle_control::offline::load(directory);
+    let (_, diagnostics) = wattle_control::offline::load_with(directory, settings);
     Ok(diagnostics.iter().map(DiagnosticView::from).collect())
 }
 
 impl Report {
-    fn new(found: Vec<DiagnosticView>, arguments: &Arguments) -> Self {
+    fn new(found: Vec<DiagnosticView>, notes: Vec<String>, arguments: &Arguments) -> Self {
         let shown = |finding: &DiagnosticView| {
             Level::of(finding) >= arguments.least
                 && (arguments.codes.is_empty() || arguments.codes.contains(&finding.code))
@@ -103,6 +115,7 @@ impl Report {
             warnings: count(Level::Warning),
             infos: count(Level::Info),
             findings,
+            notes,
         }
     }
 }
@@ -122,6 +135,9 @@ fn text(report: &Report) -> String {
         0 => writeln!(out, "nothing to say"),
         _ => writeln!(out, "{errors} errors, {warnings} warnings, {infos} notes"),
     };
+    for note in &report.notes {
+        let _ = writeln!(out, "note: {note}");
+    }
     out
 }
 
@@ -132,7 +148,8 @@ mod tests {
 
     fn arguments() -> Arguments {
         Arguments {
-            directory: None,
+            dir: None,
+            assumed: Assumed::default(),
             fail_on: Level::Error,
             codes: Vec::new(),
             least: Level::Info,
@@ -147,12 +164,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let manifests = format!("{service}\n---\n{route}\n");
         std::fs::write(directory.path().join("mesh.yaml"), manifests).unwrap();
-        offline(directory.path()).unwrap()
+        offline(directory.path(), Settings::default()).unwrap()
     }
 
     #[test]
     fn each_finding_has_a_code_and_the_place_it_is_at() {
-        let report = Report::new(found(), &arguments());
+        let report = Report::new(found(), Vec::new(), &arguments());
         assert!(report.warnings + report.errors >= 2, "{report:?}");
         let text = text(&report);
         assert!(
@@ -162,21 +179,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_assumed_of_the_mesh_is_said() {
+        let notes = Assumed::default().settings(None).1;
+        let text = text(&Report::new(found(), notes, &arguments()));
+        let last = text.lines().last().unwrap();
+        assert_eq!(
+            last,
+            "note: assumed of the mesh: trust domain cluster.local, root namespace wattle-system"
+        );
+    }
+
+    #[test]
     fn findings_are_narrowed_by_code_and_severity() {
         let one = Arguments {
             codes: vec!["selects-nothing".to_owned()],
             ..arguments()
         };
-        assert_eq!(Report::new(found(), &one).findings.len(), 1);
+        assert_eq!(Report::new(found(), Vec::new(), &one).findings.len(), 1);
         let errors = Arguments {
             least: Level::Error,
             ..arguments()
         };
-        assert_eq!(Report::new(found(), &errors).warnings, 0);
+        assert_eq!(Report::new(found(), Vec::new(), &errors).warnings, 0);
     }
 
     #[test]
     fn a_directory_that_is_not_there_is_said_so() {
-        assert!(offline(Path::new("/nowhere/at/all")).is_err());
+        assert!(offline(Path::new("/nowhere/at/all"), Settings::default()).is_err());
     }
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 use wattle_control::explain::{Explanation, Question, explain};
 
+use super::offline::{Loaded, Offline};
 use crate::cli::Shared;
 use crate::failure::Advise as _;
 use crate::mesh::{Place, ask};
@@ -37,9 +38,8 @@ pub(crate) struct Arguments {
     /// File with all claims of the token, as a JSON object
     #[arg(long, value_name = "FILE")]
     token_claims: Option<PathBuf>,
-    /// Explain from the manifests in this directory, without a running mesh
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
+    #[command(flatten)]
+    offline: Offline,
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
@@ -93,8 +93,8 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<Exit
         port: arguments.port,
         claims: claims(arguments)?,
     };
-    let explanation = match &arguments.dir {
-        Some(directory) => offline(directory, &question)?,
+    let explanation = match &arguments.offline.dir {
+        Some(directory) => by_manifests(directory, &arguments.offline, &question)?,
         None => running(&super::mesh(shared)?, &question)?,
     };
     output::show(shared.output, &explanation, ToString::to_string)?;
@@ -102,12 +102,13 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<Exit
 }
 
 /// From manifests alone: every process counts as if it ran.
-pub(super) fn offline(directory: &Path, question: &Question) -> anyhow::Result<Explanation> {
-    let (mut mesh, _) = wattle_control::offline::load(directory);
-    explain(&mut mesh, question).advise(
+fn by_manifests(directory: &Path, offline: &Offline, question: &Question) -> anyhow::Result<Explanation> {
+    let Loaded { mut mesh, notes } = offline.load(directory, None)?;
+    let explanation = explain(&mut mesh, question).advise(
         "cannot explain the request",
         "list workloads with `wattle get processes`",
-    )
+    )?;
+    Ok(Explanation { notes, ..explanation })
 }
 
 /// As the control plane sees it now.
@@ -122,7 +123,39 @@ pub(super) fn running(place: &Place, question: &Question) -> anyhow::Result<Expl
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn manifests_are_explained_for_the_mesh_that_is_told_and_what_is_assumed_is_said() {
+        let process = r#"{"apiVersion": "wattle.io/v1alpha1", "kind": "Process", "metadata": {"name": "web"},
+            "spec": {"command": ["web"], "serviceAccountName": "web"}}"#;
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("mesh.yaml"), process).unwrap();
+        let question = Question {
+            from: "web".to_owned(),
+            method: "GET".to_owned(),
+            url: "http://192.0.2.1/".to_owned(),
+            ..Question::default()
+        };
+        let explained = |offline: &Offline| by_manifests(directory.path(), offline, &question).unwrap();
+        let mut offline = Offline::default();
+        offline.assumed.trust_domain = Some("told".to_owned());
+        let answer = explained(&offline);
+        assert_eq!(
+            answer.source.identity.as_deref(),
+            Some("spiffe://told/ns/default/sa/web")
+        );
+        assert_eq!(
+            answer.notes,
+            ["assumed of the mesh: root namespace wattle-system"]
+        );
+        let text = explained(&Offline::default()).to_string();
+        assert!(
+            text.contains("assumed of the mesh: trust domain cluster.local"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn claims_become_one_object_and_several_values_of_a_name_a_list() {

@@ -217,6 +217,21 @@ async fn the_log_names_the_refusal_the_audit_and_what_a_trial_would_have_decided
 }
 
 #[tokio::test]
+async fn the_log_says_by_what_name_and_for_whom_the_client_asked() {
+    let run = async {
+        let mut request = get("/");
+        let address = HeaderValue::from_static("192.0.2.7, 10.0.0.1");
+        request.head.headers.append("x-forwarded-for", address);
+        let line = logged(open, request).await;
+        assert_eq!(line["x_forwarded_for"], "192.0.2.7, 10.0.0.1");
+        assert_eq!(line["requested_server_name"], "outbound_.80_._.a");
+        let line = logged(open, get("/")).await;
+        assert_eq!(line["x_forwarded_for"], serde_json::Value::Null);
+    };
+    LocalSet::new().run_until(run).await;
+}
+
+#[tokio::test]
 async fn a_refusal_and_its_line_carry_the_trace_that_the_request_came_with() {
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
     let run = async {

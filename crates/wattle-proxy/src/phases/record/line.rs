@@ -21,6 +21,7 @@ pub(super) struct Line {
     pub(super) version: Version,
     pub(super) user_agent: Option<HeaderValue>,
     pub(super) request_id: Option<HeaderValue>,
+    pub(super) forwarded_for: Option<HeaderValue>,
     pub(super) traceparent: Option<HeaderValue>,
     pub(super) downstream: SocketAddr,
     pub(super) local: SocketAddr,
@@ -38,6 +39,8 @@ pub(crate) struct Names {
     pub(crate) reporter: Reporter,
     /// SPIFFE name of the client.
     pub(crate) source: Option<Rc<str>>,
+    /// Name that the client asked for in TLS.
+    pub(crate) server_name: Option<Rc<str>>,
     /// SPIFFE name of the server.
     pub(crate) destination: Option<Rc<str>>,
     /// Names the facts that are kept of a refusal.
@@ -73,6 +76,7 @@ impl Line {
             version: head.version,
             user_agent: head.headers.get(header::USER_AGENT).cloned(),
             request_id: head.headers.get("x-request-id").cloned(),
+            forwarded_for: head.headers.get("x-forwarded-for").cloned(),
             traceparent: refuse::traceparent(&head.headers).cloned(),
             downstream,
             local,
@@ -86,15 +90,7 @@ impl Line {
 
     pub(super) fn write(&self, worker: &Worker, exchange: &Exchange) {
         let Some(access) = &worker.access else { return };
-        let text = |value: &Option<HeaderValue>| {
-            value
-                .as_ref()
-                .and_then(|v| v.to_str().ok())
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let (user_agent, request_id) = (text(&self.user_agent), text(&self.request_id));
-        let traceparent = self.traceparent.as_ref().and_then(|value| value.to_str().ok());
+        let traceparent = text(self.traceparent.as_ref());
         let target = self.target.as_str();
         access.borrow_mut().log(&AccessRecord {
             reporter: self.names.reporter,
@@ -124,14 +120,17 @@ impl Line {
             destination_principal: self.names.destination(worker),
             destination_service: self.names.service.as_deref().unwrap_or_default(),
             route: self.names.route.as_deref().unwrap_or_default(),
-            user_agent: &user_agent,
-            request_id: &request_id,
-            trace_id: traceparent
-                .and_then(wattle_telemetry::trace_id)
-                .unwrap_or_default(),
-            ..AccessRecord::default()
+            user_agent: text(self.user_agent.as_ref()),
+            request_id: text(self.request_id.as_ref()),
+            forwarded_for: text(self.forwarded_for.as_ref()),
+            server_name: self.names.server_name.as_deref().unwrap_or_default(),
+            trace_id: wattle_telemetry::trace_id(traceparent).unwrap_or_default(),
         });
     }
+}
+
+fn text(value: Option<&HeaderValue>) -> &str {
+    value.and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 fn version_text(version: Version) -> &'static str {
