@@ -49,8 +49,8 @@ pub enum StartError {
     },
 }
 
-/// Between two looks at whether the proxy is ready.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Between two looks at whether the proxy is ready for the first time.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What the process around the proxy lends it.
 #[derive(Clone, Default)]
