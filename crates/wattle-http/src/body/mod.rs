@@ -122,13 +122,13 @@ impl Body {
     /// Does what a response body does beside being read: sends the request that belongs to it.
     ///
     /// To be polled while the reader cannot take more, so that an upload does not wait for a download.
-    /// Ready when the request is sent to its end; yields no frame.
-    pub fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the request is sent to its end; yields no frame. Fails when its watcher cuts it off.
+    pub fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
         match self {
-            Body::H1Response(body) => body.poll_drive(cx),
-            Body::H2(body) => body.poll_drive(cx),
+            Body::H1Response(body) => body.poll_drive(cx).map(Ok),
+            Body::H2(body) => body.poll_drive(cx).map(Ok),
             Body::Watched(body) => body.poll_drive(cx),
-            _ => Poll::Ready(()),
+            _ => Poll::Ready(Ok(())),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Body, BodyError, Frame};
 use std::fmt;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// Sees a body pass. Dropped without [`Watch::end`], the body was given up by its reader.
 pub trait Watch {
@@ -12,7 +12,7 @@ pub trait Watch {
     /// It ended, in order or with this error; called once.
     fn end(&mut self, error: Option<&BodyError>);
 
-    /// Ready to cut the body off with this error; asked whenever the body is.
+    /// Ready to cut the body off with this error; asked whenever the body is, also for what it does beside being read.
     fn poll_cut(&mut self, _cx: &mut Context<'_>) -> Poll<BodyError> {
         Poll::Pending
     }
@@ -40,19 +40,21 @@ impl Watched {
         &self.body
     }
 
-    pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Also after the body's end, when a tunnel's other direction goes on.
+    pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        if let Poll::Ready(error) = self.poll_cut(cx) {
+            return Poll::Ready(Err(error));
+        }
         self.body.poll_drive(cx)
     }
 
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
         if !self.ended
-            && let Poll::Ready(error) = self.watch.poll_cut(cx)
+            && let Poll::Ready(error) = self.poll_cut(cx)
         {
-            self.finish(Some(&error));
-            self.body = Body::Empty;
             return Poll::Ready(Some(Err(error)));
         }
-        let next = std::task::ready!(self.body.poll_next(cx));
+        let next = ready!(self.body.poll_next(cx));
         match &next {
             Some(Ok(frame)) => {
                 self.watch.frame(frame);
@@ -62,6 +64,13 @@ impl Watched {
             None => self.finish(None),
         }
         Poll::Ready(next)
+    }
+
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
+        let error = ready!(self.watch.poll_cut(cx));
+        self.finish(Some(&error));
+        self.body = Body::Empty;
+        Poll::Ready(error)
     }
 
     /// A reader that knows the length may never ask for the end.
@@ -127,6 +136,29 @@ mod tests {
         let body = Body::Empty.watched(Box::new(notes.clone()));
         assert!(body.is_end());
         assert_eq!(*notes.0.borrow(), ["end false"]);
+    }
+
+    /// Cuts at once.
+    struct Cut;
+
+    impl Watch for Cut {
+        fn frame(&mut self, _frame: &Frame) {}
+
+        fn end(&mut self, _error: Option<&BodyError>) {}
+
+        fn poll_cut(&mut self, _cx: &mut Context<'_>) -> Poll<BodyError> {
+            Poll::Ready(BodyError::Abandoned)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_nobody_reads_is_cut_while_it_is_driven() {
+        let (sender, body) = Body::channel(1);
+        let mut body = body.watched(Box::new(Cut));
+        let driven = std::future::poll_fn(|cx| body.poll_drive(cx)).await;
+        assert!(matches!(driven, Err(BodyError::Abandoned)));
+        let more = sender.try_send(Frame::Data(Bytes::from_static(b"x")));
+        assert!(more.is_err(), "its producer goes on");
     }
 
     #[tokio::test]

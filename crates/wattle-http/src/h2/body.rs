@@ -149,6 +149,10 @@ impl Pump {
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PumpError>> {
         let polled = self.poll_frames(cx);
+        // The peer takes no more now; what the body does besides goes on.
+        if polled.is_pending() && !self.data.is_empty() {
+            let _ = self.poll_driven(cx)?;
+        }
         if polled.is_pending() && self.send.poll_reset(cx).is_ready() {
             return Poll::Ready(Err(PumpError::Peer));
         }
@@ -204,9 +208,12 @@ impl Pump {
         Poll::Ready(self.send.send_data(part, end).map_err(|_| PumpError::Peer))
     }
 
-    /// After the end: what the body does beside being read.
-    pub(super) fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.body.poll_drive(cx)
+    /// What the body does beside being read; resets the stream when it is cut off.
+    pub(super) fn poll_driven(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PumpError>> {
+        self.body.poll_drive(cx).map_err(|error| {
+            self.send.send_reset(reset_code(&error));
+            PumpError::Body(error)
+        })
     }
 }
 

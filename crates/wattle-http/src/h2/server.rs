@@ -226,7 +226,8 @@ async fn stream<H: Handler>(
 async fn send_body(mut pump: Pump, tunnel: bool) {
     let sent = poll_fn(|cx| pump.poll(cx)).await;
     if tunnel && sent.is_ok() {
-        poll_fn(|cx| pump.poll_drive(cx)).await;
+        // A failure has reset the stream.
+        let _ = poll_fn(|cx| pump.poll_driven(cx)).await;
     }
 }
 

@@ -3,22 +3,24 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use http::HeaderValue;
+use http::{HeaderValue, Method};
 use wattle_http::{
     Handler, ParseError, Request, RequestHead, Response, ResponseHead, SendError, SendErrorKind,
 };
 use wattle_model::traffic::hash_text;
-use wattle_model::{CallerFacts, Inbound, Reason, RequestFacts, TokenFacts};
+use wattle_model::{Inbound, Reason, RequestFacts, TokenFacts};
 use wattle_net::Stream;
 use wattle_telemetry::{EdgeMetrics, Reporter};
 
 use super::apps::App;
+use super::staying::{self, Began, LetIn};
 use super::{Arrived, Who, metrics};
+use crate::phases::authenticate::Verified;
 use crate::phases::connect::{self, Wanted};
 use crate::phases::limit::{self, Refused};
 use crate::phases::record::Record;
 use crate::phases::trial::Marks;
-use crate::phases::{authorize, exchange, external, refuse, reply, route, transform};
+use crate::phases::{authorize, exchange, external, refuse, reply, transform};
 use crate::worker::{Worker, is_http2};
 
 /// Times a request is sent again because a kept connection turned out to be closed.
@@ -45,6 +47,8 @@ struct Admitted {
     app: Rc<App>,
     wanted: Wanted,
     to_client: Vec<external::Change>,
+    /// Where it asks to become a tunnel.
+    tunnel: Option<Box<LetIn>>,
 }
 
 impl Requests {
@@ -92,18 +96,38 @@ impl Requests {
     async fn admit(&self, request: &mut Request, record: &mut Record) -> Result<Admitted, Refused> {
         let inbound = self.worker.inbound().ok_or(Reason::ConfigUnavailable)?;
         transform::normalize(&mut request.head, inbound.paths);
-        let token = match self.worker.tokens() {
+        let verified = match self.worker.tokens() {
             Some(tokens) => tokens.authenticate(&self.worker.clock, &mut request.head)?,
             None => None,
         };
-        let token = token.as_deref().map(|verified| &verified.facts);
-        match self.judge(&inbound, request, token, record).await {
-            Ok(to_client) => Ok(Admitted {
-                app: self.app(&inbound),
-                wanted: self.wanted(&inbound, &request.head),
-                to_client,
+        let token = verified.as_deref().map(|verified| &verified.facts);
+        let to_client = match self.judge(&inbound, request, token, record).await {
+            Ok(to_client) => to_client,
+            Err(refused) => return Err(self.kept(refused, &request.head, token)),
+        };
+        let wanted = self.wanted(&inbound, &request.head);
+        let asks_for_tunnel = match wanted {
+            Wanted::Http1 => false,
+            Wanted::Http1Tunnel => true,
+            Wanted::Http2 => request.head.asks_for_tunnel(),
+        };
+        Ok(Admitted {
+            app: self.app(&inbound),
+            wanted,
+            to_client,
+            tunnel: asks_for_tunnel.then(|| Box::new(self.let_in(&request.head, verified, inbound))),
+        })
+    }
+
+    /// All that a tunnel is judged by when policy changes.
+    fn let_in(&self, head: &RequestHead, token: Option<Rc<Verified>>, inbound: Rc<Inbound>) -> LetIn {
+        LetIn {
+            who: self.who.clone(),
+            request: Some(Began {
+                head: head.clone(),
+                token,
             }),
-            Err(refused) => Err(self.kept(refused, &request.head, token)),
+            judged: Some(inbound),
         }
     }
 
@@ -165,14 +189,7 @@ impl Requests {
 
     /// What policies judge of a request.
     fn facts<'a>(&self, head: &'a RequestHead, token: Option<&'a TokenFacts>) -> RequestFacts<'a> {
-        let asked = self.worker.asks_remote_ip();
-        RequestFacts {
-            token,
-            remote_ip: asked
-                .then(|| wattle_model::original_client(self.who.peer.is_some(), &head.headers))
-                .flatten(),
-            ..route::facts(head, CallerFacts::default())
-        }
+        authorize::request_facts(&self.worker, &self.who, head, token)
     }
 
     /// The application's port, where it listens now.
@@ -252,6 +269,7 @@ impl Handler for Requests {
             app,
             wanted,
             to_client,
+            tunnel,
         } = match self.admit(&mut request, &mut record).await {
             Ok(admitted) => admitted,
             Err(refused) => return self.turned_away(record, &request.head, refused),
@@ -264,6 +282,7 @@ impl Handler for Requests {
             return self.refused(record, reason);
         }
         transform::name_peer(&mut request.head.headers, self.client_cert.as_ref());
+        let connect = request.head.method == Method::CONNECT;
         let mut response = match self.send(&app, wanted, request).await {
             Ok(answered) => answered,
             Err(reason) => return self.refused(record, reason),
@@ -271,6 +290,9 @@ impl Handler for Requests {
         // First, so that the record hears of no refusal that an application made up.
         transform::leave_application(&mut response.head);
         record.answered(app.address, &response.head);
+        if let Some(let_in) = tunnel.filter(|_| exchange::is_tunnel(&response, connect)) {
+            record.while_let_in(staying::of(&self.worker, *let_in));
+        }
         transform::leave_upstream(&mut response.head);
         to_client
             .iter()

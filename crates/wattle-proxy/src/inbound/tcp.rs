@@ -5,12 +5,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use wattle_balance::Permit;
-use wattle_model::{Protocol, Reason};
+use wattle_model::{Inbound, Protocol, Reason};
 use wattle_net::detect::Speaker;
 use wattle_net::{Stream, first_speaker};
 use wattle_telemetry::Reporter;
 
-use super::{App, Arrived, Who, metrics, secured, serve_http1, serve_http2, staying};
+use super::staying::{self, LetIn};
+use super::{App, Arrived, Who, metrics, secured, serve_http1, serve_http2};
 use crate::phases::accept::Accepted;
 use crate::phases::authorize;
 use crate::phases::detect::{self, Spoken};
@@ -27,11 +28,12 @@ const FIRST_WORD: Duration = Duration::from_secs(600);
 
 /// Authorizes, dials the application and relays.
 pub(super) async fn carry(worker: &Rc<Worker>, arrived: Arrived) {
+    let judged = worker.inbound();
     if let Err(reason) = asked(worker, &arrived.who).await {
         return refuse(worker, arrived, reason);
     }
     match dial(worker, &arrived.who).await {
-        Ok(app) => relay(worker, arrived, app).await,
+        Ok(app) => relay(worker, (arrived, judged), app).await,
         Err(reason) => refuse(worker, arrived, reason),
     }
 }
@@ -69,8 +71,9 @@ pub(super) async fn silent(worker: &Rc<Worker>, mut arrived: Arrived, declared: 
         return Ok(());
     };
     // Only now is it certain that no request will come: the connection itself is authorized.
+    let judged = worker.inbound();
     match asked(worker, &arrived.who).await {
-        Ok(()) => relay(worker, arrived, app).await,
+        Ok(()) => relay(worker, (arrived, judged), app).await,
         Err(reason) => refuse(worker, arrived, reason),
     }
     Ok(())
@@ -165,13 +168,19 @@ async fn dial(worker: &Worker, who: &Who) -> Result<Dialled, Reason> {
     }
 }
 
-async fn relay(worker: &Rc<Worker>, arrived: Arrived, dialled: Dialled) {
+/// `judged` is what it was let in by: a change since then is not missed.
+async fn relay(worker: &Rc<Worker>, (arrived, judged): (Arrived, Option<Rc<Inbound>>), dialled: Dialled) {
     let metrics = Rc::new(metrics::tcp(worker, &arrived.who));
     let mut opaque = begin(worker, &arrived.who);
     let Dialled { stream, place } = dialled;
     opaque.upstream = Some(place.app.address);
     opaque.limits = place.app.bounds.relaying();
-    opaque.staying = Some(staying::of(worker, arrived.who));
+    let let_in = LetIn {
+        who: arrived.who,
+        request: None,
+        judged,
+    };
+    opaque.staying = Some(staying::of(worker, let_in));
     opaque.carry(worker, metrics, arrived.stream, stream).await;
     drop(place);
 }

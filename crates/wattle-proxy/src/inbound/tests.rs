@@ -8,6 +8,7 @@ mod paths;
 mod refused;
 mod staying;
 mod tokens;
+mod tunnels;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Method, StatusCode};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
-use wattle_http::{Body, Request, RequestHead, Response, h1};
+use wattle_http::{Body, Request, RequestHead, Response, SendError, h1};
 use wattle_model::{
     Inbound, InboundPort, Limits, MtlsMode, ObjectRef, Policy, PolicyRule, Protocol, RateLimit,
 };
@@ -71,6 +72,16 @@ fn tell(
 
 /// Sends a request to the workload at `local` as this caller, on a connection of its own.
 async fn send(worker: &Rc<Worker>, local: SocketAddr, caller: Option<&str>, request: Request) -> Response {
+    try_send(worker, local, caller, request).await.unwrap()
+}
+
+/// The same for one that may go unanswered.
+async fn try_send(
+    worker: &Rc<Worker>,
+    local: SocketAddr,
+    caller: Option<&str>,
+    request: Request,
+) -> Result<Response, SendError> {
     let (near, far) = pair().await;
     let who = Who {
         downstream: far.peer_addr().unwrap(),
@@ -85,7 +96,7 @@ async fn send(worker: &Rc<Worker>, local: SocketAddr, caller: Option<&str>, requ
     let worker = worker.clone();
     tokio::task::spawn_local(async move { serve_http1(&worker, arrived).await });
     let client = h1::Client::new(near, Rc::default(), None);
-    client.send(request).await.unwrap()
+    client.send(request).await
 }
 
 fn get(path: &str) -> Request {

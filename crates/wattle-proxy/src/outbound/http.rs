@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use http::{Method, StatusCode, header};
+use http::{Method, header};
 use tokio::time::Instant;
 use wattle_http::{Handler, ParseError, Request, Response, ResponseHead};
 use wattle_model::{Backend, Filters, NoTrace, Outcome, Reason, RouteDecision, RouteRule, Timeouts, host_of};
@@ -229,7 +229,7 @@ fn received(forwarded: Forwarded, connect: bool) -> (Response, Option<Option<u64
         mut record,
         tag,
     } = forwarded;
-    if is_tunnel(&response, connect) {
+    if exchange::is_tunnel(&response, connect) {
         record.is_tunnel();
     }
     transform::leave_upstream(&mut response.head);
@@ -263,9 +263,4 @@ fn bound(
     }
     let watch = |limit| Uploaded::watch(limit, &mut request.body);
     (until, timeouts.response.map(watch))
-}
-
-/// Does the response turn the connection into a tunnel?
-fn is_tunnel(response: &Response, connect: bool) -> bool {
-    response.head.status == StatusCode::SWITCHING_PROTOCOLS || (connect && response.head.status.is_success())
 }

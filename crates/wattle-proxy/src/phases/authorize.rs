@@ -1,10 +1,14 @@
 //! Authorize: the model decides; this file only lends it the facts and keeps the answer.
 
+use wattle_http::RequestHead;
 use wattle_model::{
-    AuthorizationDecision, ConnectionFacts, Inbound, NoTrace, PeerFacts, Reason, RequestFacts,
+    AuthorizationDecision, CallerFacts, ConnectionFacts, Inbound, NoTrace, PeerFacts, Reason, RequestFacts,
+    TokenFacts, original_client,
 };
 
+use super::route;
 use crate::inbound::Who;
+use crate::worker::Worker;
 
 /// The facts of an inbound connection.
 pub(crate) fn facts(who: &Who) -> ConnectionFacts<'_> {
@@ -19,6 +23,23 @@ pub(crate) fn facts(who: &Who) -> ConnectionFacts<'_> {
         local_ip: who.local.ip(),
         port: who.local.port(),
         sni: who.sni.as_deref(),
+    }
+}
+
+/// The facts of a request.
+pub(crate) fn request_facts<'a>(
+    worker: &Worker,
+    who: &Who,
+    head: &'a RequestHead,
+    token: Option<&'a TokenFacts>,
+) -> RequestFacts<'a> {
+    let asked = worker.asks_remote_ip();
+    RequestFacts {
+        token,
+        remote_ip: asked
+            .then(|| original_client(who.peer.is_some(), &head.headers))
+            .flatten(),
+        ..route::facts(head, CallerFacts::default())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Exchange: one request on one connection, and what a failure means.
 
-use http::{Method, Version};
+use http::{Method, StatusCode, Version};
 use wattle_http::{Answered, Body, BodyError, ParseError, Request, Response, SendError, SendErrorKind};
 use wattle_identity::Rejection;
 use wattle_model::{Reason, Retry};
@@ -64,6 +64,11 @@ pub(crate) async fn exchange(connection: Connection, mut request: Request) -> Re
             }
         }
     }
+}
+
+/// Does the response, to a CONNECT or not, turn the connection into a tunnel?
+pub(crate) fn is_tunnel(response: &Response, connect: bool) -> bool {
+    response.head.status == StatusCode::SWITCHING_PROTOCOLS || (connect && response.head.status.is_success())
 }
 
 /// The reason that the far proxy gave, if the response is its own and says that the request may be sent elsewhere.

@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -21,6 +21,7 @@ use wattle_http::{Body, BodyError, Frame, RequestHead, ResponseHead, Watch};
 use wattle_model::Reason;
 use wattle_telemetry::{EdgeMetrics, Exchange, ResponseFlags, Status};
 
+use super::relay::Staying;
 use super::reply;
 use crate::worker::{Upstream, Worker};
 
@@ -39,8 +40,10 @@ pub(crate) struct Record {
     deadline: Option<Pin<Box<Sleep>>>,
     /// Ends the exchange when nothing moves.
     idle: Option<Idle>,
-    /// A limit of time ended the response.
+    /// The proxy itself ended the response: a limit of time, or a tunnel that may not go on.
     over: bool,
+    /// Whether a tunnel may go on.
+    staying: Option<Box<Staying>>,
     /// Held until the response has passed: its endpoint is busy as long.
     picked: Option<Picked<Upstream>>,
     /// Likewise its place among the requests towards the application.
@@ -80,6 +83,7 @@ impl Record {
             deadline: None,
             idle: None,
             over: false,
+            staying: None,
             picked: None,
             permit: None,
             done: false,
@@ -168,6 +172,11 @@ impl Record {
         self.deadline = None;
     }
 
+    /// Ends the tunnel when it may not go on.
+    pub(crate) fn while_let_in(&mut self, staying: Staying) {
+        self.staying = Some(Box::new(staying));
+    }
+
     /// The proxy refuses by itself, with the answer that stands for the reason.
     pub(crate) fn local(&mut self, reason: Reason) {
         self.because(reason);
@@ -211,6 +220,23 @@ impl Record {
     /// Goes along with the response's body.
     pub(crate) fn watch(self, body: Body) -> Body {
         body.watched(Box::new(self))
+    }
+
+    fn poll_withdrawn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(staying) = &mut self.staying else {
+            return Poll::Pending;
+        };
+        ready!(staying.judging.as_mut().poll(cx));
+        if let Some(why) = staying.why.get() {
+            self.status.flags |= why.flags;
+            if let Some(line) = &mut self.line {
+                line.reason = why.reason;
+                line.names.refusal = Some(why.refusal.clone());
+            }
+        }
+        (self.over, self.refused) = (true, true);
+        self.staying = None;
+        Poll::Ready(())
     }
 
     fn finish(&mut self, flags: ResponseFlags) {
@@ -258,6 +284,9 @@ impl Watch for Record {
     }
 
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
+        if self.poll_withdrawn(cx).is_ready() {
+            return Poll::Ready(BodyError::Abandoned);
+        }
         self.poll_over(cx).map(|reason| {
             self.over = true;
             self.status.flags |= reply::flags(reason);

@@ -10,20 +10,19 @@ use wattle_net::{RelayOptions, Stream, relay::Ending, relay::Side};
 use wattle_telemetry::access::AccessRecord;
 use wattle_telemetry::{ResponseFlags, TcpMetrics};
 
-use wattle_model::Reason;
-
 use super::record::Names;
-use super::reply;
 use crate::worker::Worker;
 
-/// Why a connection that was carried must end.
+/// Why what was carried must end.
 pub(crate) struct Withdrawn {
-    pub(crate) reason: Reason,
+    /// Stable id.
+    pub(crate) reason: &'static str,
+    pub(crate) flags: ResponseFlags,
     /// Where the facts are kept.
     pub(crate) refusal: Rc<str>,
 }
 
-/// Whether a connection may go on: ready when it must end, and then it says why.
+/// Whether a connection, or a tunnel, may go on: ready when it must end, and then it says why.
 pub(crate) struct Staying {
     pub(crate) judging: Pin<Box<dyn Future<Output = ()>>>,
     pub(crate) why: Rc<OnceCell<Withdrawn>>,
@@ -84,7 +83,7 @@ impl Opaque {
         let outcome = wattle_net::relay(downstream, upstream, options).await;
         let (mut reason, mut flags) = ("", flags(&outcome.ending));
         if let (Ending::Withdrawn, Some(why)) = (&outcome.ending, why.as_deref().and_then(OnceCell::get)) {
-            (reason, flags) = (why.reason.id(), reply::flags(why.reason));
+            (reason, flags) = (why.reason, why.flags);
             self.names.refusal = Some(why.refusal.clone());
         }
         metrics.closed(flags);

@@ -108,8 +108,10 @@ impl<H: Handler> Server<H> {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(ServeError::Io(error))),
                 Poll::Pending => {
                     drop(conn);
-                    if !sending.ended {
-                        let _ = sending.body.poll_drive(cx);
+                    if !sending.ended
+                        && let Poll::Ready(Err(error)) = sending.body.poll_drive(cx)
+                    {
+                        return Poll::Ready(Err(ServeError::Response(error)));
                     }
                     return Poll::Pending;
                 }
@@ -139,7 +141,9 @@ impl<H: Handler> Server<H> {
         poll_fn(|cx| self.conn.borrow_mut().transport.poll_shutdown(cx))
             .await
             .map_err(ServeError::Io)?;
-        poll_fn(|cx| body.poll_drive(cx)).await;
+        poll_fn(|cx| body.poll_drive(cx))
+            .await
+            .map_err(ServeError::Response)?;
         Ok(Ended::Tunnel)
     }
 
