@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// What the peer is in this exchange; its certificate must be for that (extended key usage).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// The peer dialled us.
     Client,

@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::tls::{TlsClient, TlsServer};
+use crate::tls::{Tie, TlsClient, TlsServer};
 
 /// One connection as a stream of plain bytes, whatever carries it.
 ///
@@ -82,6 +82,15 @@ impl Stream {
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.socket()?.peer_addr().ok()
+    }
+
+    /// Ties an encrypted stream; what is in the clear rests on nothing, and stays as it is.
+    pub fn tie(&mut self, tie: Tie) {
+        match &mut self.transport {
+            Transport::TlsServer(tls) => tls.tie(tie),
+            Transport::TlsClient(tls) => tls.tie(tie),
+            Transport::Tcp(_) | Transport::Memory(_) => {}
+        }
     }
 
     /// Closes at once and tells a TCP peer by a reset that the bytes so far are not all there is.

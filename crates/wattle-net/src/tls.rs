@@ -7,6 +7,7 @@
 mod handshake;
 mod session;
 mod stream;
+mod tie;
 
 use std::io;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::{ClientConfig, ServerConfig};
 
 use crate::stream::{Stream, Transport};
+pub use tie::Tie;
 
 /// TLS that we accepted, as a stream of plain bytes.
 pub type TlsServer = stream::TlsStream<UnbufferedServerConnection>;

@@ -3,14 +3,18 @@
 
 mod common;
 
+use std::cell::Cell;
+use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice};
+use std::rc::Rc;
 use std::time::Duration;
 
 use common::{Authority, PATIENCE, pattern, server_name, tcp_pair, tls_pair, within};
 use rustls::{AlertDescription, Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-use wattle_net::Stream;
-use wattle_net::tls::{self, Phase};
+use tokio::task::{JoinHandle, LocalSet};
+use wattle_net::tls::{self, Phase, Tie};
+use wattle_net::{Drain, Stream};
 
 #[tokio::test]
 async fn both_sides_learn_what_was_agreed() {
@@ -163,6 +167,55 @@ async fn pieces_written_together_travel_in_one_record() {
     let mut got = [0; 64];
     assert_eq!(server.read(&mut got).await.unwrap(), 8);
     assert_eq!(&got[..8], b"headbody");
+}
+
+/// Runs as a task of its own, and says when it waits.
+fn started<T: 'static>(work: impl Future<Output = T> + 'static) -> (Rc<Cell<bool>>, JoinHandle<T>) {
+    let waits = Rc::new(Cell::new(false));
+    let (tells, mut work) = (waits.clone(), Box::pin(work));
+    let watched = poll_fn(move |cx| {
+        let polled = work.as_mut().poll(cx);
+        tells.set(polled.is_pending());
+        polled
+    });
+    (waits, tokio::task::spawn_local(watched))
+}
+
+#[tokio::test]
+async fn a_tied_stream_fails_when_its_drain_cuts_whether_it_reads_or_writes_and_no_other_does() {
+    let run = async {
+        let (drain, draining) = Drain::new();
+        let ((mut reading, mut far), (mut writing, _unread), (mut free, mut other)) =
+            tokio::join!(tls_pair(), tls_pair(), tls_pair());
+        for stream in [&mut reading, &mut writing] {
+            stream.tie(Tie::new(&draining, Rc::new(())));
+        }
+        assert_eq!(drain.open(), 2);
+        far.write_all(b"x").await.unwrap();
+        assert_eq!(reading.read_u8().await.unwrap(), b'x');
+        let (reads, read) = started(async move { reading.read_u8().await.unwrap_err() });
+        let (writes, written) = started(async move {
+            let error = loop {
+                if let Err(error) = writing.write_all(&[0; 65_536]).await {
+                    break error;
+                }
+            };
+            // An end in order would pass for all there was.
+            (error, writing.shutdown().await.unwrap_err())
+        });
+        while !reads.get() || !writes.get() {
+            tokio::task::yield_now().await;
+        }
+        drain.run(Duration::ZERO).await;
+        let (written, end) = written.await.unwrap();
+        for error in [read.await.unwrap(), written, end] {
+            assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
+        }
+        assert_eq!(drain.open(), 0);
+        free.write_all(b"y").await.unwrap();
+        assert_eq!(other.read_u8().await.unwrap(), b'y');
+    };
+    within(LocalSet::new().run_until(run)).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! What tests of this crate have in common: a worker without listeners, and peers over loopback.
 #![allow(clippy::unwrap_used)]
 
+pub(crate) mod root;
+
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,14 +33,24 @@ pub(crate) fn worker() -> Rc<Worker> {
 
 /// The same with an access log.
 pub(crate) fn worker_with_log(access: Option<AccessWriter>) -> Rc<Worker> {
+    made(access, |_| {})
+}
+
+/// The same with other settings.
+pub(crate) fn worker_with(change: impl FnOnce(&mut Settings)) -> Rc<Worker> {
+    made(None, change)
+}
+
+fn made(access: Option<AccessWriter>, change: impl FnOnce(&mut Settings)) -> Rc<Worker> {
     let control = SocketAddr::from(([127, 0, 0, 1], 1));
-    let settings = Settings::new(
+    let mut settings = Settings::new(
         identity("a"),
         "a-0".to_owned(),
         control,
         "roots".into(),
         "state".into(),
     );
+    change(&mut settings);
     let (asks, _) = mpsc::channel(1);
     let shard = Registry::new(wattle_telemetry::Limits::default()).shard();
     let (_, draining) = Drain::new();

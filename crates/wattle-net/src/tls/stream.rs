@@ -8,6 +8,7 @@ use rustls::CommonState;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::session::{self, Outgoing, Session, Step, Want};
+use super::tie::{Tie, Tied};
 use crate::buffer::{Buffer, CHUNK_BYTES, Pending};
 use crate::stream::Stream;
 
@@ -29,6 +30,7 @@ pub struct TlsStream<S> {
     ended: Ended,
     /// Why the session failed: nothing more is trusted, and every read says so again.
     failure: Option<rustls::Error>,
+    tie: Tied,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -51,7 +53,12 @@ impl<S: Session> TlsStream<S> {
             outgoing: Outgoing::default(),
             ended: Ended::default(),
             failure: None,
+            tie: Tied::default(),
         }
+    }
+
+    pub(crate) fn tie(&mut self, tie: Tie) {
+        self.tie = tie.into();
     }
 
     /// What is below TLS.
@@ -113,6 +120,7 @@ impl<S: Session> TlsStream<S> {
         self.incoming.fill(count);
         if polled.is_pending() {
             self.park();
+            self.tie.wait(cx);
         }
         polled.map_ok(|()| count)
     }
@@ -139,7 +147,11 @@ impl<S: Session> TlsStream<S> {
 
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outgoing.is_empty() {
-            let count = ready!(Pin::new(&mut self.io).poll_write(cx, self.outgoing.bytes()))?;
+            let polled = Pin::new(&mut self.io).poll_write(cx, self.outgoing.bytes());
+            if polled.is_pending() {
+                self.tie.wait(cx);
+            }
+            let count = ready!(polled)?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -216,6 +228,7 @@ impl<S: Session> TlsStream<S> {
     }
 
     fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.tie.check()?;
         if self.failure.is_some() || self.ended.sending {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
@@ -239,6 +252,7 @@ impl<S: Session> AsyncRead for TlsStream<S> {
         if into.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
+        tls.tie.check()?;
         let before = into.filled().len();
         loop {
             tls.take_plain(into);
@@ -302,6 +316,8 @@ impl<S: Session> AsyncWrite for TlsStream<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // An end in order would pass for all there was.
+        self.tie.check()?;
         if !self.ended.sending && self.failure.is_none() {
             self.ended.sending = true;
             self.queue(|| Want::CloseNotify)?;

@@ -141,6 +141,11 @@ impl Credentials {
         std::iter::once(id.clone()).chain(aliases).collect()
     }
 
+    /// Whom to believe, and what is revoked.
+    pub(crate) fn bundles(&self) -> &Arc<BundleSet> {
+        &self.bundles
+    }
+
     /// The certificate.
     pub(crate) fn svid(&self) -> &Arc<Svid> {
         &self.svid

@@ -216,7 +216,8 @@ impl Keeper {
         }
     }
 
-    /// The same certificate under what is believed now; new handshakes use it, open connections stay.
+    /// The same certificate under what is believed now; new handshakes use it, and the peers of open connections are judged
+    /// by it.
     fn refresh(&mut self, current: &Credentials) {
         match self.adopt(current.svid().clone()) {
             Ok(()) => tracing::info!("roots and revocations are new"),

@@ -123,10 +123,10 @@ impl Requests {
     fn let_in(&self, head: &RequestHead, token: Option<Rc<Verified>>, inbound: Rc<Inbound>) -> LetIn {
         LetIn {
             who: self.who.clone(),
-            request: Some(Began {
+            request: Some(Box::new(Began {
                 head: head.clone(),
                 token,
-            }),
+            })),
             judged: Some(inbound),
         }
     }

@@ -16,7 +16,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use tokio::net::TcpStream;
 use wattle_http::{h1, h2};
-use wattle_identity::SpiffeId;
+use wattle_identity::{Rejection, SpiffeId};
 use wattle_model::{Inbound, MtlsMode, Protocol};
 use wattle_net::Stream;
 use wattle_telemetry::Reporter;
@@ -28,7 +28,7 @@ use crate::phases::identify::{self, Identified};
 use crate::phases::refuse;
 use crate::phases::relay::Opaque;
 use crate::phases::reply;
-use crate::worker::Worker;
+use crate::worker::{Proof, Worker};
 pub(crate) use apps::{App, Apps};
 use http::Requests;
 
@@ -46,8 +46,28 @@ pub(crate) struct Who {
     pub(crate) local: SocketAddr,
     /// Who it is; `None` for plaintext.
     pub(crate) peer: Option<SpiffeId>,
+    /// What the connection rests on; `None` for plaintext.
+    pub(crate) proof: Option<Rc<Proof>>,
     /// Name that the client asked for in TLS, its own or the mesh's.
     pub(crate) sni: Option<Rc<str>>,
+}
+
+impl Who {
+    /// Hears when an HTTP connection has to finish: the worker drains, or the peer is not believed any more.
+    fn finishing(&self, worker: &Worker) -> wattle_http::Drain {
+        match &self.proof {
+            Some(proof) => proof.finishing(),
+            None => worker.http_drain.subscribe(),
+        }
+    }
+
+    /// Waits until the peer is not believed any more; for ever where it is nobody.
+    async fn rejected(&self) -> &Rejection {
+        match &self.proof {
+            Some(proof) => proof.rejected().await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// Serves one connection to the workload.
@@ -84,7 +104,7 @@ async fn arrive(worker: &Rc<Worker>, mut accepted: Accepted, inbound: &Inbound) 
 }
 
 /// Serves a connection that begins with the mesh's TLS.
-pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted, sni: Option<String>) -> io::Result<()> {
+pub(crate) async fn secured(worker: &Rc<Worker>, accepted: Accepted, sni: Option<String>) -> io::Result<()> {
     let Accepted {
         stream,
         peer,
@@ -93,6 +113,7 @@ pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted, sni: Option
     let Identified {
         stream,
         peer: id,
+        proof,
         alpn,
         speaks_first,
         key_exchange,
@@ -105,6 +126,7 @@ pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted, sni: Option
                 downstream: peer,
                 local: destination,
                 peer: None,
+                proof: None,
                 sni: sni.map(Into::into),
             };
             let mut opaque = Opaque::begin(worker, peer, destination);
@@ -128,6 +150,7 @@ pub(super) async fn secured(worker: &Rc<Worker>, accepted: Accepted, sni: Option
             downstream: peer,
             local: destination,
             peer: Some(id),
+            proof: Some(proof),
             sni: sni.map(Into::into),
         }),
     };
@@ -160,8 +183,8 @@ async fn by_bytes(worker: &Rc<Worker>, mut arrived: Arrived, speaks_first: bool)
 
 pub(crate) async fn serve_http1(worker: &Rc<Worker>, arrived: Arrived) {
     let downstream = arrived.who.downstream;
+    let (limits, drain) = (worker.limits.clone(), arrived.who.finishing(worker));
     let (stream, requests) = Requests::on(worker, arrived, false);
-    let (limits, drain) = (worker.limits.clone(), worker.http_drain.subscribe());
     if let Err(error) = h1::serve(stream, Bytes::new(), requests, limits, drain).await {
         tracing::debug!(peer = %downstream, %error, "http connection ended");
     }
@@ -173,8 +196,8 @@ pub(crate) async fn serve_http2(worker: &Rc<Worker>, arrived: Arrived, marked: b
         Some(_) => worker.limits.clone(),
         None => worker.stranger_limits.clone(),
     };
+    let drain = arrived.who.finishing(worker);
     let (stream, requests) = Requests::on(worker, arrived, marked);
-    let drain = worker.http_drain.subscribe();
     if let Err(error) = h2::serve(stream, Bytes::new(), requests, limits, drain).await {
         tracing::debug!(peer = %downstream, %error, "http/2 connection ended");
     }

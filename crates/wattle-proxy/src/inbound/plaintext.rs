@@ -32,6 +32,7 @@ pub(super) async fn serve(
             downstream: peer,
             local: destination,
             peer: None,
+            proof: None,
             sni: sni.map(Into::into),
         }),
     };

@@ -1,12 +1,13 @@
 //! What is open when policy changes and is not judged request by request: an opaque connection, and a request that became a
-//! tunnel. It is judged anew, and ends when it would not be let in any more. Other requests need none of this: each is
-//! judged when it comes.
+//! tunnel. It is judged anew, and ends when it would not be let in any more, or when its peer is not believed any more.
+//! Other requests need none of this: each is judged when it comes.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
 
 use wattle_http::{Body, Request, RequestHead};
-use wattle_model::{Inbound, RequestFacts};
+use wattle_model::{Inbound, Reason, RequestFacts};
+use wattle_telemetry::ResponseFlags;
 
 use super::{Who, tcp};
 use crate::phases::authenticate::Verified;
@@ -19,7 +20,7 @@ use crate::worker::Worker;
 pub(super) struct LetIn {
     pub(super) who: Rc<Who>,
     /// `None` for an opaque connection.
-    pub(super) request: Option<Began>,
+    pub(super) request: Option<Box<Began>>,
     /// By what it was judged last.
     pub(super) judged: Option<Rc<Inbound>>,
 }
@@ -36,11 +37,19 @@ pub(super) fn of(worker: &Rc<Worker>, mut let_in: LetIn) -> Staying {
     let (worker, told) = (worker.clone(), why.clone());
     let judging = async move {
         loop {
-            let inbound = worker.inbound_after(let_in.judged.as_ref()).await;
+            let inbound = tokio::select! {
+                inbound = worker.inbound_after(let_in.judged.as_ref()) => inbound,
+                rejection = let_in.who.rejected() => {
+                    let why = (rejection.id(), "", reply::flags(Reason::DownstreamTlsFailure));
+                    let _ = told.set(let_in.withdrawn(&worker, why));
+                    return;
+                }
+            };
             let Err(refused) = let_in.judge(&worker, inbound).await else {
                 continue;
             };
-            let _ = told.set(let_in.withdrawn(&worker, &refused));
+            let why = (refused.reason.id(), refused.detail, reply::flags(refused.reason));
+            let _ = told.set(let_in.withdrawn(&worker, why));
             return;
         }
     };
@@ -61,7 +70,8 @@ impl LetIn {
             None if asks_anew => Ok(tcp::asked(worker, &self.who).await?),
             None => Ok(tcp::allowed(worker, &self.who)?),
             Some(began) if asks_anew && !inbound.authorization.external.is_empty() => {
-                began.asked(worker, &self.who, &inbound).await
+                // A future of its own size only where it is needed.
+                Box::pin(began.asked(worker, &self.who, &inbound)).await
             }
             Some(began) => {
                 let facts = began.facts(worker, &self.who, &began.head);
@@ -71,11 +81,15 @@ impl LetIn {
         }
     }
 
-    fn withdrawn(&self, worker: &Worker, refused: &Refused) -> Withdrawn {
-        let (who, reason) = (&*self.who, refused.reason);
+    fn withdrawn(
+        &self,
+        worker: &Worker,
+        (reason, detail, flags): (&'static str, &'static str, ResponseFlags),
+    ) -> Withdrawn {
+        let who = &*self.who;
         tracing::info!(
             peer = %who.downstream, id = who.peer.as_ref().map(tracing::field::display),
-            port = who.local.port(), is_request = self.request.is_some(), reason = reason.id(),
+            port = who.local.port(), is_request = self.request.is_some(), reason,
             "connection ended: it is not let in any more"
         );
         let facts = self
@@ -83,9 +97,9 @@ impl LetIn {
             .as_ref()
             .map(|began| began.facts(worker, who, &began.head));
         Withdrawn {
-            reason: reason.id(),
-            flags: reply::flags(reason),
-            refusal: refuse::keep(worker, who, (reason.id(), refused.detail), facts.as_ref()),
+            reason,
+            flags,
+            refusal: Some(refuse::keep(worker, who, (reason, detail), facts.as_ref())),
         }
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod asked;
+mod believed;
 mod counted;
 mod limited;
 mod paths;
@@ -87,6 +88,7 @@ async fn try_send(
         downstream: far.peer_addr().unwrap(),
         local,
         peer: caller.map(identity),
+        proof: None,
         sni: Some("outbound_.80_._.a".into()),
     };
     let arrived = Arrived {

@@ -10,7 +10,7 @@ use wattle_http::{Answered, Request, Response, SendError, SendErrorKind};
 use wattle_model::Reason;
 
 use super::forward::Forward;
-use crate::phases::connect::{self, ConnectFailure};
+use crate::phases::connect::{self, ConnectFailure, Connection, Wanted};
 use crate::phases::exchange;
 use crate::phases::uploaded::Uploaded;
 use crate::worker::Upstream;
@@ -111,6 +111,9 @@ impl Forward<'_> {
             Ok(connection) => connection,
             Err(failure) => return Tried::Unreached(request, failure),
         };
+        if let (Wanted::Http1Tunnel, Connection::Http1(_, Some(proof))) = (self.wanted, &connection) {
+            self.rests_on.replace(Some(proof.clone()));
+        }
         let marked = connection.is_marked();
         let sending = pin!(exchange::exchange(connection, *request));
         let sent = match self.limits.response {

@@ -1,6 +1,6 @@
 //! Forward: pick → connect → exchange, again on another endpoint where nothing was lost by it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use crate::phases::connect::{ConnectFailure, Wanted};
 use crate::phases::pick::{self, Wish};
 use crate::phases::record::Record;
 use crate::phases::uploaded;
-use crate::worker::{Cluster, Upstream, Worker};
+use crate::worker::{Cluster, Proof, Upstream, Worker};
 use wattle_telemetry::ResponseFlags;
 
 /// Endpoints tried for one request.
@@ -42,6 +42,8 @@ pub(super) struct Forward<'a> {
     pub(super) retry: Option<&'a RetryPolicy>,
     /// The limit of the whole passed, and not for lack of the request.
     pub(super) too_slow: Cell<bool>,
+    /// What the connection of a tunnel rests on, where it is one of the mesh.
+    pub(super) rests_on: RefCell<Option<Rc<Proof>>>,
 }
 
 /// A response with the record that goes along.
@@ -50,6 +52,8 @@ pub(super) struct Forwarded {
     pub(super) record: Record,
     /// Tag of the endpoint that answered.
     pub(super) tag: Option<u64>,
+    /// As [`Forward::rests_on`].
+    pub(super) rests_on: Option<Rc<Proof>>,
 }
 
 /// What all tries came to.
@@ -123,6 +127,7 @@ impl Forward<'_> {
                     response,
                     record,
                     tag,
+                    rests_on: self.rests_on.take(),
                 })
             }
         }

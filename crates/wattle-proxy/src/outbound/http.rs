@@ -1,6 +1,6 @@
 //! Requests of the workload: route → transform → forward → record.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -15,6 +15,7 @@ use super::{metrics, mirror};
 use crate::phases::connect::Wanted;
 use crate::phases::pick::{self, Wish};
 use crate::phases::record::Record;
+use crate::phases::relay::Staying;
 use crate::phases::session::Session;
 use crate::phases::uploaded::Uploaded;
 use crate::phases::{deadline, delay, exchange, reply, route, transform};
@@ -192,6 +193,7 @@ impl Outbound {
             until,
             retry: rule.and_then(|rule| rule.retry.as_deref()),
             too_slow: Cell::new(false),
+            rests_on: RefCell::default(),
         };
         let (mut response, tag) = match forward.run(request, record).await {
             Ok(forwarded) => received(forwarded, connect),
@@ -228,9 +230,13 @@ fn received(forwarded: Forwarded, connect: bool) -> (Response, Option<Option<u64
         mut response,
         mut record,
         tag,
+        rests_on,
     } = forwarded;
     if exchange::is_tunnel(&response, connect) {
         record.is_tunnel();
+        if let Some(proof) = rests_on {
+            record.while_let_in(Staying::believed(proof));
+        }
     }
     transform::leave_upstream(&mut response.head);
     response.body = record.watch(response.body);

@@ -12,7 +12,7 @@ use wattle_telemetry::TcpMetrics;
 use super::metrics;
 use crate::phases::accept::Accepted;
 use crate::phases::detect::{self, Spoken};
-use crate::phases::relay::Opaque;
+use crate::phases::relay::{Opaque, Staying};
 use crate::phases::{connect, pick, reply, route};
 use crate::worker::{AskedHost, Cluster, Service, SharedCluster, Upstream, Worker, goes_by_host};
 
@@ -132,7 +132,8 @@ async fn reach(
         let started = worker.clock.now_ns();
         let member = picked.member().clone();
         match connect::opaque(worker, member.payload(), (opaque.downstream, opaque.local)).await {
-            Ok(stream) => {
+            Ok((stream, proof)) => {
+                opaque.staying = proof.map(Staying::believed);
                 picked.outcome(worker.clock.now_ns() - started, Outcome::Success);
                 opaque.limits = member.payload().bounds.relaying();
                 opaque.upstream = Some(member.address());

@@ -1,6 +1,7 @@
 //! Whole requests of a workload to applications over loopback, under routes and policies.
 #![allow(clippy::unwrap_used)]
 
+mod believed;
 mod hedged;
 mod kept;
 mod outside;

@@ -8,6 +8,7 @@ mod secure;
 pub(crate) use http::{Connection, Wanted, app, http};
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use tokio::io::AsyncWriteExt as _;
 use wattle_model::Reason;
@@ -15,7 +16,7 @@ use wattle_model::traffic::{ProxyProtocol, Tunnel};
 use wattle_net::{ConnectError, Stream, proxy_protocol};
 
 use crate::identity::Alpn;
-use crate::worker::{Security, Upstream, Worker};
+use crate::worker::{Proof, Security, Upstream, Worker};
 
 /// Why no connection came about.
 #[derive(Clone, Debug)]
@@ -38,31 +39,33 @@ impl ConnectFailure {
     }
 }
 
+/// A connection, with what it rests on where it is one of the mesh.
+pub(crate) type Opened = (Stream, Option<Rc<Proof>>);
+
 /// A connection for opaque bytes; `whose` are the client's address and the one it dialled.
 pub(crate) async fn opaque(
     worker: &Worker,
     upstream: &Upstream,
     whose: (SocketAddr, SocketAddr),
-) -> Result<Stream, ConnectFailure> {
+) -> Result<Opened, ConnectFailure> {
     let stream = dial(worker, upstream, Some(whose)).await?;
-    let stream = match upstream.security() {
-        Security::AsEndpoint | Security::Plaintext => stream,
+    let (stream, proof) = match upstream.security() {
+        Security::AsEndpoint | Security::Plaintext => (stream, None),
         Security::Mesh => {
-            secure::secure(worker, upstream, stream, &[Alpn::Opaque])
-                .await?
-                .stream
+            let secured = secure::secure(worker, upstream, stream, &[Alpn::Opaque]).await?;
+            (secured.stream, Some(secured.proof))
         }
         Security::Outside => {
             let name = outside::name(upstream, None)?;
-            outside::originate(worker, upstream, (stream, name), outside::OPAQUE)
-                .await?
-                .stream
+            let secured = outside::originate(worker, upstream, (stream, name), outside::OPAQUE).await?;
+            (secured.stream, None)
         }
     };
-    match upstream.bounds.tunnel() {
-        None => Ok(stream),
-        Some(tunnel) => through(worker, upstream, stream, &tunnel).await,
-    }
+    let stream = match upstream.bounds.tunnel() {
+        None => stream,
+        Some(tunnel) => through(worker, upstream, stream, &tunnel).await?,
+    };
+    Ok((stream, proof))
 }
 
 async fn through(

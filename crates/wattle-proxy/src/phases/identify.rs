@@ -1,14 +1,15 @@
 //! Identify: mutual TLS of an inbound connection, and who is at the other end.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
-use wattle_identity::{Peer, Rejection, SpiffeId};
+use wattle_identity::{Peer, Purpose, Rejection, SpiffeId};
 use wattle_model::{EffectivePort, MtlsMode};
 use wattle_net::{ClientHello, Stream, tls};
 
-use crate::identity::{Alpn, HTTP2};
-use crate::worker::Worker;
+use crate::identity::{Alpn, Credentials, HTTP2};
+use crate::worker::{Proof, Worker};
 
 /// Longest time for a handshake, from ClientHello to Finished.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -19,6 +20,8 @@ pub(crate) struct Identified {
     pub(crate) stream: Stream,
     /// The peer.
     pub(crate) peer: SpiffeId,
+    /// What the connection rests on.
+    pub(crate) proof: Rc<Proof>,
     /// What is carried; `None` when the peer named no protocol of the mesh.
     pub(crate) alpn: Option<Alpn>,
     /// The peer said `h2` instead, and so will speak first.
@@ -60,12 +63,11 @@ pub(crate) async fn identify(worker: &Worker, stream: Stream) -> Result<Identifi
             detail: "this proxy has no certificate yet".into(),
         });
     };
-    let accepted = tls::accept(stream, credentials.server().clone(), HANDSHAKE)
+    let mut accepted = tls::accept(stream, credentials.server().clone(), HANDSHAKE)
         .await
         .map_err(turned_away)?;
-    let checked = Peer::from_chain(&accepted.agreed.peer_certificates)
-        .and_then(|peer| peer.check_time(worker.clock.wall()).map(|()| peer.id().clone()));
-    let peer = checked.map_err(|rejection| TurnedAway {
+    let checked = checked(worker, &credentials, &mut accepted);
+    let (peer, proof) = checked.map_err(|rejection| TurnedAway {
         reason: rejection.id(),
         detail: rejection.to_string(),
     })?;
@@ -75,12 +77,27 @@ pub(crate) async fn identify(worker: &Worker, stream: Stream) -> Result<Identifi
         speaks_first: agreed == Some(HTTP2),
         stream: accepted.stream,
         peer: credentials.canonical(peer),
+        proof,
         key_exchange: accepted
             .agreed
             .key_exchange
             .and_then(|group| group.as_str())
             .unwrap_or_default(),
     })
+}
+
+/// Who it is; what a handshake does not see of a resumed session, or of roots that changed meanwhile, is looked at here.
+fn checked(
+    worker: &Worker,
+    credentials: &Credentials,
+    accepted: &mut tls::TlsAccepted,
+) -> Result<(SpiffeId, Rc<Proof>), Rejection> {
+    let chain = std::mem::take(&mut accepted.agreed.peer_certificates);
+    let peer = Peer::from_chain(&chain)?;
+    peer.check_time(worker.clock.wall())?;
+    let proof = worker.proofs.of(worker, Purpose::Client, chain, credentials)?;
+    proof.carry(&mut accepted.stream);
+    Ok((peer.id().clone(), proof))
 }
 
 fn turned_away(error: tls::TlsError) -> TurnedAway {

@@ -2,12 +2,13 @@
 
 mod idle;
 mod line;
+mod request_bytes;
 
 use idle::Idle;
 use line::Line;
 pub(crate) use line::Names;
+use request_bytes::RequestBytes;
 
-use std::cell::Cell;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -49,12 +50,6 @@ pub(crate) struct Record {
     /// Likewise its place among the requests towards the application.
     permit: Option<Permit>,
     done: bool,
-}
-
-/// Bytes of the request's body.
-enum RequestBytes {
-    Known(u64),
-    Counted(Rc<Cell<u64>>),
 }
 
 impl Record {
@@ -231,7 +226,7 @@ impl Record {
             self.status.flags |= why.flags;
             if let Some(line) = &mut self.line {
                 line.reason = why.reason;
-                line.names.refusal = Some(why.refusal.clone());
+                line.names.refusal = why.refusal.clone();
             }
         }
         (self.over, self.refused) = (true, true);
@@ -300,36 +295,6 @@ impl Drop for Record {
     fn drop(&mut self) {
         self.finish(ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION);
     }
-}
-
-impl RequestBytes {
-    fn of(body: &mut Body) -> Self {
-        if let Some(known) = body.remaining() {
-            return Self::Known(known);
-        }
-        let counted = Rc::new(Cell::new(0));
-        *body = std::mem::take(body).watched(Box::new(Counter(counted.clone())));
-        Self::Counted(counted)
-    }
-
-    fn total(&self) -> u64 {
-        match self {
-            Self::Known(bytes) => *bytes,
-            Self::Counted(bytes) => bytes.get(),
-        }
-    }
-}
-
-struct Counter(Rc<Cell<u64>>);
-
-impl Watch for Counter {
-    fn frame(&mut self, frame: &Frame) {
-        if let Frame::Data(data) = frame {
-            self.0.set(self.0.get() + data.len() as u64);
-        }
-    }
-
-    fn end(&mut self, _error: Option<&BodyError>) {}
 }
 
 pub(crate) fn grpc_status(headers: &HeaderMap) -> Option<u32> {

@@ -6,12 +6,14 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
+use wattle_model::Reason;
 use wattle_net::{RelayOptions, Stream, relay::Ending, relay::Side};
 use wattle_telemetry::access::AccessRecord;
 use wattle_telemetry::{ResponseFlags, TcpMetrics};
 
 use super::record::Names;
-use crate::worker::Worker;
+use super::reply;
+use crate::worker::{Proof, Worker};
 
 /// Why what was carried must end.
 pub(crate) struct Withdrawn {
@@ -19,13 +21,33 @@ pub(crate) struct Withdrawn {
     pub(crate) reason: &'static str,
     pub(crate) flags: ResponseFlags,
     /// Where the facts are kept.
-    pub(crate) refusal: Rc<str>,
+    pub(crate) refusal: Option<Rc<str>>,
 }
 
 /// Whether a connection, or a tunnel, may go on: ready when it must end, and then it says why.
 pub(crate) struct Staying {
     pub(crate) judging: Pin<Box<dyn Future<Output = ()>>>,
     pub(crate) why: Rc<OnceCell<Withdrawn>>,
+}
+
+impl Staying {
+    /// For as long as the peer that was dialled is believed.
+    pub(crate) fn believed(proof: Rc<Proof>) -> Self {
+        let why = Rc::new(OnceCell::new());
+        let told = why.clone();
+        let judging = async move {
+            let withdrawn = Withdrawn {
+                reason: proof.rejected().await.id(),
+                flags: reply::flags(Reason::UpstreamTlsFailure),
+                refusal: None,
+            };
+            let _ = told.set(withdrawn);
+        };
+        Self {
+            judging: Box::pin(judging),
+            why,
+        }
+    }
 }
 
 /// An opaque connection for the log.
@@ -84,7 +106,7 @@ impl Opaque {
         let (mut reason, mut flags) = ("", flags(&outcome.ending));
         if let (Ending::Withdrawn, Some(why)) = (&outcome.ending, why.as_deref().and_then(OnceCell::get)) {
             (reason, flags) = (why.reason, why.flags);
-            self.names.refusal = Some(why.refusal.clone());
+            self.names.refusal = why.refusal.clone();
         }
         metrics.closed(flags);
         self.log(

@@ -14,7 +14,7 @@ use wattle_net::{ConnectOptions, Draining, Keepalive};
 use wattle_telemetry::Shard;
 use wattle_telemetry::access::AccessWriter;
 
-use super::{Bounds, Clock, Destinations, NamedHosts, Refusals};
+use super::{Bounds, Clock, Destinations, NamedHosts, Proofs, Refusals};
 use crate::config::{Ask, Dialled, Materials, News, Post};
 use crate::identity::{Credentials, Outside};
 use crate::inbound::{App, Apps};
@@ -50,6 +50,8 @@ pub(crate) struct Worker {
     pub(crate) refusals: Refusals,
     /// The application's ports, as upstreams of inbound requests.
     pub(crate) apps: Apps,
+    /// What open connections of the mesh rest on.
+    pub(crate) proofs: Proofs,
     credentials: RefCell<Option<Arc<Credentials>>>,
     generation: Cell<u64>,
     inbound: RefCell<Option<Rc<Inbound>>>,
@@ -90,6 +92,7 @@ impl Worker {
             named_hosts: NamedHosts::default(),
             refusals: Refusals::default(),
             apps: Apps::default(),
+            proofs: Proofs::default(),
             credentials: RefCell::new(None),
             generation: Cell::new(0),
             inbound: RefCell::new(None),
@@ -111,9 +114,13 @@ impl Worker {
     pub(crate) fn hear(&self, news: News) {
         match news {
             News::Credentials(credentials) => {
-                *self.credentials.borrow_mut() = Some(credentials);
+                let bundles = credentials.bundles().clone();
+                let old = self.credentials.replace(Some(credentials));
                 self.generation.set(self.generation.get() + 1);
                 self.destinations.forget_idle();
+                if old.is_some_and(|old| *old.bundles() != bundles) {
+                    self.proofs.judge(self);
+                }
                 self.changed.notify_waiters();
             }
             News::Inbound(inbound) => {
@@ -149,7 +156,10 @@ impl Worker {
             }
             // Nobody listens any more, if it fails.
             News::Refusals(asked) => _ = asked.send(self.refusals.all()),
-            News::Drain(_) => self.http_drain.drain(),
+            News::Drain(_) => {
+                self.http_drain.drain();
+                self.proofs.finish();
+            }
         }
     }
 
@@ -309,6 +319,7 @@ impl Worker {
     pub(crate) fn sweep(&self) {
         self.destinations.sweep(self);
         self.apps.sweep(self.clock.now_ns());
+        self.proofs.sweep();
         if let Some(access) = &self.access {
             access.borrow_mut().flush();
         }

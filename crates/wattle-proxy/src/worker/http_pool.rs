@@ -8,7 +8,7 @@ use wattle_balance::{CheckedOut, IdleLimits, IdlePool, Permit};
 use wattle_http::h1;
 
 use super::bounds::Bounds;
-use crate::worker::Worker;
+use crate::worker::{Proof, Worker};
 
 /// Idle HTTP/1.1 connections to one address.
 pub(crate) struct HttpPool {
@@ -42,8 +42,8 @@ impl HttpPool {
         })
     }
 
-    /// The connection used last that is still open.
-    pub(crate) fn check_out(&self, now: u64) -> Option<h1::Client> {
+    /// The connection used last that is still open, with what it rests on.
+    pub(crate) fn check_out(&self, now: u64) -> Option<(h1::Client, Option<Rc<Proof>>)> {
         loop {
             let CheckedOut {
                 connection: Pooled { mut client, back },
@@ -51,7 +51,7 @@ impl HttpPool {
             } = self.idle.borrow_mut().check_out(now)?;
             if client.is_open() && !back.is_worn(&client, now) {
                 *back.permit.borrow_mut() = Some(permit);
-                return Some(client);
+                return Some((client, back.proof.clone()));
             }
         }
     }
@@ -77,11 +77,12 @@ impl HttpPool {
         self.idle.borrow_mut().set_idle_timeout(timeout);
     }
 
-    /// The handle through which a new connection comes back after use; `counted` is held while it is open.
+    /// The handle through which a new connection comes back after use; `counted` is held while it is open, and `proof` is
+    /// what it rests on.
     pub(crate) fn checkin(
         self: &Rc<Self>,
-        permit: Permit,
-        counted: Option<Permit>,
+        (permit, counted): (Permit, Option<Permit>),
+        proof: Option<Rc<Proof>>,
         now: u64,
     ) -> Rc<dyn h1::Checkin> {
         Rc::new_cyclic(|own| Return {
@@ -90,6 +91,7 @@ impl HttpPool {
             bounds: self.bounds.clone(),
             permit: RefCell::new(Some(permit)),
             counted,
+            proof,
             opened_at: now,
         })
     }
@@ -113,14 +115,18 @@ struct Return {
     permit: RefCell<Option<Permit>>,
     /// Its place among the backend's connections.
     counted: Option<Permit>,
+    proof: Option<Rc<Proof>>,
     opened_at: u64,
 }
 
 impl Return {
-    /// Has the connection been used as much or as long as the policy allows?
+    /// Has the connection been used as much or as long as the policy allows, or is its peer not believed any more?
     fn is_worn(&self, client: &h1::Client, now: u64) -> bool {
         let uses = self.bounds.uses();
-        client.requests() >= uses.requests || now.saturating_sub(self.opened_at) >= uses.life_ns
+        let is_believed = |proof: &Rc<Proof>| proof.rejection().is_none();
+        !self.proof.as_ref().is_none_or(is_believed)
+            || client.requests() >= uses.requests
+            || now.saturating_sub(self.opened_at) >= uses.life_ns
     }
 }
 

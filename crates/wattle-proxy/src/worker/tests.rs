@@ -229,7 +229,7 @@ async fn a_connection_begins_with_whose_it_is_and_goes_through_the_tunnel() {
     };
     let (stream, ()) = tokio::join!(dialling, proxy);
     let mut word = String::new();
-    stream.ok().unwrap().read_to_string(&mut word).await.unwrap();
+    stream.ok().unwrap().0.read_to_string(&mut word).await.unwrap();
     assert_eq!(word, "hello");
 }
 

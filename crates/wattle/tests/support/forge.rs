@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime};
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::ServerName;
 use wattle_identity::{
-    Authority, BundleSet, ClientCertificates, Expected, SpiffeId, Svid, SvidRequest, TlsSettings, TrustDomain,
+    Authority, BundleSet, ClientCertificates, Expected, SpiffeId, Svid, SvidRequest, TlsSettings,
+    TrustBundle, TrustDomain,
 };
 use wattle_testkit::{Answer, Conversation, Mesh, Request, Spot};
 
@@ -56,15 +57,7 @@ impl Forger {
 
     /// Signed by an authority that nobody in the mesh trusts.
     pub(crate) fn foreign(&self, trust_domain: &str, account: &str) -> Svid {
-        let domain = TrustDomain::new(trust_domain).unwrap();
-        let now = SystemTime::now();
-        sign(
-            &Authority::create(&domain, now).unwrap(),
-            trust_domain,
-            account,
-            now,
-            HOUR,
-        )
+        elsewhere(trust_domain, account).1
     }
 
     /// Writes a certificate, its key and the mesh's roots where a program may have them: `tls.crt`, `tls.key`, `ca.crt`.
@@ -110,6 +103,15 @@ impl Forger {
     fn tls(&self) -> TlsSettings {
         TlsSettings::new(self.bundles.clone(), MESH)
     }
+}
+
+/// Roots of an authority of its own, and a certificate under it.
+pub(crate) fn elsewhere(trust_domain: &str, account: &str) -> (TrustBundle, Svid) {
+    let domain = TrustDomain::new(trust_domain).unwrap();
+    let now = SystemTime::now();
+    let authority = Authority::create(&domain, now).unwrap();
+    let svid = sign(&authority, trust_domain, account, now, HOUR);
+    (authority.bundle().unwrap(), svid)
 }
 
 fn server() -> Expected {

@@ -471,6 +471,7 @@ async fn opaque(worker: &Rc<Worker>, caller: &str) -> String {
         who: Rc::new(Who {
             downstream: far.peer_addr().unwrap(),
             local,
+            proof: None,
             peer: Some(identity(caller)),
             sni: Some("db".into()),
         }),

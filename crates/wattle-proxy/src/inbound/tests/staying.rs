@@ -9,6 +9,7 @@ use wattle_telemetry::access::{AccessLog, AccessLogConfig, Sink};
 
 use super::refused::Page;
 use super::*;
+use crate::inbound::staying::{self, LetIn};
 use crate::tests::worker_with_log;
 
 /// A connection of this caller that has carried a byte each way, to an application that repeats what it hears.
@@ -26,6 +27,7 @@ async fn opened(worker: &Rc<Worker>, caller: Option<&str>) -> TcpStream {
             downstream: far.peer_addr().unwrap(),
             local,
             peer: caller.map(identity),
+            proof: None,
             sni: None,
         }),
         stream: far.into(),
@@ -125,6 +127,25 @@ async fn a_connection_ends_when_policy_denies_it_and_no_other_does() {
         assert_eq!(line["bytes_received"], 2);
     };
     LocalSet::new().run_until(run).await;
+}
+
+#[tokio::test]
+async fn what_an_open_connection_waits_with_is_small() {
+    let worker = worker();
+    let let_in = LetIn {
+        who: Rc::new(Who {
+            downstream: ([127, 0, 0, 1], 1).into(),
+            local: ([127, 0, 0, 1], 2).into(),
+            peer: None,
+            proof: None,
+            sni: None,
+        }),
+        request: None,
+        judged: None,
+    };
+    let staying = staying::of(&worker, let_in);
+    let bytes = size_of_val(&*staying.judging);
+    assert!(bytes <= 320, "{bytes}");
 }
 
 #[tokio::test]

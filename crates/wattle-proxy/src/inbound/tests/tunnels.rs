@@ -145,6 +145,7 @@ async fn a_tunnel_within_http_2_ends_as_well_and_its_connection_goes_on() {
                 downstream: far.peer_addr().unwrap(),
                 local: app,
                 peer: None,
+                proof: None,
                 sni: None,
             }),
             stream: far.into(),

@@ -8,17 +8,17 @@ use wattle_http::{RequestHead, h1, h2};
 use wattle_model::{Hop, Reason};
 use wattle_net::Stream;
 
-use super::{ConnectFailure, failure, kept, outside, plain, secure};
+use super::{ConnectFailure, Opened, failure, kept, outside, plain, secure};
 use crate::identity::Alpn;
 use crate::inbound::App;
-use crate::worker::{Bounds, Connecting, HttpPool, Security, Upstream, Uses, Worker};
+use crate::worker::{Bounds, Connecting, HttpPool, Proof, Security, Upstream, Uses, Worker};
 
 /// A connection with room for one request.
 pub(crate) enum Connection {
     /// Shared by many requests; `marked` when HTTP/1 requests travel on it as such.
     Multiplexed { client: h2::Client, marked: bool },
-    /// For this request alone.
-    Http1(h1::Client),
+    /// For this request alone; with what it rests on, where it is one of the mesh.
+    Http1(h1::Client, Option<Rc<Proof>>),
 }
 
 /// Where multiplexed connections are kept.
@@ -29,7 +29,7 @@ impl Connection {
     fn marked(self, marked: bool) -> Self {
         match self {
             Self::Multiplexed { client, .. } => Self::Multiplexed { client, marked },
-            Self::Http1(client) => Self::Http1(client),
+            other @ Self::Http1(..) => other,
         }
     }
 
@@ -94,7 +94,12 @@ pub(crate) async fn http(
             })
             .await
         }
-        (Hop::Plaintext, _) => single(worker, &upstream.http1, || plain(worker, upstream)).await,
+        (Hop::Plaintext, _) => {
+            single(worker, &upstream.http1, async || {
+                Ok((plain(worker, upstream).await?, None))
+            })
+            .await
+        }
         (Hop::MutualTls, Wanted::Http1Tunnel) => over_http1(worker, upstream).await,
         (Hop::MutualTls, Wanted::Http1)
             if worker.settings.http1_hop || upstream.http1_only.get() || upstream.http2_only.get() =>
@@ -155,7 +160,7 @@ async fn originated(
         outside::originate(worker, upstream, (stream, name), offer).await
     };
     if wanted != Wanted::Http2 || http1_only.get() {
-        let dial = async || Ok(dial(outside::HTTP1).await?.stream);
+        let dial = async || Ok((dial(outside::HTTP1).await?.stream, None));
         return single(worker, http1, dial).await;
     }
     multiplexed((worker, &upstream.bounds), http2, false, async || {
@@ -184,7 +189,9 @@ pub(crate) async fn app(worker: &Worker, app: &App, wanted: Wanted) -> Result<Co
             })
             .await
         }
-        Wanted::Http1 | Wanted::Http1Tunnel => single(worker, &app.http1, dial).await,
+        Wanted::Http1 | Wanted::Http1Tunnel => {
+            single(worker, &app.http1, async || Ok((dial().await?, None))).await
+        }
     }
 }
 
@@ -197,7 +204,8 @@ enum Dialled {
 async fn over_http1(worker: &Worker, upstream: &Upstream) -> Result<Connection, ConnectFailure> {
     single(worker, &upstream.http1, async || {
         let stream = plain(worker, upstream).await?;
-        Ok(secure::secure(worker, upstream, stream, OFFER_ONE).await?.stream)
+        let secured = secure::secure(worker, upstream, stream, OFFER_ONE).await?;
+        Ok((secured.stream, Some(secured.proof)))
     })
     .await
 }
@@ -205,10 +213,10 @@ async fn over_http1(worker: &Worker, upstream: &Upstream) -> Result<Connection, 
 async fn single(
     worker: &Worker,
     pool: &Rc<HttpPool>,
-    dial: impl AsyncFnOnce() -> Result<Stream, ConnectFailure>,
+    dial: impl AsyncFnOnce() -> Result<Opened, ConnectFailure>,
 ) -> Result<Connection, ConnectFailure> {
     let _waiting = match pool.check_out(worker.clock.now_ns()) {
-        Some(client) => return Ok(Connection::Http1(client)),
+        Some((client, proof)) => return Ok(Connection::Http1(client, proof)),
         None => pool.bounds().pending().map_err(over_bound)?,
     };
     let counted = loop {
@@ -219,20 +227,17 @@ async fn single(
             Connecting::Full if pool.is_empty() => break None,
             Connecting::Full => pool.bounds().freed().await,
         }
-        if let Some(client) = pool.check_out(worker.clock.now_ns()) {
-            return Ok(Connection::Http1(client));
+        if let Some((client, proof)) = pool.check_out(worker.clock.now_ns()) {
+            return Ok(Connection::Http1(client, proof));
         }
     };
     let Some(permit) = pool.permit() else {
         return Err(overflow("too many connections to the endpoint"));
     };
-    let stream = dial().await?;
-    let back = pool.checkin(permit, counted, worker.clock.now_ns());
-    Ok(Connection::Http1(h1::Client::new(
-        stream,
-        worker.limits.clone(),
-        Some(back),
-    )))
+    let (stream, proof) = dial().await?;
+    let back = pool.checkin((permit, counted), proof.clone(), worker.clock.now_ns());
+    let client = h1::Client::new(stream, worker.limits.clone(), Some(back));
+    Ok(Connection::Http1(client, proof))
 }
 
 async fn multiplexed(
@@ -288,11 +293,8 @@ async fn multiplexed(
         Ok(Dialled::Http1(stream)) => {
             // Whoever waits asks again and finds that the peer speaks HTTP/1.1 only.
             drop(ticket);
-            Ok(Connection::Http1(h1::Client::new(
-                stream,
-                worker.limits.clone(),
-                None,
-            )))
+            let client = h1::Client::new(stream, worker.limits.clone(), None);
+            Ok(Connection::Http1(client, None))
         }
         Err(failure) => {
             ticket.failed();

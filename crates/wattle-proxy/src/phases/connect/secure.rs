@@ -1,18 +1,22 @@
 //! Mutual TLS towards an endpoint that must be exactly who the control plane says.
 
+use std::rc::Rc;
+
 use rustls_pki_types::ServerName;
-use wattle_identity::{Peer, Rejection, SpiffeId, TrustDomain};
+use wattle_identity::{Peer, Purpose, Rejection, SpiffeId, TrustDomain};
 use wattle_model::{Reason, Workload};
 use wattle_net::{Stream, tls};
 
 use super::ConnectFailure;
 use crate::identity::Alpn;
-use crate::worker::{Upstream, Worker};
+use crate::worker::{Proof, Upstream, Worker};
 
 /// A secured connection and what it carries.
 pub(crate) struct Secured {
     pub(crate) stream: Stream,
     pub(crate) alpn: Option<Alpn>,
+    /// What the connection rests on.
+    pub(crate) proof: Rc<Proof>,
 }
 
 /// Secures a connection, offering these protocols.
@@ -43,10 +47,11 @@ pub(crate) async fn secure(
         return Err(rejected(&Rejection::UnexpectedIdentity { got, expected }));
     }
     let alpn = connected.agreed.alpn.as_deref().and_then(Alpn::from_token);
-    Ok(Secured {
-        stream: connected.stream,
-        alpn,
-    })
+    let (mut stream, chain) = (connected.stream, connected.agreed.peer_certificates);
+    let proof = worker.proofs.of(worker, Purpose::Server, chain, &credentials);
+    let proof = proof.map_err(|rejection| rejected(&rejection))?;
+    proof.carry(&mut stream);
+    Ok(Secured { stream, alpn, proof })
 }
 
 /// Who must be found there; a workload without a valid name can be nobody.
