@@ -9,6 +9,8 @@ from .scenario import Scenario
 from .world import CLIENT, Failed, World
 
 RATE = 1000
+# Without requests before memory at rest is read, seconds: what the start of a program needed may be gone by then.
+REST = 10
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def fixed(world: World, scenario: Scenario, effort: Effort) -> dict[str, float]:
 def memory(world: World, scenario: Scenario, effort: Effort) -> dict[str, float]:
     """Memory after a little traffic and a rest, and in the middle of holding many connections."""
     load.requests(world, replace(scenario, clients=8), 64)
+    time.sleep(REST)
     resident, anonymous = pair_memory(world)
     seconds = effort.seconds + 3
     holder = world.start("hold", CLIENT, load.hold_words(world, scenario, scenario.clients, seconds))

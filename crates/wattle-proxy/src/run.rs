@@ -50,15 +50,17 @@ pub enum StartError {
 }
 
 /// Between two looks at whether the proxy is ready for the first time.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// From then on until its start counts as over: the first connections were made and its first requests served.
+const SETTLED: Duration = Duration::from_secs(5);
 
 /// What the process around the proxy lends it.
 #[derive(Clone, Default)]
 pub struct Hooks {
     /// Changes the log level; `None` when it is fixed.
     pub set_log_level: Option<SetLogLevel>,
-    /// Called when the proxy is ready for the first time.
-    pub once_ready: Option<fn()>,
+    /// Called once, some seconds after the proxy became ready for the first time.
+    pub once_settled: Option<fn()>,
 }
 
 /// Changes the log level, or says what is wrong with the one asked for.
@@ -105,7 +107,7 @@ async fn main(settings: Arc<Settings>, hooks: Hooks) -> Result<(), StartError> {
         hooks,
         feed: feed.clone(),
     });
-    tokio::task::spawn_local(once_ready(facts.clone()));
+    tokio::task::spawn_local(once_settled(facts.clone()));
     admin::serve(&facts, settings.admin, settings.status).map_err(io_error("admin"))?;
     admin::serve_socket(&facts, &settings.state.join(Settings::ADMIN_SOCKET));
     tokio::task::spawn_local(tell_credentials(feed.clone(), credentials.clone()));
@@ -139,13 +141,14 @@ async fn main(settings: Arc<Settings>, hooks: Hooks) -> Result<(), StartError> {
 }
 
 /// Tells the process around the proxy that its start is over.
-async fn once_ready(facts: Rc<Facts>) {
-    let Some(tell) = facts.hooks.once_ready else {
+async fn once_settled(facts: Rc<Facts>) {
+    let Some(tell) = facts.hooks.once_settled else {
         return;
     };
     while !facts.is_ready() {
         tokio::time::sleep(LOOK_AGAIN).await;
     }
+    tokio::time::sleep(SETTLED).await;
     tell();
 }
 

@@ -208,7 +208,7 @@ pub(crate) fn run(arguments: Arguments, set_log_level: Option<SetLevel>) -> anyh
     keep_memory_private();
     let hooks = Hooks {
         set_log_level,
-        once_ready: Some(let_go_of_code),
+        once_settled: Some(let_go_of_code),
     };
     let hint = "check that its addresses are free and its state directory is its own";
     let ended = match arguments.envoy.clone() {
