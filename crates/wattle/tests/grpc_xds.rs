@@ -12,10 +12,10 @@ use std::process::Child;
 use std::time::{Duration, SystemTime};
 
 use forge::Forger;
-use support::{Manifests, STRICT, bare_workload};
+use support::{Manifests, STRICT, bare_workload, turned_away};
 use tempfile::TempDir;
 use wattle_envoy::bootstrap;
-use wattle_testkit::{Mesh, Need, Request, ask, eventually, lacks};
+use wattle_testkit::{Mesh, Need, eventually, lacks};
 
 const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/xds.py");
@@ -183,19 +183,6 @@ impl Drop for Program {
     }
 }
 
-/// How many peers the proxy of `one` turned away for this reason.
-fn turned_away(mesh: &Mesh, reason: &str) -> Option<u64> {
-    let address = SocketAddr::new(mesh.process("one").address?, 15020);
-    let page = mesh
-        .bridge()
-        .enter(|| ask(address, &Request::get("proxy", "/metrics")))
-        .ok()?
-        .text();
-    let wanted = format!("wattle_inbound_tls_refused_total{{reason=\"{reason}\"}} ");
-    page.lines()
-        .find_map(|line| line.strip_prefix(&wanted)?.parse().ok())
-}
-
 fn calls_with_its_own_certificate_alone(proxy: &str) {
     let mut needs = vec![Need::Root, Need::Python("grpc")];
     needs.extend(Some(Need::Envoy).filter(|_| proxy == "envoy"));
@@ -232,7 +219,7 @@ fn calls_with_its_own_certificate_alone(proxy: &str) {
     foreign.wait_until_it_says("UNAVAILABLE");
     if proxy == "wattle" {
         assert!(
-            turned_away(&mesh, "untrusted_issuer") > Some(0),
+            turned_away(&mesh, "one", "untrusted_issuer") > Some(0),
             "by its certificate"
         );
     }

@@ -4,14 +4,19 @@
 //! |---|---|---|---|
 //! | meshed | served | served | served, in the clear |
 //! | in the clear | refused | served | served |
+//! | with a genuine certificate of its own | served | served | served by tokens of the mesh, not by `h2` |
 //! | of a foreign trust domain | refused | refused | refused |
 //! | with a certificate that has ended | refused | refused | refused |
 //! | by a name that policy denies | refused | refused | refused |
 //! | that speaks TLS 1.2 at most | refused | refused | refused |
 //!
-//! Under DISABLE no TLS is the mesh's: its bytes are carried to an application that knows none.
+//! Under DISABLE only TLS that says by its tokens to be the mesh's is the proxy's, as in a change of modes; other TLS is carried
+//! to an application that knows none. gRPC is spoken by a library on both ends, whose handshake offers `h2` alone, and to which
+//! discovery says who must answer.
 #![allow(clippy::unwrap_used)]
 
+mod calls;
+mod clients;
 #[path = "../support/forge.rs"]
 mod forge;
 mod protocol;
@@ -19,15 +24,16 @@ mod servers;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::fmt;
+use std::cell::RefCell;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, SystemTime};
 
+use calls::{Caller, Said};
+use clients::Client;
 use forge::Forger;
 use protocol::Protocol;
 use servers::Servers;
-use support::Manifests;
-use wattle_identity::Svid;
+use support::{Manifests, turned_away};
 use wattle_testkit::{Mesh, Need, Spot, eventually, lacks};
 
 const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
@@ -81,78 +87,96 @@ spec:
     )
 }
 
-/// Whoever calls.
-enum Client {
-    /// A workload with a proxy.
-    Meshed,
-    /// Nobody's, without TLS.
-    Plaintext,
-    /// With this certificate, as a proxy would show it.
-    Certificate(&'static str, Svid),
-    /// With TLS 1.2 at most, and the certificate in this directory.
-    OldTls(tempfile::TempDir),
-}
-
-impl fmt::Display for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Meshed => "meshed",
-            Self::Plaintext => "in the clear",
-            Self::Certificate(what, _) => what,
-            Self::OldTls(_) => "TLS 1.2",
-        })
-    }
-}
-
-impl Client {
-    fn all(forger: &Forger) -> Vec<Self> {
-        let now = SystemTime::now();
-        let directory = tempfile::tempdir().unwrap();
-        forger.write(directory.path(), &forger.svid("client", now));
-        vec![
-            Self::Meshed,
-            Self::Plaintext,
-            Self::Certificate(
-                "foreign trust domain",
-                forger.foreign("elsewhere.example", "client"),
-            ),
-            Self::Certificate("expired", forger.expired("client")),
-            Self::Certificate("denied name", forger.svid("denied", now)),
-            Self::OldTls(directory),
-        ]
-    }
-
-    /// Whether it must be served under this mode.
-    fn is_welcome(&self, mode: &str) -> bool {
-        match self {
-            Self::Meshed => true,
-            Self::Plaintext => mode != "STRICT",
-            Self::Certificate(..) | Self::OldTls(_) => false,
-        }
-    }
-}
-
 /// A server, and how to get there.
 struct Way<'a> {
     mesh: &'a Mesh,
     client: Spot,
     forger: Forger,
+    /// Calls by gRPC from the workload with a proxy, and from where nobody has one.
+    callers: RefCell<(Caller, Caller)>,
 }
 
-impl Way<'_> {
+impl<'a> Way<'a> {
+    fn new(mesh: &'a Mesh) -> Self {
+        let (client, forger) = (mesh.spot("client"), Forger::of(mesh));
+        let genuine = tempfile::tempdir().unwrap();
+        forger.write(genuine.path(), &forger.svid("caller", SystemTime::now()));
+        let words = mesh.proxy("client").words;
+        let control = words.iter().skip_while(|word| *word != "--control").nth(1);
+        let discovery = (control.unwrap().as_str(), genuine);
+        let callers = (
+            Caller::start(&client, None),
+            Caller::start(&mesh.bridge(), Some(discovery)),
+        );
+        Self {
+            mesh,
+            client,
+            forger,
+            callers: RefCell::new(callers),
+        }
+    }
+
+    fn direct(&self, server: &str, protocol: Protocol) -> SocketAddr {
+        SocketAddr::new(self.mesh.wait_ready(server).address.unwrap(), protocol.port())
+    }
+
+    fn service(&self, server: &str, protocol: Protocol) -> SocketAddr {
+        SocketAddr::new(self.mesh.service(server), protocol.port())
+    }
+
+    /// What is wrong with how the client fares under this mode.
+    fn complaint(&self, client: &Client, mode: &str, protocol: Protocol) -> Option<String> {
+        let server = mode.to_lowercase();
+        let welcome = client.is_welcome(mode, protocol);
+        if protocol != Protocol::Grpc || matches!(client, Client::OldTls(_)) {
+            let served = self.is_served(client, &server, protocol);
+            return (served != welcome).then(|| format!("served {served}"));
+        }
+        let before = client
+            .turned_away(mode)
+            .map(|reason| (reason, turned_away(self.mesh, &server, reason).unwrap_or(0)));
+        let said = self.call(client, mode);
+        let wanted = match welcome {
+            true => format!("answered {server}"),
+            false => client.refusal(mode).to_owned(),
+        };
+        if said.outcome() != wanted {
+            return Some(format!("{said:?}, expected {wanted}"));
+        }
+        if let Some((reason, before)) = before {
+            eventually(&format!("{server} counts {reason}"), PATIENCE, || {
+                turned_away(self.mesh, &server, reason).filter(|now| *now > before)
+            });
+        }
+        None
+    }
+
+    fn call(&self, client: &Client, mode: &str) -> Said {
+        let server = mode.to_lowercase();
+        let (meshed, other) = &mut *self.callers.borrow_mut();
+        let direct = self.direct(&server, Protocol::Grpc);
+        match client {
+            Client::Meshed => meshed.call(self.service(&server, Protocol::Grpc)),
+            // Discovery says that plaintext is spoken there.
+            Client::Certificate(shown) if mode == "DISABLE" => other.call_over_tls(direct, shown.directory()),
+            Client::Certificate(shown) => {
+                let service = format!("{server}:{}", Protocol::Grpc.port());
+                other.call_over_xds(&service, shown.directory())
+            }
+            Client::Plaintext | Client::OldTls(_) => other.call(direct),
+        }
+    }
+
     /// Whether the client gets the application's answer.
     fn is_served(&self, client: &Client, server: &str, protocol: Protocol) -> bool {
-        let direct = SocketAddr::new(self.mesh.wait_ready(server).address.unwrap(), protocol.port());
+        let direct = self.direct(server, protocol);
         let bridge = self.mesh.bridge();
         match client {
-            Client::Meshed => {
-                let service = SocketAddr::new(self.mesh.service(server), protocol.port());
-                protocol.is_answered(connect(&self.client, service))
-            }
+            Client::Meshed => protocol.is_answered(connect(&self.client, self.service(server, protocol))),
             Client::Plaintext => protocol.is_answered(connect(&bridge, direct)),
-            Client::Certificate(_, svid) => {
+            Client::Certificate(shown) => {
                 let stream = connect(&bridge, direct);
-                protocol.is_answered(self.forger.secure(stream, svid, server, protocol.token()))
+                protocol.is_answered(self.forger.secure(stream, &shown.svid, server, protocol.token()))
             }
             Client::OldTls(directory) => {
                 let directory = directory.path().display();
@@ -177,8 +201,13 @@ fn connect(spot: &Spot, address: SocketAddr) -> TcpStream {
 
 #[test]
 fn every_mode_client_and_protocol_is_served_or_refused_as_documented() {
-    let programs = ["nginx", "openssl"].map(Need::Program);
-    if lacks(&[&[Need::Root][..], &programs].concat()) {
+    let needs = [
+        Need::Root,
+        Need::Program("nginx"),
+        Need::Program("openssl"),
+        Need::Python("grpc"),
+    ];
+    if lacks(&needs) {
         return;
     }
     let files = MODES.map(|mode| (format!("{mode}.yaml"), server(mode)));
@@ -189,19 +218,13 @@ fn every_mode_client_and_protocol_is_served_or_refused_as_documented() {
     let servers = MODES.map(|mode| {
         let name = mode.to_lowercase();
         mesh.wait_ready(&name);
-        Servers::start(&mesh.spot(&name))
+        Servers::start(&mesh.spot(&name), &name)
     });
-    let way = Way {
-        mesh: &mesh,
-        client: mesh.spot("client"),
-        forger: Forger::of(&mesh),
-    };
+    let way = Way::new(&mesh);
     for mode in MODES {
         eventually("the servers answer", PATIENCE, || {
-            let all = Protocol::ALL.iter();
-            let served =
-                |protocol: &Protocol| way.is_served(&Client::Meshed, &mode.to_lowercase(), *protocol);
-            all.copied().all(|protocol| served(&protocol)).then_some(())
+            let answers = |protocol| way.complaint(&Client::Meshed, mode, protocol).is_none();
+            Protocol::ALL.into_iter().all(answers).then_some(())
         });
     }
     let mut wrong = Vec::new();
@@ -210,15 +233,12 @@ fn every_mode_client_and_protocol_is_served_or_refused_as_documented() {
         for client in Client::all(&way.forger) {
             for protocol in Protocol::ALL {
                 let before = servers.heard();
-                let served = way.is_served(&client, &mode.to_lowercase(), protocol);
-                if served != client.is_welcome(mode) {
-                    wrong.push(format!("{mode}, {client}, {}: served {served}", protocol.name()));
+                let cell = format!("{mode}, {client}, {}", protocol.name());
+                if let Some(complaint) = way.complaint(&client, mode, protocol) {
+                    wrong.push(format!("{cell}: {complaint}"));
                 }
-                if *mode == "STRICT" && !served && servers.heard() != before {
-                    wrong.push(format!(
-                        "{mode}, {client}, {}: the application was dialled",
-                        protocol.name()
-                    ));
+                if *mode == "STRICT" && !client.is_welcome(mode, protocol) && servers.heard() != before {
+                    wrong.push(format!("{cell}: the application was dialled"));
                 }
                 cells += 1;
             }
@@ -226,6 +246,6 @@ fn every_mode_client_and_protocol_is_served_or_refused_as_documented() {
     }
     eprintln!("{cells} cells");
     assert_eq!(wrong, Vec::<String>::new());
-    assert_eq!(cells, 90);
+    assert_eq!(cells, 105);
     mesh.stop();
 }

@@ -1,4 +1,4 @@
-//! The applications: nginx for HTTP/2 and gRPC, and servers of the test's own for the rest.
+//! The applications: nginx for HTTP/2, a library of gRPC, and servers of the test's own for the rest.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use wattle_testkit::{Echo, Spot};
 
+use crate::calls::Answering;
 use crate::protocol::{GREETING, Protocol};
 
-/// A file answers GET alone, so that a call is answered with it as with an error's page.
 const NGINX: &str = "
 worker_processes 1; daemon off; pid DIR/pid; error_log DIR/error.log crit;
 events { worker_connections 256; }
@@ -18,26 +18,24 @@ http {
   access_log DIR/access.log; client_body_temp_path DIR; proxy_temp_path DIR; fastcgi_temp_path DIR;
   uwsgi_temp_path DIR; scgi_temp_path DIR;
   server { listen 8081 http2; location / { return 200 'served'; } }
-  server { listen 8082 http2; root DIR; default_type application/grpc;
-    location / { error_page 405 =200 /message; add_trailer grpc-status 0 always; try_files /message =404; } }
 }";
 
 /// All applications of one workload; ended when dropped.
 pub(crate) struct Servers {
     http: Echo,
+    grpc: Answering,
     nginx: Child,
     directory: tempfile::TempDir,
     connections: Arc<AtomicU64>,
 }
 
 impl Servers {
-    pub(crate) fn start(spot: &Spot) -> Self {
+    pub(crate) fn start(spot: &Spot, name: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().to_str().unwrap();
         // nginx's worker is another user.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(path, open).unwrap();
-        std::fs::write(directory.path().join("message"), [0; 5]).unwrap();
         let config = directory.path().join("nginx.conf");
         std::fs::write(&config, NGINX.replace("DIR", path)).unwrap();
         let mut nginx = spot.command("nginx");
@@ -57,17 +55,18 @@ impl Servers {
         }
         Self {
             http: Echo::start(spot, Protocol::Http1.port(), "server").unwrap(),
+            grpc: Answering::start(spot, name, Protocol::Grpc.port()),
             nginx,
             directory,
             connections,
         }
     }
 
-    /// What the applications have heard so far: connections, and requests that nginx has written down.
+    /// What the applications have heard so far: connections, calls, and requests that nginx has written down.
     pub(crate) fn heard(&self) -> u64 {
         let log = std::fs::read_to_string(self.directory.path().join("access.log")).unwrap_or_default();
         let written = u64::try_from(log.lines().count()).unwrap();
-        self.http.connections() + self.connections.load(Ordering::Relaxed) + written
+        self.http.connections() + self.grpc.calls() + self.connections.load(Ordering::Relaxed) + written
     }
 }
 

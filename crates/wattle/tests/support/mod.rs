@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use redb::ReadableDatabase as _;
 use wattle_identity::{Authority, TrustDomain};
-use wattle_testkit::Mesh;
+use wattle_testkit::{Mesh, Request, ask};
 
 /// Nothing but mutual TLS is let in.
 pub(crate) const STRICT: &str = "
@@ -81,4 +82,17 @@ pub(crate) fn authority_of(mesh: &Mesh) -> Authority {
         .value()
         .to_vec();
     Authority::from_pem(&TrustDomain::new("cluster.local").unwrap(), &pem).unwrap()
+}
+
+/// How many peers the proxy of an instance turned away for this reason.
+pub(crate) fn turned_away(mesh: &Mesh, instance: &str, reason: &str) -> Option<u64> {
+    let address = SocketAddr::new(mesh.process(instance).address?, 15020);
+    let page = mesh
+        .bridge()
+        .enter(|| ask(address, &Request::get("proxy", "/metrics")))
+        .ok()?
+        .text();
+    let wanted = format!("wattle_inbound_tls_refused_total{{reason=\"{reason}\"}} ");
+    page.lines()
+        .find_map(|line| line.strip_prefix(&wanted)?.parse().ok())
 }

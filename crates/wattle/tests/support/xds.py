@@ -1,11 +1,16 @@
-"""A gRPC server that says its name, and a client that is configured over xDS, without generated code.
+"""A gRPC server that says its name, and clients, configured over xDS or not, without generated code.
 
-`xds.py serve NAME PORT` answers every call with NAME. `xds.py watch HOST:PORT` calls `xds:///HOST:PORT` again and again on
-one channel and prints, once for every ten calls, who answered them, or what the call failed with. `xds.py own HOST:PORT
-CONTROL DIRECTORY` does so without a proxy: with the certificates that its bootstrap names, if any, and with discovery from
-the control plane at CONTROL under those of the directory.
+`xds.py serve NAME PORT [FILE]` answers every call with NAME, and writes a line for each to FILE. `xds.py watch HOST:PORT`
+calls `xds:///HOST:PORT` again and again on one channel and prints, once for every ten calls, who answered them, or what the
+call failed with. `xds.py own HOST:PORT CONTROL DIRECTORY` does so without a proxy: with the certificates that its bootstrap
+names, if any, and with discovery from the control plane at CONTROL under those of the directory.
+
+`xds.py ask [CONTROL DIRECTORY]` makes one call, on a channel of its own, for each line of its input, a JSON object of
+`target`, with `roots`, `chain` and `key` for TLS, or with `bootstrap` for `xds:///` targets; it answers each with a line: a
+JSON object of `answer`, or of `code`, `details` and `reason`, the mesh's own.
 """
 import asyncio
+import json
 import ssl
 import sys
 import threading
@@ -16,20 +21,28 @@ import grpc
 import grpc.experimental
 
 METHOD = "/test.Who/Say"
+# Bootstrap of one channel: otherwise a process has one, from its environment.
+BOOTSTRAP = "grpc.TEST_ONLY_DO_NOT_USE_IN_PROD.xds_bootstrap_config"
 # Where a bootstrap says that discovery is.
 DISCOVERY = ("127.0.0.1", 15010)
 
 
 class Who(grpc.GenericRpcHandler):
-    def __init__(self, name):
+    def __init__(self, name, calls):
         self.name = name.encode()
+        self.calls = calls and open(calls, "a", buffering=1)
+
+    def say(self, _request, _context):
+        if self.calls:
+            self.calls.write("called\n")
+        return self.name
 
     def service(self, _details):
-        return grpc.unary_unary_rpc_method_handler(lambda _request, _context: self.name)
+        return grpc.unary_unary_rpc_method_handler(self.say)
 
 
-def serve(name, port):
-    server = grpc.server(futures.ThreadPoolExecutor(4), handlers=(Who(name),))
+def serve(name, port, calls=None):
+    server = grpc.server(futures.ThreadPoolExecutor(4), handlers=(Who(name, calls),))
     server.add_insecure_port(f"0.0.0.0:{port}")
     server.start()
     server.wait_for_termination()
@@ -46,6 +59,27 @@ def watch(channel):
                 answers.add(f"{error.code().name}: {error.details()}")
         print(",".join(sorted(answers)), flush=True)
         time.sleep(0.1)
+
+
+def channel_for(cell):
+    target = cell["target"]
+    if bootstrap := cell.get("bootstrap"):
+        credentials = grpc.xds_channel_credentials(grpc.experimental.insecure_channel_credentials())
+        return grpc.secure_channel(target, credentials, options=[(BOOTSTRAP, bootstrap)])
+    if roots := cell.get("roots"):
+        parts = (part.encode() for part in (roots, cell["key"], cell["chain"]))
+        return grpc.secure_channel(target, grpc.ssl_channel_credentials(*parts))
+    return grpc.insecure_channel(target)
+
+
+def ask(cell):
+    with channel_for(cell) as channel:
+        try:
+            return {"answer": channel.unary_unary(METHOD)(b"", timeout=20).decode()}
+        except grpc.RpcError as error:
+            said = dict([*(error.initial_metadata() or ()), *(error.trailing_metadata() or ())])
+            reason = said.get("wattle-reason")
+            return {"code": error.code().name, "details": error.details(), "reason": reason}
 
 
 def tunnel(control, directory):
@@ -77,8 +111,8 @@ def tunnel(control, directory):
 
 
 match sys.argv[1:]:
-    case ["serve", name, port]:
-        serve(name, port)
+    case ["serve", *arguments]:
+        serve(*arguments)
     case ["watch", target]:
         with grpc.insecure_channel(f"xds:///{target}") as channel:
             watch(channel)
@@ -87,3 +121,8 @@ match sys.argv[1:]:
         credentials = grpc.xds_channel_credentials(grpc.experimental.insecure_channel_credentials())
         with grpc.secure_channel(f"xds:///{target}", credentials) as channel:
             watch(channel)
+    case ["ask", *discovery]:
+        if discovery:
+            tunnel(*discovery)
+        for line in sys.stdin:
+            print(json.dumps(ask(json.loads(line))), flush=True)
