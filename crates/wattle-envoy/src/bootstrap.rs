@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -16,6 +17,13 @@ pub const CERTIFICATES_KEY: &str = "WATTLE_CERTIFICATES";
 pub const CARRIED_KEY: &str = "WATTLE_CARRIED";
 /// Name of the certificate provider instance of the bootstrap made here.
 pub const CERTIFICATES: &str = "default";
+
+/// By which name a gRPC server that holds a certificate asks for its listener. There is none to be had, and so it takes no
+/// connection; without a name to ask by it would fall back to what it does without a mesh, which may be plaintext.
+const SERVER_LISTENER: &str = "grpc/server?xds.resource.listening_address=%s";
+
+/// How often a gRPC program looks at its certificate's files, the least that gRPC takes.
+pub const REFRESH: Duration = Duration::from_secs(1);
 
 /// Longest program of a regular expression that Envoy takes; those of the mesh are bounded where they are written.
 const MAX_PROGRAM: u32 = 32_768;
@@ -109,6 +117,7 @@ impl Grpc<'_> {
         });
         if let Some(directory) = self.certificates {
             bootstrap["node"]["metadata"] = json!({ CERTIFICATES_KEY: CERTIFICATES });
+            bootstrap["server_listener_resource_name_template"] = SERVER_LISTENER.into();
             bootstrap["certificate_providers"] = json!({
                 CERTIFICATES: {
                     "plugin_name": "file_watcher",
@@ -116,7 +125,7 @@ impl Grpc<'_> {
                         "certificate_file": directory.join("tls.crt"),
                         "private_key_file": directory.join("tls.key"),
                         "ca_certificate_file": directory.join("ca.crt"),
-                        "refresh_interval": "10s",
+                        "refresh_interval": format!("{}s", REFRESH.as_secs()),
                     },
                 },
             });
@@ -167,10 +176,13 @@ mod tests {
         let without = grpc.bootstrap();
         assert_eq!(without["xds_servers"][0]["server_uri"], "127.0.0.1:15010");
         assert!(without["node"].get("metadata").is_none());
+        assert!(without.get("server_listener_resource_name_template").is_none());
         grpc.certificates = Some(Path::new("/certs"));
         let with = grpc.bootstrap();
         assert_eq!(with["node"]["metadata"][CERTIFICATES_KEY], CERTIFICATES);
         let provider = &with["certificate_providers"][CERTIFICATES]["config"];
         assert_eq!(provider["private_key_file"], "/certs/tls.key");
+        assert_eq!(provider["refresh_interval"], "1s");
+        assert_eq!(with["server_listener_resource_name_template"], SERVER_LISTENER);
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the composition: inbound and outbound sides, the life of a request as named phases (`phases/`, one file each),
 //! share-nothing workers (`worker/`), and what surrounds them on the main thread: config (`config/`), the workload's
 //! certificate (`identity/`), admin and metrics (`admin/`). Where an Envoy carries the traffic instead, `envoy/` is the
-//! agent beside it.
+//! agent beside it; `programs/` is what gRPC programs find that ask the mesh themselves.
 //!
 //! Refuses to know: the control plane's inside, what people write, Kubernetes. Control plane and proxy meet in the
 //! model and on the wire alone.
@@ -26,5 +26,6 @@ mod tests;
 mod worker;
 
 pub use envoy::run as run_envoy;
+pub use programs::agent::run as run_agent;
 pub use run::{Hooks, SetLogLevel, StartError, run};
 pub use settings::{AccessLogTarget, CertificateService, CertificateSource, Settings};

@@ -259,6 +259,7 @@ fn config_task(
         names,
         following: Following::start(settings, feed),
         trust,
+        in_force_after: Duration::ZERO,
     };
     task.note();
     task

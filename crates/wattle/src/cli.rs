@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    analyze, certs, check, completions, control, demo, diff, exec_in, explain, get, policy, proxy, repair,
-    rotate, sample, stat, supervise, up, why,
+    agent, analyze, certs, check, completions, control, demo, diff, exec_in, explain, get, policy, proxy,
+    repair, rotate, sample, stat, supervise, up, why,
 };
 use crate::logging::LogFormat;
 use crate::output::Format;
@@ -82,6 +82,8 @@ pub(crate) enum Command {
     Control(Box<control::Arguments>),
     /// Run a proxy beside a workload
     Proxy(Box<proxy::Arguments>),
+    /// Run an agent for gRPC programs of a workload without a proxy
+    Agent(Box<agent::Arguments>),
     /// Say which version this is
     Version,
     /// Write a completion script for a shell

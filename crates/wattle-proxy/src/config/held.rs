@@ -55,7 +55,21 @@ pub(crate) struct Held {
 impl Held {
     /// Nothing but the wish for the workload's own inbound side.
     pub(crate) fn new(feed: Feed, inbound_name: &str) -> Self {
-        let mut held = Self {
+        let mut held = Self::nothing(feed, inbound_name);
+        held.subscriber
+            .subscribe(&ResourceName::new(Kind::Inbound, inbound_name), None);
+        held
+    }
+
+    /// Nothing but the wish to be told whom to believe.
+    pub(crate) fn hearing_trust() -> Self {
+        let mut held = Self::nothing(Feed::new(Vec::new()), "");
+        held.want_trust();
+        held
+    }
+
+    fn nothing(feed: Feed, inbound_name: &str) -> Self {
+        Self {
             subscriber: Subscriber::new(),
             feed,
             encoded: BTreeMap::new(),
@@ -73,10 +87,7 @@ impl Held {
             wanted_peers: Interest::default(),
             incomplete: HashSet::new(),
             backend_uses: HashMap::new(),
-        };
-        held.subscriber
-            .subscribe(&ResourceName::new(Kind::Inbound, inbound_name), None);
-        held
+        }
     }
 
     /// Wishes to be told whom to believe.

@@ -61,6 +61,8 @@ pub(crate) struct ConfigTask {
     pub(crate) following: Following,
     /// Tells the certificate's keeper whom to believe.
     pub(crate) trust: watch::Sender<Option<Arc<Trust>>>,
+    /// From news to its acknowledgement; nought where it is in force at once.
+    pub(crate) in_force_after: Duration,
 }
 
 /// What `/config` shows: name and version of each resource held, and its decoded text.
@@ -159,7 +161,13 @@ impl ConfigTask {
             let save_at = self.save_at;
             let requests = tokio::select! {
                 response = responses.message() => match response {
-                    Ok(Some(response)) => self.heard(response),
+                    Ok(Some(response)) => {
+                        let requests = self.heard(response);
+                        if !self.in_force_after.is_zero() {
+                            tokio::time::sleep(self.in_force_after).await;
+                        }
+                        requests
+                    }
                     Ok(None) => return Ended::Stream("closed by the control plane".to_owned()),
                     Err(status) => return Ended::Stream(status.to_string()),
                 },

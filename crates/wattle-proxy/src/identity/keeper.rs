@@ -59,6 +59,8 @@ pub(crate) struct Keeper {
     saves: bool,
     /// Where certificates come from when the control plane gives none.
     pushes: Option<WorkloadApi>,
+    /// Within which time one of another issuer is asked for.
+    spread: Duration,
 }
 
 impl Keeper {
@@ -80,6 +82,7 @@ impl Keeper {
             saves: settings.certificates == CertificateSource::ControlPlane,
             pushes: None,
             settings,
+            spread: SPREAD,
         }
     }
 
@@ -91,6 +94,15 @@ impl Keeper {
     /// Without a word to the disk: the next start needs a join token.
     pub(crate) fn in_memory(self) -> Self {
         Self { saves: false, ..self }
+    }
+
+    /// Ahead of others when the issuer changes: once the last one has renewed, the old root is believed no more, and what
+    /// is renewed here comes into use a moment later.
+    pub(crate) fn early(self) -> Self {
+        Self {
+            spread: SPREAD / SPREAD_PART,
+            ..self
+        }
     }
 
     /// Runs for the proxy's life.
@@ -179,7 +191,7 @@ impl Keeper {
     /// A moment within [`SPREAD`].
     fn soon(&self, current: &Credentials) -> SystemTime {
         let now = self.settings.clock.now();
-        let spread = SPREAD.min(current.svid().remaining(now) / SPREAD_PART);
+        let spread = self.spread.min(current.svid().remaining(now) / SPREAD_PART);
         now + spread.mul_f64(rand::random())
     }
 

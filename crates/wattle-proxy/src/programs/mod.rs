@@ -3,8 +3,12 @@
 //! Discovery is passed on from a loopback port ([`relay`]): programs cannot be asked to have a certificate, and some cannot
 //! dial Unix sockets (gRPC's C core puts their path into `:authority`, where a path cannot be). The directory [`directory`] is
 //! the one place of a proxy that its application may see; in it is the bootstrap that names the port, and no key. Connections
-//! to the endpoints are redirected like any other, so it is the proxy that proves who calls.
+//! to the endpoints are redirected like any other, so it is the proxy that proves who calls. Without a proxy the workload's
+//! [`agent`] shows them a certificate and its key as well.
 
+pub(crate) mod agent;
+mod certificates;
+mod pages;
 pub(crate) mod relay;
 
 use std::io;
@@ -67,6 +71,11 @@ async fn serving(
         Asker::Program,
         Arc::<RelayHealth>::default(),
     );
+    discovery(listener, relay).await
+}
+
+/// Serves discovery at a listener as long as it is polled.
+async fn discovery(listener: TcpListener, relay: Relay) -> io::Result<()> {
     let discovery = AggregatedDiscoveryServiceServer::new(relay).max_decoding_message_size(MAX_REQUEST);
     Server::builder()
         .max_concurrent_streams(MAX_STREAMS)

@@ -35,6 +35,8 @@ pub(crate) enum Asker {
     Envoy,
     /// A program whose connections the workload's proxy carries, and secures.
     Program,
+    /// A program that holds the workload's certificate itself.
+    Holder,
 }
 
 impl Asker {

@@ -1,5 +1,6 @@
 //! One file per command: its arguments, and what it does with them.
 
+pub(crate) mod agent;
 pub(crate) mod analyze;
 pub(crate) mod certs;
 pub(crate) mod check;
@@ -10,6 +11,7 @@ pub(crate) mod diff;
 pub(crate) mod exec_in;
 pub(crate) mod explain;
 pub(crate) mod get;
+pub(crate) mod member;
 pub(crate) mod offline;
 pub(crate) mod policy;
 pub(crate) mod proxy;
@@ -56,6 +58,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(arguments) => check::run(&arguments, &shared),
         Command::Control(arguments) => control::run(*arguments),
         Command::Proxy(arguments) => proxy::run(*arguments, set_level),
+        Command::Agent(arguments) => agent::run(*arguments),
         Command::Version => version::run(&shared),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Supervise(arguments) => supervise::run(&arguments),
@@ -67,7 +70,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 /// Roles tell what they do; commands only what is wrong.
 fn default_level(command: &Command) -> &'static str {
     match command {
-        Command::Control(_) | Command::Proxy(_) | Command::Sample(_) => "info",
+        Command::Control(_) | Command::Proxy(_) | Command::Agent(_) | Command::Sample(_) => "info",
         _ => "warn",
     }
 }

@@ -7,59 +7,17 @@ use std::time::Duration;
 
 use clap::Args;
 use rustix::process::DumpableBehavior;
-use wattle_identity::SpiffeId;
-use wattle_proxy::{AccessLogTarget, CertificateService, CertificateSource, Hooks, Settings};
+use wattle_proxy::{AccessLogTarget, Hooks, Settings};
 
+use super::member::Member;
 use crate::failure::Advise as _;
 use crate::logging::SetLevel;
 
 /// Arguments of `wattle proxy`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Identity of the workload, spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT
-    #[arg(long, env = "WATTLE_PROXY_ID", value_name = "SPIFFE-ID")]
-    id: SpiffeId,
-    /// Name of the instance within its namespace
-    #[arg(long, env = "WATTLE_PROXY_INSTANCE", value_name = "NAME")]
-    instance: String,
-    /// Control plane: discovery and certificates
-    #[arg(long, env = "WATTLE_PROXY_CONTROL", value_name = "ADDRESS")]
-    control: SocketAddr,
-    /// Whom the control plane must be [default: service account wattle-control of wattle-system]
-    #[arg(long, env = "WATTLE_PROXY_CONTROL_ID", value_name = "SPIFFE-ID")]
-    control_id: Option<SpiffeId>,
-    /// PEM file with the roots to trust
-    #[arg(long, env = "WATTLE_PROXY_ROOTS", value_name = "FILE")]
-    roots: PathBuf,
-    /// File with the join token; needed until a certificate was saved
-    #[arg(long, env = "WATTLE_PROXY_TOKEN", value_name = "FILE")]
-    token: Option<PathBuf>,
-    /// Socket of the SPIFFE Workload API (SPIRE's agent) that gives the certificate [default: none, the control plane gives it]
-    #[arg(long, env = "SPIFFE_ENDPOINT_SOCKET", value_name = "unix:///FILE", value_parser = socket)]
-    workload_api: Option<PathBuf>,
-    /// Service with Istio's certificate API (istio-csr) that gives the certificate [default: none, the control plane gives it]
-    #[arg(long, env = "WATTLE_PROXY_CA_ADDRESS", value_name = "HOST:PORT", value_parser = host_and_port,
-          conflicts_with = "workload_api", requires_all = ["ca_roots", "ca_token"])]
-    ca_address: Option<(String, u16)>,
-    /// PEM file with the roots of that service's own certificate
-    #[arg(
-        long,
-        env = "WATTLE_PROXY_CA_ROOTS",
-        value_name = "FILE",
-        requires = "ca_address"
-    )]
-    ca_roots: Option<PathBuf>,
-    /// File with the bearer token for that service, read at each request
-    #[arg(
-        long,
-        env = "WATTLE_PROXY_CA_TOKEN",
-        value_name = "FILE",
-        requires = "ca_address"
-    )]
-    ca_token: Option<PathBuf>,
-    /// Directory for the saved certificate and configuration; only its owner may read it
-    #[arg(long, env = "WATTLE_PROXY_STATE", value_name = "DIRECTORY")]
-    state: PathBuf,
+    #[command(flatten)]
+    member: Member,
     /// Where redirected outbound connections arrive [default: 127.0.0.1:15001]
     #[arg(long, env = "WATTLE_PROXY_OUTBOUND", value_name = "ADDRESS")]
     outbound: Option<SocketAddr>,
@@ -69,12 +27,6 @@ pub(crate) struct Arguments {
     /// Port on both loopbacks where redirected DNS queries arrive, usually 15053 [default: none, names are left alone]
     #[arg(long, env = "WATTLE_PROXY_DNS_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     dns_port: Option<u16>,
-    /// Admin endpoint, loopback only [default: 127.0.0.1:15000]
-    #[arg(long, env = "WATTLE_PROXY_ADMIN", value_name = "ADDRESS", value_parser = loopback)]
-    admin: Option<SocketAddr>,
-    /// Readiness and metrics [default: 0.0.0.0:15020]
-    #[arg(long, env = "WATTLE_PROXY_STATUS", value_name = "ADDRESS")]
-    status: Option<SocketAddr>,
     /// Worker threads [default: the CPU quota, at most 2]
     #[arg(long, env = "WATTLE_PROXY_WORKERS", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: Option<u8>,
@@ -121,69 +73,13 @@ fn source(text: &str) -> Result<Source, String> {
     }
 }
 
-/// The form of the SPIFFE Workload Endpoint specification, section 4; its `tcp:` would let other workloads in.
-fn socket(text: &str) -> Result<PathBuf, String> {
-    let path = text
-        .strip_prefix("unix://")
-        .or_else(|| text.strip_prefix("unix:"));
-    match path {
-        Some(path) if path.starts_with('/') => Ok(path.into()),
-        _ => Err(format!("expected unix:///ABSOLUTE-PATH, found `{text}`")),
-    }
-}
-
-/// An IPv6 address stands in brackets.
-fn host_and_port(text: &str) -> Result<(String, u16), String> {
-    let wrong =
-        || format!("expected HOST:PORT, such as cert-manager-istio-csr.cert-manager.svc:443, found `{text}`");
-    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        Some(address) => address,
-        None if host.contains(':') => return Err(wrong()),
-        None => host,
-    };
-    let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?;
-    match host.is_empty() {
-        true => Err(wrong()),
-        false => Ok((host.to_owned(), port)),
-    }
-}
-
-/// Whoever reaches the admin endpoint can change the log level and drain the proxy.
-fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text
-        .parse()
-        .map_err(|_| format!("expected ADDRESS:PORT, found `{text}`"))?;
-    if address.ip().is_loopback() {
-        Ok(address)
-    } else {
-        Err(format!("expected a loopback address, found {address}"))
-    }
-}
-
 impl Arguments {
     fn settings(self) -> Settings {
-        let mut settings = Settings::new(self.id, self.instance, self.control, self.roots, self.state);
+        let mut settings = self.member.settings();
         let defaults = settings.clone();
-        settings.control_id = self.control_id.unwrap_or(defaults.control_id);
-        settings.token = self.token;
-        settings.certificates = match (self.workload_api, self.ca_address, self.ca_roots, self.ca_token) {
-            (Some(socket), ..) => CertificateSource::WorkloadApi(socket),
-            (None, Some((host, port)), Some(roots), Some(token)) => {
-                CertificateSource::Service(CertificateService {
-                    host,
-                    port,
-                    roots,
-                    token,
-                })
-            }
-            _ => CertificateSource::ControlPlane,
-        };
         settings.outbound = self.outbound.unwrap_or(defaults.outbound);
         settings.inbound = self.inbound.unwrap_or(defaults.inbound);
         settings.dns_port = self.dns_port;
-        settings.admin = self.admin.unwrap_or(defaults.admin);
-        settings.status = self.status.unwrap_or(defaults.status);
         settings.workers = self.workers.map_or(defaults.workers, usize::from);
         settings.mark = self.mark;
         settings.inbound_source = match self.inbound_source {
@@ -237,6 +133,7 @@ pub(super) fn keep_memory_private() {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use clap::Parser as _;
+    use wattle_proxy::CertificateSource;
 
     use crate::cli::{Cli, Command};
 

@@ -5,6 +5,12 @@ calls `xds:///HOST:PORT` again and again on one channel and prints, once for eve
 call failed with. `xds.py own HOST:PORT CONTROL DIRECTORY` does so without a proxy: with the certificates that its bootstrap
 names, if any, and with discovery from the control plane at CONTROL under those of the directory.
 
+`xds.py keep HOST:PORT` calls `xds:///HOST:PORT` under the certificates that its bootstrap names, on one channel that lasts
+and on a new one each time, and prints a line for each such round.
+
+`xds.py guard PORT` is a server that leaves it to its bootstrap how connections are secured, and says when it has started; told
+nothing, it would take plaintext. `xds.py knock HOST:PORT` calls in plaintext again and again, and prints a line for each call.
+
 `xds.py ask [CONTROL DIRECTORY]` makes one call, on a channel of its own, for each line of its input, a JSON object of
 `target`, with `roots`, `chain` and `key` for TLS, or with `bootstrap` for `xds:///` targets; it answers each with a line: a
 JSON object of `answer`, or of `code`, `details` and `reason`, the mesh's own.
@@ -48,6 +54,15 @@ def serve(name, port, calls=None):
     server.wait_for_termination()
 
 
+def guard(port):
+    server = grpc.server(futures.ThreadPoolExecutor(4), handlers=(Who("guard", None),), xds=True)
+    credentials = grpc.xds_server_credentials(grpc.insecure_server_credentials())
+    server.add_secure_port(f"0.0.0.0:{port}", credentials)
+    server.start()
+    print("started", flush=True)
+    server.wait_for_termination()
+
+
 def watch(channel):
     say = channel.unary_unary(METHOD)
     while True:
@@ -59,6 +74,34 @@ def watch(channel):
                 answers.add(f"{error.code().name}: {error.details()}")
         print(",".join(sorted(answers)), flush=True)
         time.sleep(0.1)
+
+
+def say(channel):
+    try:
+        return channel.unary_unary(METHOD)(b"", timeout=5).decode()
+    except grpc.RpcError as error:
+        return f"{error.code().name}: {error.details()}"
+
+
+def secured(target):
+    credentials = grpc.xds_channel_credentials(grpc.experimental.insecure_channel_credentials())
+    # With connections of its own, and so with handshakes of its own.
+    return grpc.secure_channel(target, credentials, options=[("grpc.use_local_subchannel_pool", 1)])
+
+
+def keep(target):
+    with secured(target) as lasting:
+        while True:
+            with secured(target) as fresh:
+                print(say(lasting), say(fresh), flush=True)
+            time.sleep(0.05)
+
+
+def knock(target):
+    while True:
+        with grpc.insecure_channel(target) as channel:
+            print(say(channel), flush=True)
+        time.sleep(0.05)
 
 
 def channel_for(cell):
@@ -121,6 +164,12 @@ match sys.argv[1:]:
         credentials = grpc.xds_channel_credentials(grpc.experimental.insecure_channel_credentials())
         with grpc.secure_channel(f"xds:///{target}", credentials) as channel:
             watch(channel)
+    case ["guard", port]:
+        guard(port)
+    case ["knock", target]:
+        knock(target)
+    case ["keep", target]:
+        keep(f"xds:///{target}")
     case ["ask", *discovery]:
         if discovery:
             tunnel(*discovery)
