@@ -18,9 +18,14 @@ pub const CARRIED_KEY: &str = "WATTLE_CARRIED";
 /// Name of the certificate provider instance of the bootstrap made here.
 pub const CERTIFICATES: &str = "default";
 
-/// By which name a gRPC server that holds a certificate asks for its listener. There is none to be had, and so it takes no
-/// connection; without a name to ask by it would fall back to what it does without a mesh, which may be plaintext.
-const SERVER_LISTENER: &str = "grpc/server?xds.resource.listening_address=%s";
+/// How the names begin by which a gRPC server that holds a certificate asks for its listeners (gRFC A36); its address follows.
+/// Without a name to ask by it would fall back to what it does without a mesh, which may be plaintext.
+const SERVER_LISTENER: &str = "grpc/server?xds.resource.listening_address=";
+
+/// Where a gRPC server listens that asks for a listener by this name; `None` for names of other listeners.
+pub fn listening_address(name: &str) -> Option<SocketAddr> {
+    name.strip_prefix(SERVER_LISTENER)?.parse().ok()
+}
 
 /// How often a gRPC program looks at its certificate's files, the least that gRPC takes.
 pub const REFRESH: Duration = Duration::from_secs(1);
@@ -117,7 +122,7 @@ impl Grpc<'_> {
         });
         if let Some(directory) = self.certificates {
             bootstrap["node"]["metadata"] = json!({ CERTIFICATES_KEY: CERTIFICATES });
-            bootstrap["server_listener_resource_name_template"] = SERVER_LISTENER.into();
+            bootstrap["server_listener_resource_name_template"] = format!("{SERVER_LISTENER}%s").into();
             bootstrap["certificate_providers"] = json!({
                 CERTIFICATES: {
                     "plugin_name": "file_watcher",
@@ -183,6 +188,11 @@ mod tests {
         let provider = &with["certificate_providers"][CERTIFICATES]["config"];
         assert_eq!(provider["private_key_file"], "/certs/tls.key");
         assert_eq!(provider["refresh_interval"], "1s");
-        assert_eq!(with["server_listener_resource_name_template"], SERVER_LISTENER);
+        let template = with["server_listener_resource_name_template"]
+            .as_str()
+            .expect("a text");
+        let name = template.replace("%s", "[::]:9000");
+        assert_eq!(listening_address(&name), Some(([0; 8], 9000).into()));
+        assert_eq!(listening_address("web.shop:80"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The compiled mesh as standard xDS resources, for Envoy sidecars and proxyless gRPC clients.
+//! The compiled mesh as standard xDS resources, for Envoy sidecars and gRPC programs, clients and servers.
 //!
 //! Owns: what a value of the model is in Envoy's terms, and which values have no such terms ([`Gap`]). Pure: model values
 //! in, protobuf out, the same bytes for the same values.
@@ -23,4 +23,4 @@ mod sidecar;
 mod text;
 
 pub use resource::{Gap, Kind, Resource, Resources};
-pub use scene::{GrpcClient, Scene, Sidecar};
+pub use scene::{GrpcClient, Scene, Served, Sidecar};

@@ -62,4 +62,15 @@ pub struct GrpcClient<'a> {
     pub scene: Scene<'a>,
     /// Name of the certificate provider instance of its bootstrap; without one it speaks plaintext to those who take it.
     pub certificates: Option<Arc<str>>,
+    /// What it serves itself; `None` where it may not know its workload's own side.
+    pub served: Option<Served<'a>>,
+}
+
+/// What a gRPC program takes in.
+#[derive(Clone, Copy, Debug)]
+pub struct Served<'a> {
+    /// What is enforced.
+    pub inbound: &'a Inbound,
+    /// Names by which it asks for its listeners (gRFC A36).
+    pub listeners: &'a [Arc<str>],
 }

@@ -118,14 +118,16 @@ fn reached(known: &Endpoints, way: Way, policy: &BackendPolicy, notes: &mut Note
     }
 }
 
+/// A certificate, or roots, of a provider of the program's bootstrap.
+pub(super) fn instance(by: &str, name: &str) -> Option<tls::CertificateProviderPluginInstance> {
+    Some(tls::CertificateProviderPluginInstance {
+        instance_name: by.to_owned(),
+        certificate_name: name.to_owned(),
+    })
+}
+
 #[expect(deprecated, reason = "gRPC reads the names from this field (gRFC A29)")]
 fn socket(by: &str, endpoints: &Endpoints) -> TransportSocket {
-    let instance = |name: &str| {
-        Some(tls::CertificateProviderPluginInstance {
-            instance_name: by.to_owned(),
-            certificate_name: name.to_owned(),
-        })
-    };
     let mut names: Vec<String> = endpoints
         .endpoints
         .iter()
@@ -134,13 +136,13 @@ fn socket(by: &str, endpoints: &Endpoints) -> TransportSocket {
     names.sort_unstable();
     names.dedup();
     let validation = tls::CertificateValidationContext {
-        ca_certificate_provider_instance: instance("ROOTCA"),
+        ca_certificate_provider_instance: instance(by, "ROOTCA"),
         match_subject_alt_names: names.iter().map(|name| exact(name)).collect(),
         ..Default::default()
     };
     let context = tls::UpstreamTlsContext {
         common_tls_context: Some(tls::CommonTlsContext {
-            tls_certificate_provider_instance: instance("default"),
+            tls_certificate_provider_instance: instance(by, "default"),
             validation_context_type: Some(ValidationContextType::ValidationContext(validation)),
             ..Default::default()
         }),

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod route;
+mod server;
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use crate::{GrpcClient, Kind, Resources};
 
 impl GrpcClient<'_> {
     /// What this program is told: a listener and routes by `host:port` for each destination, and the clusters and
-    /// endpoints that the routes name.
+    /// endpoints that the routes name; besides, listeners of what it serves.
     pub fn encode(&self) -> Resources {
         let (mut output, mut notes) = (Output::default(), Notes::default());
         let mut clusters = Clusters::new(&self.scene, Secrets(Arc::default()));
@@ -40,6 +41,9 @@ impl GrpcClient<'_> {
                 certificates: self.certificates.as_deref(),
             };
             of.write(&mut output, &mut notes);
+        }
+        if let (Some(served), Some(certificates)) = (&self.served, self.certificates.as_deref()) {
+            served.write(certificates, &mut output, &mut notes);
         }
         output.finish(notes)
     }

@@ -6,6 +6,7 @@ mod clause;
 mod condition;
 mod gate;
 mod operation;
+mod plain;
 mod source;
 mod token;
 
@@ -13,10 +14,12 @@ use std::collections::BTreeMap;
 
 use envoy_types::pb::envoy::config::listener::v3::Filter;
 use envoy_types::pb::envoy::config::rbac::v3 as xds;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{
+    HttpFilter, http_filter,
+};
 use envoy_types::pb::google::protobuf::Any;
 use prost::Message as _;
-use wattle_model::{Authorization, Policy, PolicyRule};
+use wattle_model::{Authorization, Policy, PolicyRule, Source, TextMatch};
 
 use clause::{Held, all, any};
 
@@ -132,23 +135,9 @@ impl<'a> Policies<'a> {
 
     /// Filters of requests; with whether their peer is of the mesh.
     pub(crate) fn requests(&self, meshed: bool) -> Vec<HttpFilter> {
-        let filter = |name: &str, rules| {
-            HttpFilter {
-            name: format!("wattle.authorization.{name}"),
-            config_type: Some(
-                envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType::TypedConfig(
-                    Any {
-                        type_url: HTTP_TYPE.to_owned(),
-                        value: HttpConfig { rules: Some(rules) }.encode_to_vec(),
-                    },
-                ),
-            ),
-            ..Default::default()
-        }
-        };
         self.rules(if meshed { Of::Mesh } else { Of::Anybody })
             .into_iter()
-            .map(|(name, rules)| filter(name, rules))
+            .map(|(name, rules)| of_requests(&format!("wattle.authorization.{name}"), rules))
             .collect()
     }
 
@@ -203,6 +192,36 @@ impl<'a> Policies<'a> {
             rules.push(("allow", allow.with(xds::rbac::Action::Allow)));
         }
         rules
+    }
+}
+
+/// A filter of requests that lets in whoever has a name of this trust domain, for those who look at the chain alone.
+pub(crate) fn members(trust_domain: &str) -> HttpFilter {
+    let source = Source {
+        trust_domains: vec![TextMatch::Exact(trust_domain.into())],
+        ..Source::default()
+    };
+    let rule = PolicyRule {
+        from: vec![source],
+        ..PolicyRule::default()
+    };
+    let subject = Subject {
+        denies: false,
+        of: Of::Mesh,
+    };
+    let mut allow = Written::default();
+    allow.rule("members".to_owned(), &rule, subject, Held::Always);
+    of_requests("wattle.authentication", allow.with(xds::rbac::Action::Allow))
+}
+
+fn of_requests(name: &str, rules: Rules) -> HttpFilter {
+    HttpFilter {
+        name: name.to_owned(),
+        config_type: Some(http_filter::ConfigType::TypedConfig(Any {
+            type_url: HTTP_TYPE.to_owned(),
+            value: HttpConfig { rules: Some(rules) }.encode_to_vec(),
+        })),
+        ..Default::default()
     }
 }
 

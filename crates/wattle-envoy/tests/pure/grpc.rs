@@ -48,6 +48,7 @@ fn seen(
             endpoints: &BTreeMap::from([(id, Arc::new(endpoints))]),
         },
         certificates: certificates.map(Into::into),
+        served: None,
     };
     client.encode()
 }

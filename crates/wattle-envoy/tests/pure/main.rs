@@ -8,6 +8,7 @@ mod backends;
 mod clusters;
 mod gates;
 mod grpc;
+mod grpc_servers;
 mod listeners;
 mod policies;
 mod requests;

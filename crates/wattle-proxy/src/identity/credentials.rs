@@ -14,6 +14,8 @@ pub(crate) enum Alpn {
     Multiplexed,
     /// HTTP/2 as the application speaks it.
     Http2,
+    /// The same to a program that holds a certificate of the mesh itself; its token is no mark of the mesh.
+    Program,
     /// HTTP/1.1 as the application speaks it.
     Http1,
     /// Opaque bytes.
@@ -26,9 +28,15 @@ impl Alpn {
         match self {
             Self::Multiplexed => b"wattle-h2",
             Self::Http2 => b"istio-h2",
+            Self::Program => HTTP2,
             Self::Http1 => b"istio-http/1.1",
             Self::Opaque => b"istio",
         }
+    }
+
+    /// The meaning of a token that a server chose of those offered.
+    pub(crate) fn chosen(token: &[u8]) -> Option<Self> {
+        Self::from_token(token).or((token == HTTP2).then_some(Self::Program))
     }
 
     /// The meaning of a token; `None` for one that no mesh proxy uses.

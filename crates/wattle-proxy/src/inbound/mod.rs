@@ -156,7 +156,7 @@ pub(crate) async fn secured(worker: &Rc<Worker>, accepted: Accepted, sni: Option
     };
     match alpn {
         Some(Alpn::Multiplexed) => serve_http2(worker, arrived, true).await,
-        Some(Alpn::Http2) => serve_http2(worker, arrived, false).await,
+        Some(Alpn::Http2 | Alpn::Program) => serve_http2(worker, arrived, false).await,
         Some(Alpn::Http1) => serve_http1(worker, arrived).await,
         Some(Alpn::Opaque) => tcp::carry(worker, arrived).await,
         None => by_bytes(worker, arrived, speaks_first).await?,

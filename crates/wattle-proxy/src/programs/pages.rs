@@ -72,6 +72,7 @@ impl HolderPages {
                 "rejected": self.stream.rejected.load(Relaxed),
             },
             "certificate": {
+                "source": self.settings.certificates.to_string(),
                 "not_after_secs": self.identity.not_after_secs.load(Relaxed),
                 "renewals": self.identity.renewals.load(Relaxed),
                 "failures": self.identity.failures.load(Relaxed),

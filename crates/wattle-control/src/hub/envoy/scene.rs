@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use wattle_compile::{Mesh, ResourceName as Compiled};
-use wattle_envoy::{GrpcClient, Resources, Scene, Sidecar};
+use wattle_envoy::{GrpcClient, Resources, Scene, Served, Sidecar, bootstrap};
 use wattle_identity::SpiffeId;
 use wattle_model::{BackendId, Destination, Endpoints, Hop, Inbound, Locality, Workload, port};
 
@@ -19,6 +19,8 @@ const NOBODYS: &str = "192.0.2.1:1";
 pub(super) struct Seen {
     destinations: Vec<Arc<Destination>>,
     endpoints: BTreeMap<BackendId, Arc<Endpoints>>,
+    /// Listeners of its own that a gRPC server asks for.
+    served: Vec<Arc<str>>,
     /// What an address is that nothing names.
     others: Option<Arc<Destination>>,
     /// Everything that was asked of the compiler; when one of these changes, it is looked at again.
@@ -45,6 +47,10 @@ impl Seen {
     pub(super) fn gather<'a>(mesh: &mut Mesh, names: impl Iterator<Item = &'a Arc<str>>, from: &str) -> Self {
         let mut seen = Self::default();
         for name in names {
+            if bootstrap::listening_address(name).is_some() {
+                seen.served.push(name.clone());
+                continue;
+            }
             seen.reads.insert(Compiled::Destination {
                 name: name.clone(),
                 from: from.into(),
@@ -80,6 +86,7 @@ impl Seen {
         self.destinations == other.destinations
             && self.endpoints == other.endpoints
             && self.others == other.others
+            && self.served == other.served
     }
 }
 
@@ -154,6 +161,10 @@ pub(super) fn encode(subject: Subject<'_>) -> Resources {
         Program::Grpc { certificates, .. } => GrpcClient {
             scene,
             certificates: certificates.clone(),
+            served: subject.inbound.map(|inbound| Served {
+                inbound,
+                listeners: &subject.seen.served,
+            }),
         }
         .encode(),
     }

@@ -65,8 +65,8 @@ impl Wanted {
 
 /// Offer for HTTP/1 requests: multiplexed if the peer is a Wattle proxy.
 const OFFER_HTTP1: &[Alpn] = &[Alpn::Multiplexed, Alpn::Http1];
-/// Offer for HTTP/2 requests.
-const OFFER_HTTP2: &[Alpn] = &[Alpn::Multiplexed, Alpn::Http2];
+/// Offer for HTTP/2 requests, also to a server without a proxy.
+const OFFER_HTTP2: &[Alpn] = &[Alpn::Multiplexed, Alpn::Http2, Alpn::Program];
 /// Offer where the bytes after the request are not HTTP, or by setting.
 const OFFER_ONE: &[Alpn] = &[Alpn::Http1];
 
@@ -119,7 +119,7 @@ pub(crate) async fn http(
                         upstream.http1_only.set(true);
                         Dialled::Http1(secured.stream)
                     }
-                    Some(Alpn::Http2) => {
+                    Some(Alpn::Http2 | Alpn::Program) => {
                         upstream.http2_only.set(true);
                         Dialled::Http2(secured.stream)
                     }

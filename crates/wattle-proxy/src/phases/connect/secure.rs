@@ -46,7 +46,7 @@ pub(crate) async fn secure(
         let (got, expected) = (peer.id().clone(), expected.to_string());
         return Err(rejected(&Rejection::UnexpectedIdentity { got, expected }));
     }
-    let alpn = connected.agreed.alpn.as_deref().and_then(Alpn::from_token);
+    let alpn = connected.agreed.alpn.as_deref().and_then(Alpn::chosen);
     let (mut stream, chain) = (connected.stream, connected.agreed.peer_certificates);
     let proof = worker.proofs.of(worker, Purpose::Server, chain, &credentials);
     let proof = proof.map_err(|rejection| rejected(&rejection))?;
