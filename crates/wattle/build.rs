@@ -4,20 +4,19 @@ use std::path::Path;
 use std::process::Command;
 
 fn main() {
-    println!("cargo:rustc-env=WATTLE_COMMIT={}", commit().unwrap_or_default());
-    for path in ["../../.git/HEAD", "../../.git/logs/HEAD"] {
-        if Path::new(path).exists() {
+    let commit = git(&["--short=12", "HEAD"]).unwrap_or_default();
+    println!("cargo:rustc-env=WATTLE_COMMIT={commit}");
+    // Of a linked worktree they are elsewhere.
+    for file in ["HEAD", "logs/HEAD"] {
+        if let Some(path) = git(&["--git-path", file]).filter(|path| Path::new(path).exists()) {
             println!("cargo:rerun-if-changed={path}");
         }
     }
     println!("cargo:rerun-if-changed=build.rs");
 }
 
-fn commit() -> Option<String> {
-    let output = Command::new("git")
-        .args(["rev-parse", "--short=12", "HEAD"])
-        .output()
-        .ok()?;
+fn git(asked: &[&str]) -> Option<String> {
+    let output = Command::new("git").arg("rev-parse").args(asked).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim().to_owned())
 }
