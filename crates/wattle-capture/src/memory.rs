@@ -18,25 +18,33 @@ pub fn let_go_of_code() -> io::Result<()> {
     for Mapping { start, length } in unwritten(&std::fs::read_to_string("/proc/self/smaps")?) {
         let start = std::ptr::with_exposed_provenance_mut::<c_void>(start);
         // SAFETY: the mapping is of a file, may not be written, and no page of it differs from the file, so that what is read
-        // there afterwards is what was there before.
+        // there afterwards is what was there before. Nothing of this program unmaps code or puts another mapping there.
         unsafe { madvise(start, length, Advice::LinuxDontNeed) }?;
     }
     Ok(())
 }
 
-/// The private mappings of files that may not be written and hold no page of the process's own, such as a relocated one.
+/// The private mappings of files that may not be written and hold no page of the process's own, such as a relocated one:
+/// neither in memory nor swapped out.
 fn unwritten(smaps: &str) -> Vec<Mapping> {
     let mut found = Vec::new();
     let mut candidate = None;
     for line in smaps.lines() {
         if let Some(header) = header(line) {
             candidate = header;
-        } else if let Some(rest) = line.strip_prefix("Anonymous:") {
-            let mapping = candidate.take();
-            found.extend(mapping.filter(|_| rest.split_ascii_whitespace().next() == Some("0")));
+        } else if is_some(line, "Anonymous:") {
+            candidate = None;
+        } else if line.starts_with("Swap:") {
+            found.extend(candidate.take().filter(|_| !is_some(line, "Swap:")));
         }
     }
     found
+}
+
+/// Of the line with this name: does it count anything?
+fn is_some(line: &str, name: &str) -> bool {
+    let amount = line.strip_prefix(name).map(str::trim_start);
+    amount.is_some_and(|amount| !amount.starts_with("0 "))
 }
 
 /// Of a line that begins a mapping, the mapping if it may qualify: `start-end rights offset device inode path`.
@@ -60,23 +68,32 @@ mod tests {
 
     /// As Linux 6.18 writes it, without the lines that are not looked at.
     const SMAPS: &str = "\
-5500-5600 r--p 00000000 fe:00 1 /usr/bin/wattle
-Rss:                 4 kB
-Anonymous:           0 kB
-VmFlags: rd mr mw me sd
-5600-5900 r-xp 00001000 fe:00 1 /usr/bin/wattle
-Anonymous:           0 kB
-5900-5a00 r--p 00004000 fe:00 1 /usr/bin/wattle
-Anonymous:           8 kB
-5a00-5b00 rw-p 00005000 fe:00 1 /usr/bin/wattle
-Anonymous:           0 kB
-5b00-5c00 rw-p 00000000 00:00 0 [heap]
-Anonymous:           0 kB
-5c00-5d00 r--s 00000000 fe:00 2 /var/shared
-Anonymous:           0 kB
-7f00-7f10 r-xp 00000000 00:00 0 [vdso]
-Anonymous:           0 kB
-";
+        5500-5600 r--p 00000000 fe:00 1 /usr/bin/wattle\n\
+        Rss:                 4 kB\n\
+        Anonymous:           0 kB\n\
+        Swap:                0 kB\n\
+        VmFlags: rd mr mw me sd\n\
+        5600-5900 r-xp 00001000 fe:00 1 /usr/bin/wattle\n\
+        Anonymous:           0 kB\n\
+        Swap:                0 kB\n\
+        5900-5a00 r--p 00004000 fe:00 1 /usr/bin/wattle\n\
+        Anonymous:           8 kB\n\
+        Swap:                0 kB\n\
+        5a00-5a80 r--p 00004000 fe:00 3 /usr/lib/libm.so.6\n\
+        Anonymous:           0 kB\n\
+        Swap:                4 kB\n\
+        5a80-5b00 rw-p 00005000 fe:00 1 /usr/bin/wattle\n\
+        Anonymous:           0 kB\n\
+        Swap:                0 kB\n\
+        5b00-5c00 rw-p 00000000 00:00 0 [heap]\n\
+        Anonymous:           0 kB\n\
+        Swap:                0 kB\n\
+        5c00-5d00 r--s 00000000 fe:00 2 /var/shared\n\
+        Anonymous:           0 kB\n\
+        Swap:                0 kB\n\
+        7f00-7f10 r-xp 00000000 00:00 0 [vdso]\n\
+        Anonymous:           0 kB\n\
+        Swap:                0 kB\n";
 
     #[test]
     fn only_what_is_as_in_its_file_qualifies() {

@@ -259,7 +259,7 @@ fn config_task(
         names,
         following: Following::start(settings, feed),
         trust,
-        in_force_after: Duration::ZERO,
+        in_force: None,
     };
     task.note();
     task

@@ -101,11 +101,6 @@ impl Inventory {
         live
     }
 
-    /// Is this the certificate of somebody in the book?
-    pub(crate) fn knows(&self, serial: &str) -> bool {
-        self.book().holders.contains_key(serial)
-    }
-
     /// What a rotation waits for, and the names of those who do not know the newest roots.
     pub(crate) fn seen(
         &self,

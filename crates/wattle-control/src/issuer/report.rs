@@ -1,5 +1,7 @@
 //! What is told of authority, rotation and certificates.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use wattle_identity::{Authority, Phase};
 
 use super::{Connected, Issuer, unix_secs};
@@ -52,10 +54,14 @@ impl Issuer {
         let live = self.inventory.live(unix_secs(self.clock.now()));
         let signing = current.succession.signing().issuer_id();
         let is_connected = |serial: &str| connected.iter().any(|stream| *stream.serial == *serial);
+        let ours: BTreeSet<String> = live.iter().map(|leaf| leaf.id.to_string()).collect();
+        // A stream that was opened with one of ours keeps that for longer than the book does.
         let others = connected
             .iter()
-            .filter(|stream| !self.inventory.knows(&stream.serial));
-        let others = others.map(|stream| CertificateView {
+            .filter(|stream| !ours.contains(stream.id.as_str()));
+        // Programs behind a proxy or an agent have streams of their own under its certificate.
+        let others: BTreeMap<&str, &Connected> = others.map(|stream| (&*stream.serial, stream)).collect();
+        let others = others.into_values().map(|stream| CertificateView {
             identity: stream.id.to_string(),
             serial: stream.serial.to_string(),
             issuer: ACCEPTED.to_owned(),

@@ -62,7 +62,8 @@ fn listener(
     if policies.are_beyond_grpc() {
         notes.at(None, &inbound.name);
         notes.gap(
-            "a policy compares what a token says, or gRPC's own headers: the server takes no connection",
+            "a policy compares what gRPC servers cannot: what a token says, remote addresses, the name asked for in TLS, the scheme \
+             or gRPC's own headers: the server takes no connection",
         );
         return None;
     }

@@ -14,8 +14,9 @@ use hcm::http_connection_manager::RouteSpecifier;
 use prost::Message as _;
 use wattle_envoy::{GrpcClient, Kind, Resources, Scene, Served};
 use wattle_model::{
-    Authorization, Inbound, InboundPort, Locality, MtlsMode, Policy, PolicyRule, Protocol, Source, TextMatch,
-    TokenRule, Workload,
+    Attribute, Authorization, Condition, Gate, GateRoute, HeaderMatch, Inbound, InboundPort, IpBlock,
+    Locality, MtlsMode, Policy, PolicyRule, Protocol, RequestMatch, RuleRef, Source, TextMatch, TokenRule,
+    Workload,
 };
 
 use crate::support::mesh::object;
@@ -186,33 +187,130 @@ fn what_it_cannot_hold_leaves_it_without_a_listener() {
         gaps(&refused),
         ["a gRPC server cannot verify tokens of requests: it takes no connection"]
     );
-    let anybody_with_a_token = Source {
-        request_principals: vec![TextMatch::Present],
-        ..Source::default()
-    };
-    let policy = Policy {
-        origin: object("tokens"),
-        rules: vec![PolicyRule {
-            from: vec![anybody_with_a_token],
-            ..PolicyRule::default()
-        }],
-    };
-    let compared = Inbound {
-        authorization: Authorization {
-            allow: vec![policy],
-            ..Authorization::default()
-        },
-        ..inbound(MtlsMode::Strict)
-    };
-    let refused = told(&compared, Some("default"));
-    assert!(listeners(&refused).is_empty());
-    assert_eq!(
-        gaps(&refused),
-        ["a policy compares what a token says, or gRPC's own headers: the server takes no connection"]
-    );
     let without = told(&inbound(MtlsMode::Strict), None);
     assert!(
         listeners(&without).is_empty(),
         "it has nothing to secure them with"
     );
+}
+
+/// Whether a server under this is told nothing, for the reason that it could not compare something.
+fn is_left_out(authorization: Authorization) -> bool {
+    let refused = told(
+        &Inbound {
+            authorization,
+            ..inbound(MtlsMode::Strict)
+        },
+        Some("default"),
+    );
+    let is_why = gaps(&refused).contains(
+        &"a policy compares what gRPC servers cannot: what a token says, remote addresses, the name asked for in TLS, the \
+          scheme or gRPC's own headers: the server takes no connection",
+    );
+    assert_eq!(listeners(&refused).is_empty(), is_why, "{:?}", gaps(&refused));
+    is_why
+}
+
+fn by(rule: PolicyRule) -> Policy {
+    Policy {
+        origin: object("policy"),
+        rules: vec![rule],
+    }
+}
+
+#[test]
+fn a_policy_that_it_would_compare_otherwise_leaves_it_without_a_listener() {
+    let block = IpBlock::parse("192.0.2.0/24").unwrap();
+    let from = |source: Source| PolicyRule {
+        from: vec![source],
+        ..PolicyRule::default()
+    };
+    let when = |attribute: Attribute| PolicyRule {
+        when: vec![Condition {
+            attribute,
+            values: vec![TextMatch::Present],
+            not_values: Vec::new(),
+            blocks: vec![block],
+            not_blocks: Vec::new(),
+        }],
+        ..PolicyRule::default()
+    };
+    let beyond = [
+        from(Source {
+            request_principals: vec![TextMatch::Present],
+            ..Source::default()
+        }),
+        from(Source {
+            not_remote_ip_blocks: vec![block],
+            ..Source::default()
+        }),
+        when(Attribute::RemoteIp),
+        when(Attribute::ConnectionSni),
+        when(Attribute::RequestHeader("grpc-timeout".parse().unwrap())),
+    ];
+    for rule in beyond {
+        for (deny, allow) in [(true, false), (false, true)] {
+            let policies = |wanted: bool| wanted.then(|| by(rule.clone())).into_iter().collect();
+            let authorization = Authorization {
+                deny: policies(deny),
+                allow: policies(allow),
+                ..Authorization::default()
+            };
+            assert!(is_left_out(authorization), "{rule:?}");
+        }
+    }
+    let fine = Authorization {
+        deny: vec![by(when(Attribute::RequestHeader("x-tenant".parse().unwrap())))],
+        allow: vec![by(from(Source {
+            ip_blocks: vec![block],
+            ..Source::default()
+        }))],
+        ..Authorization::default()
+    };
+    assert!(!is_left_out(fine));
+}
+
+#[test]
+fn routes_that_it_would_refuse_to_be_told_leave_it_without_a_listener() {
+    let header = |name: &str| HeaderMatch {
+        name: name.parse().unwrap(),
+        value: TextMatch::Present,
+        inverted: false,
+    };
+    let of_scheme = RequestMatch {
+        scheme: Some(TextMatch::Exact("https".into())),
+        ..RequestMatch::default()
+    };
+    let of_header = |name| RequestMatch {
+        headers: vec![header(name)],
+        ..RequestMatch::default()
+    };
+    for (matches, left_out) in [
+        (of_scheme, true),
+        (of_header("grpc-encoding"), true),
+        (of_header("x-tenant"), false),
+    ] {
+        let route = GateRoute {
+            origin: RuleRef {
+                object: object("route"),
+                rule: 0,
+                matched: 0,
+                name: "".into(),
+            },
+            matches,
+            allow: vec![by(PolicyRule::default())],
+        };
+        let gate = Gate {
+            origin: object("server"),
+            port: Some(9000),
+            allow: Vec::new(),
+            routes: vec![route],
+            audit: false,
+        };
+        let authorization = Authorization {
+            gates: vec![gate],
+            ..Authorization::default()
+        };
+        assert_eq!(is_left_out(authorization), left_out);
+    }
 }

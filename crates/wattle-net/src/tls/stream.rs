@@ -311,6 +311,7 @@ impl<S: Session> AsyncWrite for TlsStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.tie.check()?;
         ready!(self.poll_send(cx))?;
         Pin::new(&mut self.io).poll_flush(cx)
     }

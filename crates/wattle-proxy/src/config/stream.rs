@@ -14,6 +14,7 @@ use wattle_wire::proto::discovery::aggregated_discovery_service_client::Aggregat
 use wattle_wire::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node};
 
 use super::following::{Asked, Following};
+use super::in_force::InForce;
 use super::{Ask, Held, Saved};
 use crate::identity::{Credentials, control_channel};
 use crate::names::NameServer;
@@ -61,8 +62,8 @@ pub(crate) struct ConfigTask {
     pub(crate) following: Following,
     /// Tells the certificate's keeper whom to believe.
     pub(crate) trust: watch::Sender<Option<Arc<Trust>>>,
-    /// From news to its acknowledgement; nought where it is in force at once.
-    pub(crate) in_force_after: Duration,
+    /// Before news are acknowledged; none where they are in force at once.
+    pub(crate) in_force: Option<InForce>,
 }
 
 /// What `/config` shows: name and version of each resource held, and its decoded text.
@@ -163,8 +164,9 @@ impl ConfigTask {
                 response = responses.message() => match response {
                     Ok(Some(response)) => {
                         let requests = self.heard(response);
-                        if !self.in_force_after.is_zero() {
-                            tokio::time::sleep(self.in_force_after).await;
+                        let trust = self.trust.borrow().clone();
+                        if let (Some(in_force), Some(trust)) = (&mut self.in_force, trust) {
+                            in_force.reached(&trust).await;
                         }
                         requests
                     }

@@ -115,8 +115,10 @@ impl Believed {
             return Ok(set);
         };
         for foreign in &given.federated {
-            if set.bundle(foreign.trust_domain().as_str()).is_none() {
-                set.insert(foreign.clone()).map_err(unusable)?;
+            if set.bundle(foreign.trust_domain().as_str()).is_none()
+                && let Err(error) = set.insert(foreign.clone())
+            {
+                tracing::warn!(%error, "a foreign trust domain is left out");
             }
         }
         let lists = set.revoked().der().iter().chain(given.revoked.der());

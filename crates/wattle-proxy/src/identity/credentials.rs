@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use rustls::{ClientConfig, ServerConfig};
-use wattle_identity::{BundleSet, ClientCertificates, Expected, SpiffeId, Svid, TlsSettings, TrustDomain};
+use wattle_identity::{
+    BundleSet, ClientCertificates, Expected, SpiffeId, Svid, TlsSettings, TrustBundle, TrustDomain,
+};
 use wattle_net::Clock;
 
 /// Application protocols on connections between proxies. All but the first are Istio's, so that a Wattle workload and
@@ -161,8 +163,12 @@ impl Credentials {
 
     /// The roots of its own trust domain, as PEM; empty without any. Another domain's would there vouch for every name.
     pub(crate) fn roots_pem(&self) -> String {
-        let own = self.bundles.bundle(self.svid.id().trust_domain());
-        own.map(wattle_identity::TrustBundle::to_pem).unwrap_or_default()
+        self.own_roots().map(TrustBundle::to_pem).unwrap_or_default()
+    }
+
+    /// The roots of its own trust domain.
+    pub(crate) fn own_roots(&self) -> Option<&TrustBundle> {
+        self.bundles.bundle(self.svid.id().trust_domain())
     }
 
     /// For accepting connections of other proxies.

@@ -23,6 +23,8 @@ use crate::settings::{CertificateSource, Settings};
 const MIN_BACKOFF: Duration = Duration::from_millis(200);
 /// Longest wait between two requests.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
+/// Least time that a new certificate is kept, whatever its own times say.
+const MIN_LIFE: Duration = Duration::from_secs(1);
 /// Longest single sleep, so that another file of roots or of the join token is noticed.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// When the issuer changed, a new certificate is asked for within this time, or this part of the life that is left when that
@@ -51,6 +53,8 @@ pub(crate) struct Keeper {
     trust: watch::Receiver<Option<Arc<Trust>>>,
     /// What of it was taken in, or could not be.
     heard: Option<Arc<Trust>>,
+    /// What is believed is not in force yet.
+    is_news: bool,
     /// The issuer for whose sake a certificate was asked for last.
     asked_for: Option<String>,
     /// Renew at once.
@@ -77,6 +81,7 @@ impl Keeper {
             believed,
             trust: watch::channel(None).1,
             heard: None,
+            is_news: false,
             asked_for: None,
             renew_now,
             saves: settings.certificates == CertificateSource::ControlPlane,
@@ -128,15 +133,9 @@ impl Keeper {
                 let wait = backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0);
                 if self.pushes.is_some() {
                     self.until_pushed(wait).await;
-                    continue;
+                } else if self.file_changed_within(wait).await {
+                    backoff = MIN_BACKOFF;
                 }
-                let renew_now = self.renew_now.clone();
-                tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    () = renew_now.notified() => {}
-                    () = self.file_changes() => backoff = MIN_BACKOFF,
-                }
-                self.hear();
             }
         }
     }
@@ -149,7 +148,10 @@ impl Keeper {
             return self.until_pushed(longest).await;
         }
         let Some(current) = current else { return };
-        let mut due = current.svid().renew_at(rand::random());
+        let now = self.settings.clock.now();
+        // Who signs may date certificates back as far as he likes.
+        let least = (current.svid().remaining(now) / SPREAD_PART).clamp(MIN_LIFE, MAX_BACKOFF);
+        let mut due = current.svid().renew_at(rand::random()).max(now + least);
         loop {
             due = due.min(self.due_for_issuer(&current));
             if due <= self.settings.clock.now() {
@@ -162,10 +164,7 @@ impl Keeper {
                 () = self.renew_now.notified() => return,
                 Ok(()) = self.trust.changed() => {}
             }
-            let file_changed = self.believed.look();
-            if self.hear() || file_changed {
-                self.refresh(&current);
-            }
+            let file_changed = self.keep_up();
             if file_changed && self.believed.issuer().is_none() && self.is_of_the_control_plane() {
                 // Nobody tells us else: with its next certificate this workload says that it knows the new roots.
                 due = due.min(self.soon(&current));
@@ -195,35 +194,49 @@ impl Keeper {
         now + spread.mul_f64(rand::random())
     }
 
-    /// Takes in what the control plane said last; whether there was anything new.
-    fn hear(&mut self) -> bool {
+    /// Takes in what the control plane said last.
+    fn hear(&mut self) {
         let Some(trust) = self.trust.borrow_and_update().clone() else {
-            return false;
+            return;
         };
-        if self
-            .heard
-            .as_ref()
-            .is_some_and(|heard| Arc::ptr_eq(heard, &trust))
-        {
-            return false;
+        let heard = self.heard.as_ref();
+        if heard.is_some_and(|heard| Arc::ptr_eq(heard, &trust)) {
+            return;
         }
         self.heard = Some(trust.clone());
         match self.believed.hear(trust) {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::error!(%error, "the last good roots stay in force");
-                false
-            }
+            Ok(()) => self.is_news = true,
+            Err(error) => tracing::error!(%error, "the last good roots stay in force"),
         }
     }
 
-    /// Waits until the file of roots or that of the join token holds something else.
-    async fn file_changes(&mut self) {
-        let token = self.token();
+    /// Puts in force whom to believe by the control plane and the file of roots now; whether that file changed.
+    fn keep_up(&mut self) -> bool {
+        let file_changed = self.believed.look();
+        self.is_news |= file_changed;
+        self.hear();
+        let current = self.sender.borrow().clone();
+        if self.is_news
+            && let Some(current) = current
+        {
+            self.refresh(&current);
+        }
+        file_changed
+    }
+
+    /// Waits so long for the next attempt, or until the file of roots or that of the token holds something else.
+    async fn file_changed_within(&mut self, longest: Duration) -> bool {
+        let (end, token) = (tokio::time::sleep(longest), self.token());
+        tokio::pin!(end);
         loop {
-            tokio::time::sleep(LOOK_AGAIN).await;
-            if self.believed.look() || self.token() != token {
-                return;
+            tokio::select! {
+                () = &mut end => return false,
+                () = self.renew_now.notified() => return false,
+                Ok(()) = self.trust.changed() => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
+            if self.keep_up() || self.token() != token {
+                return true;
             }
         }
     }
@@ -233,7 +246,11 @@ impl Keeper {
     fn refresh(&mut self, current: &Credentials) {
         match self.adopt(current.svid().clone()) {
             Ok(()) => tracing::info!("roots and revocations are new"),
-            Err(error) => tracing::error!(cause = %described(&error), "the last good roots stay in force"),
+            Err(error) => {
+                // The same would fail again.
+                self.is_news = false;
+                tracing::error!(cause = %described(&error), "the last good roots stay in force");
+            }
         }
     }
 
@@ -251,7 +268,7 @@ impl Keeper {
         }
     }
 
-    fn adopt(&self, svid: Arc<Svid>) -> Result<(), EnrolError> {
+    fn adopt(&mut self, svid: Arc<Svid>) -> Result<(), EnrolError> {
         let not_after = svid
             .not_after()
             .duration_since(UNIX_EPOCH)
@@ -264,6 +281,7 @@ impl Keeper {
             .with_control_roots(control);
         self.health.not_after_secs.store(not_after, Ordering::Relaxed);
         self.sender.send_replace(Some(Arc::new(credentials)));
+        self.is_news = false;
         Ok(())
     }
 
@@ -305,3 +323,6 @@ fn described(error: &EnrolError) -> String {
         None => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

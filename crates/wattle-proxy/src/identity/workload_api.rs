@@ -81,8 +81,8 @@ impl Offer {
         let own = bundle(&format!("{SCHEME}{}", id.trust_domain()), &offered.bundle)?;
         let federated = self.0.federated_bundles.iter();
         let federated = federated
-            .map(|(name, roots)| bundle(name, roots))
-            .collect::<Result<Vec<_>, _>>()?;
+            .filter_map(|(name, roots)| foreign(name, roots))
+            .collect();
         let roots = GivenRoots {
             own,
             federated,
@@ -92,6 +92,18 @@ impl Offer {
             .map_err(|rejection| OfferError::Chain(id.clone(), rejection))?;
         Ok(Given { svid, roots })
     }
+}
+
+/// A foreign domain's slip is no reason to go without a certificate: nobody of it is believed then.
+fn foreign(name: &str, roots: &[u8]) -> Option<TrustBundle> {
+    let read = bundle(name, roots);
+    if let Err(error) = &read {
+        tracing::warn!(
+            error = super::enrol::chain(error),
+            "a foreign trust domain is left out"
+        );
+    }
+    read.ok()
 }
 
 fn bundle(name: &str, roots: &[u8]) -> Result<TrustBundle, OfferError> {

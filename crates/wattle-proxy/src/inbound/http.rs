@@ -95,6 +95,10 @@ impl Requests {
     /// The head becomes the one that the application gets, so that policies judge what it will see.
     async fn admit(&self, request: &mut Request, record: &mut Record) -> Result<Admitted, Refused> {
         let inbound = self.worker.inbound().ok_or(Reason::ConfigUnavailable)?;
+        if self.who.is_revoked() {
+            // It was told to finish, and need not obey.
+            return Err(Reason::DownstreamTlsFailure.into());
+        }
         transform::normalize(&mut request.head, inbound.paths);
         let verified = match self.worker.tokens() {
             Some(tokens) => tokens.authenticate(&self.worker.clock, &mut request.head)?,

@@ -61,6 +61,12 @@ impl Who {
         }
     }
 
+    /// Is the peer's certificate on a list of revoked ones by now?
+    fn is_revoked(&self) -> bool {
+        let proof = self.proof.as_ref();
+        proof.is_some_and(|proof| matches!(proof.rejection(), Some(Rejection::Revoked)))
+    }
+
     /// Waits until the peer is not believed any more; for ever where it is nobody.
     async fn rejected(&self) -> &Rejection {
         match &self.proof {

@@ -83,12 +83,22 @@ async fn try_send(
     caller: Option<&str>,
     request: Request,
 ) -> Result<Response, SendError> {
+    send_under(worker, local, (caller, None), request).await
+}
+
+/// The same on a connection that rests on this.
+async fn send_under(
+    worker: &Rc<Worker>,
+    local: SocketAddr,
+    (caller, proof): (Option<&str>, Option<Rc<crate::worker::Proof>>),
+    request: Request,
+) -> Result<Response, SendError> {
     let (near, far) = pair().await;
     let who = Who {
         downstream: far.peer_addr().unwrap(),
         local,
         peer: caller.map(identity),
-        proof: None,
+        proof,
         sni: Some("outbound_.80_._.a".into()),
     };
     let arrived = Arrived {

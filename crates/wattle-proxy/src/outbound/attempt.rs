@@ -111,8 +111,8 @@ impl Forward<'_> {
             Ok(connection) => connection,
             Err(failure) => return Tried::Unreached(request, failure),
         };
-        if let (Wanted::Http1Tunnel, Connection::Http1(_, Some(proof))) = (self.wanted, &connection) {
-            self.rests_on.replace(Some(proof.clone()));
+        if let (Wanted::Http1Tunnel, Connection::Http1(_, proof)) = (self.wanted, &connection) {
+            self.rests_on.replace(proof.clone());
         }
         let marked = connection.is_marked();
         let sending = pin!(exchange::exchange(connection, *request));

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::LocalSet;
 use wattle_envoy::bootstrap;
+use wattle_identity::TrustBundle;
 use wattle_model::Trust;
 use wattle_wire::Kind;
 
@@ -20,15 +21,18 @@ use super::certificates::{Files, Set};
 use super::pages::HolderPages;
 use super::relay::{Asker, Relay, RelayHealth};
 use crate::admin::serve;
-use crate::config::{Ask, ConfigDump, ConfigTask, Feed, Following, Held, Saved, StreamHealth, write_private};
+use crate::config::{
+    Ask, ConfigDump, ConfigTask, Feed, Following, Held, InForce, Saved, StreamHealth, write_private,
+};
 use crate::identity::{Credentials, IdentityHealth, Keeper};
 use crate::run::{StartError, io_error, prepare_state, until_asked_to_end};
 use crate::settings::Settings;
 
 /// Wait after the files could not be written.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
-/// Longest time in which files are written, on a busy machine.
-const WRITTEN: Duration = Duration::from_secs(2);
+
+/// In this time programs have looked at files that are there.
+const LOOKED: Duration = bootstrap::REFRESH.saturating_mul(2);
 
 /// Runs the agent until SIGTERM or SIGINT, with discovery for programs at this address.
 ///
@@ -63,7 +67,14 @@ async fn main(settings: Arc<Settings>, discovery: SocketAddr) -> Result<(), Star
     let keeper = Keeper::new(settings.clone(), sender, pages.identity.clone(), renew).hearing(told);
     tokio::task::spawn_local(keeper.early().run());
     let (_no_worker_asks, asks) = mpsc::channel(1);
-    let hearing = hearing(&settings, credentials.clone(), pages.stream.clone(), trust, asks);
+    let (shows, shown_roots) = watch::channel(None);
+    let hearing = hearing(
+        &settings,
+        (credentials.clone(), shown_roots),
+        pages.stream.clone(),
+        trust,
+        asks,
+    );
     tokio::task::spawn_local(hearing.run());
     let relay = Relay::new(
         settings.clone(),
@@ -76,6 +87,7 @@ async fn main(settings: Arc<Settings>, discovery: SocketAddr) -> Result<(), Star
         node: settings.inbound_name(),
         discovery,
         until_secs: pages.shown_until_secs.clone(),
+        roots: shows,
     };
     // It has no page for it: nothing is to be finished.
     let drain = Notify::new();
@@ -89,7 +101,10 @@ async fn main(settings: Arc<Settings>, discovery: SocketAddr) -> Result<(), Star
 /// Hears whom to believe, and acknowledges it when programs have read it as well: others may rely on that.
 fn hearing(
     settings: &Arc<Settings>,
-    credentials: watch::Receiver<Option<Arc<Credentials>>>,
+    (credentials, shown): (
+        watch::Receiver<Option<Arc<Credentials>>>,
+        watch::Receiver<Option<TrustBundle>>,
+    ),
     health: Arc<StreamHealth>,
     trust: watch::Sender<Option<Arc<Trust>>>,
     asks: mpsc::Receiver<(usize, Ask)>,
@@ -115,7 +130,7 @@ fn hearing(
         names: None,
         following: Following::start(settings, &Feed::new(Vec::new())),
         trust,
-        in_force_after: WRITTEN + bootstrap::REFRESH,
+        in_force: Some(InForce { shown, after: LOOKED }),
     };
     task.note();
     task
@@ -128,6 +143,8 @@ struct Shown {
     discovery: SocketAddr,
     /// End of the certificate that they see, seconds since 1970.
     until_secs: Arc<AtomicU64>,
+    /// The roots that they see.
+    roots: watch::Sender<Option<TrustBundle>>,
 }
 
 impl Shown {
@@ -157,6 +174,7 @@ impl Shown {
 
     async fn show(&self, credentials: Arc<Credentials>) -> io::Result<()> {
         let end = credentials.svid().not_after();
+        let roots = credentials.own_roots().cloned();
         let (files, bootstrap) = (self.files.clone(), self.bootstrap());
         let written = tokio::task::spawn_blocking(move || {
             files.replace(&Set::of(&credentials), &credentials.svid().key_pem())?;
@@ -168,6 +186,7 @@ impl Shown {
         written.await.map_err(io::Error::other)??;
         let end = end.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         self.until_secs.store(end, Ordering::Relaxed);
+        self.roots.send_replace(roots);
         tracing::info!(directory = %self.files.shown().display(), "programs see a new certificate or roots");
         Ok(())
     }

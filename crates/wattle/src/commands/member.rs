@@ -29,7 +29,7 @@ pub(crate) struct Member {
     #[arg(long, env = "WATTLE_PROXY_TOKEN", value_name = "FILE")]
     token: Option<PathBuf>,
     /// Socket of the SPIFFE Workload API (SPIRE's agent) that gives the certificate [default: none, the control plane gives it]
-    #[arg(long, env = "SPIFFE_ENDPOINT_SOCKET", value_name = "unix:///FILE", value_parser = socket)]
+    #[arg(long, env = "WATTLE_PROXY_WORKLOAD_API", value_name = "unix:///FILE", value_parser = socket)]
     workload_api: Option<PathBuf>,
     /// Service with Istio's certificate API (istio-csr) that gives the certificate [default: none, the control plane gives it]
     #[arg(long, env = "WATTLE_PROXY_CA_ADDRESS", value_name = "HOST:PORT", value_parser = host_and_port,

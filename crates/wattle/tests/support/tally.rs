@@ -22,6 +22,8 @@ pub(crate) struct Tally {
     not_greeted: usize,
     kept: usize,
     spread: usize,
+    /// Asked again because a race of time went another way.
+    pub(crate) raced: usize,
 }
 
 impl Tally {
@@ -85,6 +87,7 @@ impl Tally {
         ];
         assert!(all.iter().all(|count| *count >= 2), "{self:?}");
         assert_eq!(self.families.len(), Family::ALL.len(), "{self:?}");
+        assert!(self.raced * 500 <= self.requests, "{self:?}");
         assert!(self.refused * 10 <= self.configs, "{self:?}");
     }
 }

@@ -80,7 +80,10 @@ fn drill() {
         "the first, one with each new root, two by their age"
     );
     assert_eq!(seen.roots.len(), 3, "one by hand, one by its age");
-    assert_eq!(seen.stages, ["renewing", "steady"].map(str::to_owned).into());
+    // Of the spreading before it is seen only where a proxy's stream was down just then.
+    for stage in ["renewing", "steady"] {
+        assert!(seen.stages.contains(stage), "{:?}", seen.stages);
+    }
     repair(&world);
     world.stop();
 }

@@ -22,13 +22,7 @@ impl Keeper {
                 Ok(()) = self.trust.changed() => {}
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
-            let file_changed = self.believed.look();
-            let current = self.sender.borrow().clone();
-            if (self.hear() || file_changed)
-                && let Some(current) = current
-            {
-                self.refresh(&current);
-            }
+            self.keep_up();
         }
     }
 

@@ -94,9 +94,17 @@ fn of_several_names_the_proxys_own_is_taken_with_every_root() {
     answer
         .federated_bundles
         .insert("spiffe://elsewhere.example".into(), foreign);
+    answer
+        .federated_bundles
+        .insert("spiffe://empty.example".into(), Vec::new());
     let pushed = Offer(answer).read(&identity("a"), SystemTime::now()).unwrap();
     assert_eq!(*pushed.svid.id(), identity("a"));
     assert_eq!(pushed.roots.own, own.bundle().unwrap());
+    assert_eq!(
+        pushed.roots.federated.len(),
+        1,
+        "a slip of another spoils nothing"
+    );
     assert_eq!(
         pushed.roots.federated[0].trust_domain().as_str(),
         "elsewhere.example"

@@ -6,7 +6,7 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use wattle_http::h2;
-use wattle_identity::{RevocationLists, SpiffeId, Svid, TrustDomain};
+use wattle_identity::{Purpose, RevocationLists, SpiffeId, Svid, TrustDomain};
 use wattle_net::{Clock, Stream, tls};
 
 use super::*;
@@ -236,6 +236,42 @@ async fn a_request_that_does_not_finish_in_time_ends_with_its_connection() {
             mesh.forget_second();
         });
         assert!(response.is_err());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_does_not_finish_is_refused_once_its_certificate_is_revoked() {
+    within_locals(async {
+        let mesh = Mesh::new();
+        let app = application(ok).await;
+        tell(&mesh.worker, open(app.port()), &[], None);
+        let chain = mesh.second.svid(&identity("bad"), 3).chain().to_vec();
+        let (under, _) = mesh.worker.credentials().unwrap();
+        let proof = mesh
+            .worker
+            .proofs
+            .of(&mesh.worker, Purpose::Client, chain, &under)
+            .unwrap();
+        let ask = async || {
+            let who = (Some("bad"), Some(proof.clone()));
+            send_under(&mesh.worker, app, who, get("/")).await.unwrap().head
+        };
+        assert_eq!(ask().await.status, StatusCode::OK);
+        let roots = [("td", &mesh.first), ("td", &mesh.second)];
+        let revoked = mesh.second.revokes(3);
+        mesh.worker.hear(News::Credentials(credentials(
+            &mesh.own,
+            &roots,
+            revoked,
+            &Clock::default(),
+        )));
+        while proof.rejection().is_none() {
+            tokio::task::yield_now().await;
+        }
+        let refused = ask().await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
+        assert_eq!(refused.headers["wattle-reason"], "downstream_tls_failure");
     })
     .await;
 }
