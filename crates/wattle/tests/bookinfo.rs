@@ -38,14 +38,22 @@ impl Shop {
         Self { mesh, directory }
     }
 
-    /// Puts the manifest of a task beside the others.
+    /// Puts the manifest of a task beside the others, and waits until every proxy has it.
     fn begin(&self, task: &str) {
         let file = format!("{task}.yaml");
-        std::fs::copy(
-            example().join("tasks").join(&file),
-            self.directory.path().join(&file),
-        )
-        .unwrap();
+        let text = std::fs::read_to_string(example().join("tasks").join(&file)).unwrap();
+        std::fs::write(self.directory.path().join(&file), &text).unwrap();
+        for object in wattle_api::parse(&text, &file).objects {
+            let key = object.key();
+            let path = format!("/objects/{}/{}/{}", key.kind, key.namespace, key.name);
+            let known = || {
+                self.mesh
+                    .control(&path)
+                    .filter(|found| found["manifest"].is_object())
+            };
+            eventually(&format!("{path} is known"), PATIENCE, known);
+        }
+        self.mesh.wait_synced(1);
     }
 
     /// Asks a service as the application of `from` would.
@@ -109,7 +117,10 @@ fn reviews_shop() -> Option<Shop> {
         "reviews-v3",
         "ratings-v1",
     ];
-    Some(Shop::open(&["bookinfo.yaml"], &all))
+    let shop = Shop::open(&["bookinfo.yaml"], &all);
+    shop.until_served("productpage-v1", ("reviews", 9080, "/reviews/0"));
+    shop.until_served("reviews-v2", ("ratings", 9080, "/ratings/0"));
+    Some(shop)
 }
 
 fn tools_shop(ready: &[&str]) -> Option<Shop> {

@@ -3,16 +3,21 @@
 
 mod support;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 use support::Manifests;
-use wattle_testkit::{Answer, Echo, Mesh, Need, Request, Spot, ask, eventually, lacks};
+use wattle_testkit::{
+    Answer, Conversation, Echo, Mesh, Need, Request, Spot, ask, eventually, holds_for, lacks,
+};
 
 const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than a client of an undeclared port is waited for.
+const SILENCE: Duration = Duration::from_millis(200);
 /// Where every mesh of a directory has its bridge, and here a resolver.
 const BRIDGE: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
 /// Two addresses outside: of the bridge's network, and of nothing that the mesh knows.
@@ -135,6 +140,22 @@ fn a_host_that_is_allowed_is_reached_where_dns_says_whatever_address_was_dialled
         let answer = call(EVIL, host).unwrap();
         assert_eq!((answer.status, &*name(&answer)), (200, "good"), "{host}");
     }
+    let late = client.enter(|| {
+        let stream = TcpStream::connect((EVIL, 8080)).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        holds_for("a silent client is waited for", SILENCE, || {
+            let peeked = stream.peek(&mut [0]);
+            peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+        });
+        stream.set_nonblocking(false).unwrap();
+        let request = Request::get("good.test", "/");
+        Conversation::on(stream).send(&request).unwrap()
+    });
+    assert_eq!(
+        (late.status, &*name(&late)),
+        (200, "good"),
+        "a client that is slow to begin"
+    );
     let table = [
         ("evil.test", 502, "unknown_destination"),
         ("a.unknown.test", 503, "upstream_name_failure"),

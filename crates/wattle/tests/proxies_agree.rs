@@ -42,8 +42,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CONFIGS: usize = 48;
 const ALL_CONFIGS: usize = 312;
 const STEPS: usize = 25;
-/// How often both are asked again where time had a part in a difference.
-const RACES: usize = 2;
 /// Longest wait for copies of a request to arrive.
 const SETTLED: Duration = Duration::from_secs(1);
 
@@ -210,7 +208,7 @@ impl Run<'_> {
         self.coverage.add(&config.text);
         for index in 0..STEPS {
             let step = config.step(dice);
-            let [ours, theirs] = self.outcomes(&step, &format!("{round}-{index}"));
+            let [ours, theirs] = both(&mut self.clients, &step, &format!("{round}-{index}"));
             self.tally.count(&step, &ours);
             if ours != theirs {
                 self.differing.push(format!(
@@ -219,20 +217,6 @@ impl Run<'_> {
                 ));
             }
         }
-    }
-
-    /// What both see. Where they differ and time had a part in it, both are asked again: a deadline ends at either of two
-    /// proxies, whose clocks run a race that decisions do not settle.
-    fn outcomes(&mut self, step: &Step, key: &str) -> [Outcome; 2] {
-        let mut seen = both(&mut self.clients, step, key);
-        for again in 0..RACES {
-            if seen[0] == seen[1] || !seen.iter().any(|one| one.delayed) {
-                break;
-            }
-            self.tally.raced += 1;
-            seen = both(&mut self.clients, step, &format!("{key}-{again}"));
-        }
-        seen
     }
 
     /// Whether the control plane took over every object of the config, which has been read.
@@ -294,6 +278,9 @@ fn both(clients: &mut [Client<'_>; 2], step: &Step, key: &str) -> [Outcome; 2] {
             }
             std::thread::yield_now();
         }
+        outcomes
+            .iter_mut()
+            .for_each(Outcome::forget_session_of_the_overdue);
         if step.is_to_an_address() {
             outcomes.iter_mut().for_each(Outcome::forget_refusal);
         }

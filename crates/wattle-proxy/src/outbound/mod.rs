@@ -59,6 +59,12 @@ async fn carry(worker: &Rc<Worker>, mut accepted: Accepted, service: Rc<Service>
         true => detect::spoken_by_name(&mut accepted.stream, destination.protocol).await?,
         false => detect::spoken(&mut accepted.stream, destination.protocol).await?,
     };
+    let spoken = match spoken {
+        Spoken::Silent if !tcp::takes_the_silent(worker, &accepted, destination) => {
+            detect::begun(&mut accepted.stream).await?
+        }
+        spoken => spoken,
+    };
     match spoken {
         Spoken::Http1 => serve_http(worker, accepted, service, false).await,
         Spoken::Http2 => serve_http(worker, accepted, service, true).await,

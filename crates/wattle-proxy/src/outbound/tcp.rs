@@ -4,7 +4,7 @@ use std::io;
 use std::rc::Rc;
 
 use wattle_balance::{EndpointId, Outcome, Picked};
-use wattle_model::{Access, NoTrace, OutboundFacts, Reason};
+use wattle_model::{Access, Destination, NoTrace, OutboundFacts, Reason};
 use wattle_net::detect::Speaker;
 use wattle_net::{Stream, first_speaker};
 use wattle_telemetry::TcpMetrics;
@@ -74,6 +74,23 @@ pub(super) async fn dial(
             None
         }
     }
+}
+
+/// May a client that says nothing lead somewhere? Where requests alone do, or where the host that is asked for decides, only
+/// its first words tell.
+pub(super) fn takes_the_silent(worker: &Worker, accepted: &Accepted, destination: &Destination) -> bool {
+    if destination.backends.is_empty() {
+        // No words would help.
+        return true;
+    }
+    let own = worker.inbound();
+    let facts = OutboundFacts {
+        server_name: None,
+        destination: accepted.destination.ip(),
+        caller: route::caller(own.as_deref(), accepted.peer.ip()),
+    };
+    let decision = destination.route_connection(&facts, 0, &mut NoTrace);
+    decision.backend.is_ok_and(|(_, backend)| !goes_by_host(backend))
 }
 
 /// The endpoints that the connection is routed to.

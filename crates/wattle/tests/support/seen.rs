@@ -24,6 +24,14 @@ impl Outcome {
             *self = Self::default();
         }
     }
+
+    /// When the time is up nobody has answered whom a session could hold to: Envoy begins one all the same.
+    pub(crate) fn forget_session_of_the_overdue(&mut self) {
+        let is = |name: &str, value: &str| self.headers.iter().any(|(n, v)| n == name && v == value);
+        if self.delayed && (self.status == 504 || is("grpc-status", "4")) {
+            self.headers.retain(|(name, _)| name != "set-cookie");
+        }
+    }
 }
 
 /// Headers that say who carried a request, or when, and not how it was routed.
