@@ -73,8 +73,7 @@ impl Pages for Facts {
 impl Facts {
     /// Ready once there is a certificate and the workload's own config.
     pub(crate) fn is_ready(&self) -> bool {
-        self.identity.not_after_secs.load(Relaxed) > self.settings.clock.unix_secs()
-            && self.stream.complete.load(Relaxed)
+        self.identity.is_valid(&self.settings.clock) && self.stream.complete.load(Relaxed)
     }
 
     fn ready(&self) -> Response {
@@ -84,7 +83,7 @@ impl Facts {
         if self.is_ready() {
             return plain(StatusCode::OK, "ready\n");
         }
-        let missing = match self.identity.not_after_secs.load(Relaxed) > self.settings.clock.unix_secs() {
+        let missing = match self.identity.is_valid(&self.settings.clock) {
             true => "waiting for the workload's configuration\n",
             false => "waiting for a certificate\n",
         };
@@ -104,12 +103,7 @@ impl Facts {
                 "rejected": self.stream.rejected.load(Relaxed),
                 "held": self.stream.held.load(Relaxed),
             },
-            "certificate": {
-                "source": self.settings.certificates.to_string(),
-                "not_after_secs": self.identity.not_after_secs.load(Relaxed),
-                "renewals": self.identity.renewals.load(Relaxed),
-                "failures": self.identity.failures.load(Relaxed),
-            },
+            "certificate": self.identity.status(&self.settings.certificates),
         })
     }
 
@@ -171,23 +165,9 @@ impl Facts {
                     "Resources refused since start.",
                     self.stream.rejected.load(Relaxed),
                 ),
-                (
-                    "wattle_proxy_certificate_expiry_seconds",
-                    "End of the certificate in use.",
-                    self.identity.not_after_secs.load(Relaxed),
-                ),
-                (
-                    "wattle_proxy_certificate_renewals",
-                    "Certificates obtained since start.",
-                    self.identity.renewals.load(Relaxed),
-                ),
-                (
-                    "wattle_proxy_certificate_failures",
-                    "Failed requests for a certificate since start.",
-                    self.identity.failures.load(Relaxed),
-                ),
             ],
         );
+        gauges(&mut out, &self.identity.gauges());
         if let Some(names) = &self.names {
             out.push_str(&names::metrics(names));
         }

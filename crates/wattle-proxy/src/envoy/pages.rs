@@ -60,13 +60,9 @@ impl Pages for AgentPages {
 }
 
 impl AgentPages {
-    fn has_certificate(&self) -> bool {
-        self.identity.not_after_secs.load(Relaxed) > self.settings.clock.unix_secs()
-    }
-
     /// What is missing before traffic may come.
     async fn missing(&self) -> Option<&'static str> {
-        if !self.has_certificate() {
+        if !self.identity.is_valid(&self.settings.clock) {
             return Some("waiting for a certificate\n");
         }
         let live = self.admin.page("/ready").await;
@@ -106,12 +102,7 @@ impl AgentPages {
                 "last_heard_secs": self.relay.last_heard_secs.load(Relaxed),
                 "rejected": self.relay.rejected.load(Relaxed),
             },
-            "certificate": {
-                "source": self.settings.certificates.to_string(),
-                "not_after_secs": self.identity.not_after_secs.load(Relaxed),
-                "renewals": self.identity.renewals.load(Relaxed),
-                "failures": self.identity.failures.load(Relaxed),
-            },
+            "certificate": self.identity.status(&self.settings.certificates),
             "envoy": { "pid": self.envoy.pid(), "restarts": self.envoy.restarts.get() },
         })
     }
@@ -130,22 +121,13 @@ impl AgentPages {
                     u64::from(self.relay.open.load(Relaxed) > 0),
                 ),
                 (
-                    "wattle_proxy_certificate_expiry_seconds",
-                    "End of the certificate in use.",
-                    self.identity.not_after_secs.load(Relaxed),
-                ),
-                (
-                    "wattle_proxy_certificate_renewals",
-                    "Certificates obtained since start.",
-                    self.identity.renewals.load(Relaxed),
-                ),
-                (
                     "wattle_proxy_envoy_restarts",
                     "How often Envoy was started again.",
                     self.envoy.restarts.get(),
                 ),
             ],
         );
+        gauges(&mut out, &self.identity.gauges());
         typed("text/plain; version=0.0.4", out)
     }
 

@@ -5,7 +5,7 @@ mod given;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
@@ -15,6 +15,7 @@ use wattle_model::Trust;
 use super::Credentials;
 use super::believed::{Believed, BelievedError};
 use super::enrol::EnrolError;
+use super::health::IdentityHealth;
 use super::service;
 use super::workload_api::WorkloadApi;
 use crate::settings::{CertificateSource, Settings};
@@ -31,17 +32,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// is shorter, so that a fleet does not ask together.
 const SPREAD: Duration = Duration::from_secs(60);
 const SPREAD_PART: u32 = 10;
-
-/// Facts about the certificate for admin and metrics.
-#[derive(Debug, Default)]
-pub(crate) struct IdentityHealth {
-    /// End of the certificate in use, seconds since 1970; 0 while there is none.
-    pub(crate) not_after_secs: AtomicU64,
-    /// Certificates obtained since start.
-    pub(crate) renewals: AtomicU64,
-    /// Requests for one that failed since start.
-    pub(crate) failures: AtomicU64,
-}
 
 /// Keeps the certificate.
 pub(crate) struct Keeper {

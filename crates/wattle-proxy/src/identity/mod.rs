@@ -4,6 +4,7 @@ mod believed;
 mod credentials;
 mod enrol;
 mod given;
+mod health;
 mod keeper;
 mod outside;
 mod service;
@@ -11,5 +12,6 @@ mod workload_api;
 
 pub(crate) use credentials::{Alpn, Credentials, HTTP2};
 pub(crate) use enrol::control_channel;
-pub(crate) use keeper::{IdentityHealth, Keeper};
+pub(crate) use health::IdentityHealth;
+pub(crate) use keeper::Keeper;
 pub(crate) use outside::{Outside, Pem};

@@ -53,7 +53,7 @@ impl HolderPages {
     /// What is missing before programs may start.
     fn missing(&self) -> Option<&'static str> {
         let now = self.settings.clock.unix_secs();
-        if self.identity.not_after_secs.load(Relaxed) <= now {
+        if !self.identity.is_valid(&self.settings.clock) {
             return Some("waiting for a certificate\n");
         }
         (self.shown_until_secs.load(Relaxed) <= now).then_some("waiting for its files to be written\n")
@@ -71,12 +71,7 @@ impl HolderPages {
                 "last_heard_secs": self.stream.last_heard_secs.load(Relaxed),
                 "rejected": self.stream.rejected.load(Relaxed),
             },
-            "certificate": {
-                "source": self.settings.certificates.to_string(),
-                "not_after_secs": self.identity.not_after_secs.load(Relaxed),
-                "renewals": self.identity.renewals.load(Relaxed),
-                "failures": self.identity.failures.load(Relaxed),
-            },
+            "certificate": self.identity.status(&self.settings.certificates),
             "programs": {
                 "streams": self.relay.open.load(Relaxed),
                 "rejected": self.relay.rejected.load(Relaxed),
@@ -93,16 +88,6 @@ impl HolderPages {
                 u64::from(self.stream.connected.load(Relaxed)),
             ),
             (
-                "wattle_proxy_certificate_expiry_seconds",
-                "End of the certificate in use.",
-                self.identity.not_after_secs.load(Relaxed),
-            ),
-            (
-                "wattle_proxy_certificate_renewals",
-                "Certificates obtained since start.",
-                self.identity.renewals.load(Relaxed),
-            ),
-            (
                 "wattle_agent_shown_certificate_expiry_seconds",
                 "End of the certificate that programs see in files.",
                 self.shown_until_secs.load(Relaxed),
@@ -110,6 +95,7 @@ impl HolderPages {
         ];
         let mut out = String::new();
         gauges(&mut out, &all);
+        gauges(&mut out, &self.identity.gauges());
         typed("text/plain; version=0.0.4", out)
     }
 }
