@@ -188,7 +188,7 @@ fn blocks(written: &[IpNet]) -> Vec<IpBlock> {
     written.iter().map(block).collect()
 }
 
-fn block(written: &IpNet) -> IpBlock {
+pub(crate) fn block(written: &IpNet) -> IpBlock {
     IpBlock {
         address: written.addr(),
         prefix_len: written.prefix_len(),

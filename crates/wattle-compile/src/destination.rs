@@ -11,6 +11,7 @@ use crate::backend;
 use crate::egress::Outside;
 use crate::host::{self, Target};
 use crate::istio;
+use crate::istio::scope::{self, Dialled};
 use crate::port::{self, SeenPort};
 use crate::view::View;
 use crate::{Name, egress, inbound};
@@ -26,7 +27,7 @@ pub(crate) fn destination(name: &Arc<str>, from: &Arc<str>, view: &View<'_>) -> 
         Target::Foreign => None,
     };
     let workload = || match &target {
-        Target::Address(address, port) => of_workload(name, *address, *port, view),
+        Target::Address(address, port) => of_workload(name, (*address, *port), from, view),
         Target::Service(..) | Target::Foreign => None,
     };
     let found = service
@@ -107,8 +108,14 @@ fn of_entry(name: &Arc<str>, target: &Target, from: &Arc<str>, view: &View<'_>) 
     })
 }
 
-/// Routes do not apply to a workload's own address (a call past the Service).
-fn of_workload(name: &Arc<str>, address: IpAddr, port: u16, view: &View<'_>) -> Option<Destination> {
+/// Routes do not apply to a workload's own address (a call past the Service). It is registered, as in Istio, where a
+/// headless Service gives it to its clients.
+fn of_workload(
+    name: &Arc<str>,
+    (address, port): (IpAddr, u16),
+    from: &Arc<str>,
+    view: &View<'_>,
+) -> Option<Destination> {
     let instance = view.workload_at(address)?;
     let declared = inbound::ports(instance, view)
         .into_iter()
@@ -116,25 +123,31 @@ fn of_workload(name: &Arc<str>, address: IpAddr, port: u16, view: &View<'_>) -> 
     let (protocol, service) = declared.map_or((Protocol::Detect, None), |declared| {
         (declared.protocol, declared.service)
     });
-    let id = SocketAddr::new(address, port).to_string().into();
-    Some(one_backend(
-        name,
-        Backend {
-            id,
-            service,
-            protocol,
-            ..Backend::default()
-        },
-    ))
-}
-
-fn one_backend(name: &Arc<str>, backend: Backend) -> Destination {
-    Destination {
+    let mut headless = inbound::headless_ports(instance, view).into_iter();
+    let scopes = match headless.find(|given| given.target == port) {
+        Some(given) => scope::known(
+            Dialled::Service {
+                namespace: &given.service.0,
+                host: &host::qualified(&given.service, view.settings),
+                port: given.port,
+            },
+            from,
+            view,
+        ),
+        None => egress::past_services(from, view),
+    };
+    let backend = Backend {
+        id: SocketAddr::new(address, port).to_string().into(),
+        service,
+        protocol,
+        ..Backend::default()
+    };
+    Some(Destination {
         name: Arc::clone(name),
-        service: None,
-        protocol: backend.protocol,
+        protocol,
+        scopes,
         backends: vec![backend],
         default_backend: Some(0),
         ..Destination::default()
-    }
+    })
 }

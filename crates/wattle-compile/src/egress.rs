@@ -21,6 +21,8 @@ use crate::view::View;
 
 mod network;
 
+pub(crate) use network::blocks;
+
 /// Something that is neither a Service nor a workload.
 #[derive(Clone, Copy)]
 pub(crate) struct Outside<'c> {
@@ -43,13 +45,7 @@ pub(crate) fn destination(outside: Outside<'_>, from: &Arc<str>, view: &View<'_>
     let mut found = Table::default();
     found.backends.extend(open.backends.iter().cloned());
     found.scopes.extend(network::scope(outside, from, view));
-    if let Some(key) = view.unreadable(Kind::EgressPolicy, from) {
-        found.scopes.push(CallerScope {
-            labels: Vec::new(),
-            origin: unread(key),
-            access: Access::Refused(Reason::UnknownDestination),
-        });
-    }
+    found.scopes.extend(unread_policy(from, view));
     for policy in &policies {
         found.add(policy, outside, &open);
     }
@@ -72,6 +68,31 @@ pub(crate) fn destination(outside: Outside<'_>, from: &Arc<str>, view: &View<'_>
         entry::follow(open, &mut destination);
     }
     destination
+}
+
+/// Who may call a workload of the mesh at its own address, which no headless Service gives: whoever is not kept to what
+/// is registered. To EgressNetworks it lies inside.
+pub(crate) fn past_services(from: &Arc<str>, view: &View<'_>) -> Vec<CallerScope> {
+    let own = policies(from, view).into_iter().map(|policy| CallerScope {
+        labels: labels(policy),
+        origin: object_ref(&policy.meta, Kind::EgressPolicy, &policy.origin),
+        access: match policy.spec.mode {
+            Some(EgressMode::RegistryOnly) => Access::Refused(Reason::UnknownDestination),
+            Some(EgressMode::AllowAny) | None => Access::Full,
+        },
+    });
+    let own = unread_policy(from, view).into_iter().chain(own);
+    own.chain(scope::known(Dialled::Unknown, from, view)).collect()
+}
+
+/// Refuses everything outside where there is a policy that cannot be read.
+fn unread_policy(from: &Arc<str>, view: &View<'_>) -> Option<CallerScope> {
+    let key = view.unreadable(Kind::EgressPolicy, from)?;
+    Some(CallerScope {
+        labels: Vec::new(),
+        origin: unread(key),
+        access: Access::Refused(Reason::UnknownDestination),
+    })
 }
 
 type Policy = Resource<EgressPolicy>;

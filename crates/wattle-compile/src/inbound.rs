@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wattle_api::{NormalizationType, Protocol as Transport};
+use wattle_api::{ClusterIp, NormalizationType, Protocol as Transport};
 use wattle_model::{Inbound, InboundPort, MtlsMode, PathNormalization, Protocol};
 
 use crate::linkerd::server;
 use crate::view::View;
 use crate::{
-    Instance, authorization, backend, endpoints, external, istio, peer_authentication, protocol, rate_limit,
-    request_authentication,
+    Instance, Name, authorization, backend, endpoints, external, istio, peer_authentication, protocol,
+    rate_limit, request_authentication,
 };
 
 /// The inbound side of `namespace/instance`; `None` when there is no such workload.
@@ -66,6 +66,36 @@ fn paths(view: &View<'_>) -> PathNormalization {
         Some(NormalizationType::MergeSlashes) => PathNormalization::MergeSlashes,
         Some(NormalizationType::DecodeAndMergeSlashes) => PathNormalization::DecodeAndMergeSlashes,
     }
+}
+
+/// A port of a workload that a headless Service gives to its clients.
+pub(crate) struct HeadlessPort {
+    pub(crate) service: Name,
+    /// As the Service numbers it.
+    pub(crate) port: u16,
+    /// As the workload does, where it is dialled.
+    pub(crate) target: u16,
+}
+
+/// Ports at which clients of headless Services dial the workload itself.
+pub(crate) fn headless_ports(instance: &Instance, view: &View<'_>) -> Vec<HeadlessPort> {
+    let services = view.services_selecting(instance);
+    let mut found = Vec::new();
+    for service in services.filter(|service| service.spec.cluster_ip == ClusterIp::Headless) {
+        let ports = service.spec.ports.iter();
+        for exposed in ports.filter(|port| port.protocol == Transport::Tcp) {
+            let given = endpoints::target(exposed, instance).map(|target| HeadlessPort {
+                service: (
+                    Arc::clone(&service.meta.namespace),
+                    Arc::clone(&service.meta.name),
+                ),
+                port: exposed.port.number(),
+                target,
+            });
+            found.extend(given);
+        }
+    }
+    found
 }
 
 /// Ports that the workload or a Service declares, by number, without their mutual TLS mode.

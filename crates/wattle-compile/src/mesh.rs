@@ -1,19 +1,19 @@
 //! The compiler's state and its queries.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use wattle_api::{Diagnostic, Object, ObjectKey};
-use wattle_model::{Destination, Endpoints, Inbound, Workload};
+use wattle_model::{Destination, Endpoints, Inbound, IpBlock, Workload};
 
 use crate::any_route::AnyRoute;
 use crate::cache::{Cache, Compiled};
 use crate::store::Store;
 use crate::view::View;
 use crate::{
-    Instance, Name, ResourceName, RouteStatus, Settings, backend, destination, diagnose, endpoints, host,
-    inbound, names, status,
+    Instance, Name, ResourceName, RouteStatus, Settings, backend, destination, diagnose, egress, endpoints,
+    host, inbound, names, status,
 };
 
 /// The objects of a mesh and what was compiled of them.
@@ -238,11 +238,36 @@ impl Mesh {
         self.store.entries.values().chain(self.store.processes.values())
     }
 
+    /// Every port of a running workload that it, its Process or a headless Service declares.
+    pub fn workload_ports(&self) -> BTreeSet<SocketAddr> {
+        let view = self.view();
+        let of = |instance: &Arc<Instance>| {
+            let process = view.process_of(instance).into_iter();
+            let own = process.flat_map(|process| &process.ports).chain(&instance.ports);
+            let headless = inbound::headless_ports(instance, &view).into_iter();
+            let ports = own
+                .map(|port| port.port)
+                .chain(headless.map(|given| given.target));
+            let ports: Vec<_> = ports.collect();
+            let address = instance.address;
+            ports
+                .into_iter()
+                .filter_map(move |port| Some(SocketAddr::new(address?, port)))
+        };
+        self.store.entries.values().flat_map(of).collect()
+    }
+
+    /// The blocks of addresses that EgressNetworks tell apart for callers in `from`, each with an address that is in no
+    /// smaller one of them.
+    pub fn egress_blocks(&self, from: &str) -> Vec<(IpBlock, IpAddr)> {
+        egress::blocks(&from.into(), &self.view())
+    }
+
     /// The workloads behind a backend, each with the port it listens on. Running ones when there are any, else the
     /// Processes that would run.
     pub fn workloads_of(&self, id: &str) -> Vec<(&Arc<Instance>, u16)> {
         let view = self.view();
-        if let Ok(address) = id.parse::<std::net::SocketAddr>() {
+        if let Ok(address) = id.parse::<SocketAddr>() {
             return view
                 .workload_at(address.ip())
                 .map(|instance| (instance, address.port()))

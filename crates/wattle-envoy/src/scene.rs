@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use wattle_model::{
-    BackendId, CallerFacts, CallerLabel, Destination, Endpoints, Inbound, Locality, Workload,
+    BackendId, CallerFacts, CallerLabel, Destination, Endpoints, Inbound, IpBlock, Locality, Workload,
 };
 
 /// What one client sees of the mesh.
@@ -44,6 +44,8 @@ pub struct Sidecar<'a> {
     pub scene: Scene<'a>,
     /// What an address is that no destination names (its backend has no id: as it was dialled); `None` refuses it.
     pub others: Option<&'a Destination>,
+    /// The same for addresses of these blocks, of which the smallest that holds an address counts.
+    pub others_in: &'a [(IpBlock, Arc<Destination>)],
     /// What it enforces for connections to the workload; `None` for a client alone.
     pub inbound: Option<&'a Inbound>,
     /// Where outgoing connections are redirected to.

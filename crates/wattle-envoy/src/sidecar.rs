@@ -19,7 +19,7 @@ impl Sidecar<'_> {
             listener::destination(destination, &self.scene, &mut clusters, (&mut output, &mut notes));
         }
         listener::unnamed(
-            self.others,
+            (self.others, self.others_in),
             self.outbound_listener,
             &self.scene,
             (&mut clusters, &mut output, &mut notes),

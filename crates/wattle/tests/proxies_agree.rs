@@ -25,7 +25,7 @@ mod tally;
 #[path = "support/traffic.rs"]
 mod traffic;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use client::Client;
@@ -39,6 +39,8 @@ use wattle_testkit::{Echo, Mesh, Need, eventually, lacks};
 
 const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
 const PATIENCE: Duration = Duration::from_secs(30);
+/// An address on the bridge, which no object names.
+const BEYOND: Ipv4Addr = Ipv4Addr::new(10, 244, 250, 9);
 /// Configs of a short run and of a whole one, and steps under each.
 const CONFIGS: usize = 48;
 const ALL_CONFIGS: usize = 312;
@@ -167,6 +169,7 @@ fn a_whole_run_can_have_every_field() {
     let world = World {
         addresses: vec![[192, 0, 2, 1].into(); SERVERS.len()],
         outside: [192, 0, 2, 2].into(),
+        beyond: BEYOND.into(),
         certificates: files.path().to_str().unwrap().to_owned(),
     };
     let (mut dice, mut coverage) = (Dice::new(1), Coverage::default());
@@ -205,9 +208,15 @@ fn serve(mesh: &Mesh) -> (World, secured::Files) {
     Echo::start(&outside, 8080, "outside").unwrap();
     greeter::start(&outside, 9100, "outside");
     let files = secured::start(&outside, 8443);
+    let beyond = mesh.bridge();
+    let added = beyond.shell(&format!("ip address add {BEYOND}/32 dev lo && ip link set lo up"));
+    assert!(added.status.success(), "{added:?}");
+    Echo::start_at(&beyond, (BEYOND, 8080).into(), "beyond").unwrap();
+    greeter::start(&beyond, 9100, "beyond");
     let world = World {
         addresses: SERVERS.map(|server| address_of(mesh, server)).to_vec(),
         outside: address_of(mesh, "outside"),
+        beyond: BEYOND.into(),
         certificates: files.path(),
     };
     (world, files)

@@ -56,6 +56,17 @@ pub(crate) fn scopes(dialled: Dialled<'_>, from: &Arc<str>, view: &View<'_>) -> 
     scopes
 }
 
+/// The same for a workload's own address: what a Sidecar lets through is known all the same, and called with mutual TLS.
+pub(crate) fn known(dialled: Dialled<'_>, from: &Arc<str>, view: &View<'_>) -> Vec<CallerScope> {
+    let mut scopes = scopes(dialled, from, view);
+    for scope in &mut scopes {
+        if scope.access == Access::PassThrough {
+            scope.access = Access::Full;
+        }
+    }
+    scopes
+}
+
 fn sorted(mut found: Vec<&Arc<Resource<Sidecar>>>) -> Vec<&Arc<Resource<Sidecar>>> {
     found.sort_by_key(|sidecar| routes::age(&sidecar.meta));
     found

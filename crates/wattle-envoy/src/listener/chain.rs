@@ -3,10 +3,11 @@
 use envoy_types::pb::envoy::config::core::v3::TransportSocket;
 use envoy_types::pb::envoy::config::listener::v3 as xds;
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::DownstreamTlsContext;
+use wattle_model::IpBlock;
 
 use super::tcp;
 use crate::cluster::{BLACKHOLE, Secrets, own_context};
-use crate::proto::{flag, number, transport_socket};
+use crate::proto::{cidr, flag, number, transport_socket};
 
 /// Protocols that a listener agrees to: the mesh's, then that of programs which hold a certificate of the mesh themselves.
 const AGREED: [&str; 6] = [
@@ -23,6 +24,8 @@ const AGREED: [&str; 6] = [
 pub(super) struct Looks<'a> {
     /// Port that was dialled.
     pub(super) port: Option<u16>,
+    /// Addresses that were dialled.
+    pub(super) block: Option<IpBlock>,
     /// `tls`, `raw_buffer`, or either.
     pub(super) transport: &'a str,
     /// Application protocols, any of them; none is any.
@@ -38,6 +41,7 @@ impl Looks<'_> {
             name: name.to_owned(),
             filter_chain_match: Some(xds::FilterChainMatch {
                 destination_port: self.port.and_then(|port| number(port.into())),
+                prefix_ranges: self.block.iter().map(cidr).collect(),
                 transport_protocol: self.transport.to_owned(),
                 application_protocols: self.protocols.iter().map(|token| (*token).to_owned()).collect(),
                 server_names: self.names.to_vec(),

@@ -14,7 +14,7 @@ use envoy_types::pb::envoy::extensions::filters::listener::http_inspector::v3::H
 use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::CodecType;
 use wattle_model::{
-    Access, Backend, CallerFacts, ConnectionRoute, Destination, HostMatch, NoTrace, Protocol, Reason,
+    Access, Backend, CallerFacts, ConnectionRoute, Destination, HostMatch, IpBlock, NoTrace, Protocol, Reason,
 };
 
 use super::chain::{Looks, circle, closed, otherwise};
@@ -264,37 +264,50 @@ fn names(routes: &[&ConnectionRoute]) -> BTreeMap<String, HostMatch> {
 /// The listener that connections are redirected to. What no destination names is carried as opaque bytes: waiting for
 /// its first bytes here would make every connection wait.
 pub(crate) fn unnamed(
-    others: Option<&Destination>,
+    (others, others_in): (Option<&Destination>, &[(IpBlock, Arc<Destination>)]),
     at: SocketAddr,
     scene: &Scene<'_>,
     (clusters, output, notes): (&mut Clusters<'_>, &mut Output, &mut Notes),
 ) {
-    let carried = match others.map(|others| seen(others, scene)) {
-        None | Some(Seen { refused: Some(_), .. }) => closed(),
-        Some(seen) => {
-            notes.at(None, &seen.destination.name);
-            if !seen.destination.routes.is_empty() || !seen.destination.connections.is_empty() {
-                notes.gap(
-                    "routes of addresses that no destination names: such connections are carried as dialled",
-                );
-            }
-            let mut facing = Facing {
-                destination: &seen.destination,
-                wire: Wire::Opaque,
-                labels: scene.labels,
-                clusters,
-                notes,
-            };
-            vec![facing.default_connection()]
+    let mut carried = |destination: &Destination| {
+        notes.at(None, &destination.name);
+        if !destination.routes.is_empty() || !destination.connections.is_empty() {
+            notes.gap(
+                "routes of addresses that no destination names: such connections are carried as dialled",
+            );
         }
+        let mut facing = Facing {
+            destination,
+            wire: Wire::Opaque,
+            labels: scene.labels,
+            clusters,
+            notes,
+        };
+        vec![facing.default_connection()]
     };
+    let rest = match others.map(|others| seen(others, scene)) {
+        None | Some(Seen { refused: Some(_), .. }) => closed(),
+        Some(seen) => carried(&seen.destination),
+    };
+    let mut chains = vec![circle(at.port())];
+    for (block, others) in others_in {
+        let filters = match seen(others, scene).refused {
+            Some(_) => closed(),
+            None => carried(&as_dialled(&others.name)),
+        };
+        let looks = Looks {
+            block: Some(*block),
+            ..Default::default()
+        };
+        chains.push(looks.chain(&format!("unnamed|{block}"), filters));
+    }
     let listener = xds::Listener {
         name: "outbound".to_owned(),
         address: address(at),
         use_original_dst: flag(true),
         traffic_direction: TrafficDirection::Outbound.into(),
-        filter_chains: vec![circle(at.port())],
-        default_filter_chain: Some(otherwise("unnamed", carried)),
+        filter_chains: chains,
+        default_filter_chain: Some(otherwise("unnamed", rest)),
         ..Default::default()
     };
     output.add(Kind::Listener, "outbound", &listener);

@@ -1,5 +1,7 @@
 //! Listeners.
 
+use std::sync::Arc;
+
 use envoy_types::pb::envoy::config::listener::v3 as xds;
 use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::{
     TcpProxy, tcp_proxy::ClusterSpecifier,
@@ -8,7 +10,7 @@ use prost::Message as _;
 use wattle_envoy::Kind;
 use wattle_model::{
     Access, Backend, CallerScope, ConnectionMatch, ConnectionRoute, Destination, HostMatch, Inbound,
-    InboundPort, MtlsMode, Protocol, Reason, RuleRef, WeightedBackend,
+    InboundPort, IpBlock, MtlsMode, Protocol, Reason, RuleRef, WeightedBackend,
 };
 
 use crate::support::decoded;
@@ -147,6 +149,50 @@ fn what_no_destination_names_is_refused_unless_it_is_said_to_be_carried() {
             ..Mesh::default()
         }),
         "blackhole"
+    );
+}
+
+#[test]
+fn blocks_of_unknown_addresses_are_told_apart() {
+    let open = Destination {
+        backends: vec![Backend::default()],
+        default_backend: Some(0),
+        ..Destination::default()
+    };
+    let refused = Destination {
+        scopes: vec![CallerScope {
+            labels: vec![],
+            origin: object("s"),
+            access: Access::Refused(Reason::PolicyDenied),
+        }],
+        ..open.clone()
+    };
+    let block =
+        |text, destination: &Destination| (IpBlock::parse(text).unwrap(), Arc::new(destination.clone()));
+    let mesh = Mesh {
+        others_in: vec![
+            block("198.51.100.0/24", &refused),
+            block("198.51.100.8/32", &open),
+        ],
+        others: Some(open),
+        ..Mesh::default()
+    };
+    let told: xds::Listener = decoded(&mesh.encode(), Kind::Listener, "outbound");
+    let chains = told.filter_chains.iter().filter_map(|chain| {
+        let block = chain.filter_chain_match.as_ref()?.prefix_ranges.first()?;
+        let length = block.prefix_len.unwrap_or_default().value;
+        Some((format!("{}/{length}", block.address_prefix), carried(chain)))
+    });
+    assert_eq!(
+        chains.collect::<Vec<_>>(),
+        [
+            ("198.51.100.0/24".to_owned(), "blackhole".to_owned()),
+            ("198.51.100.8/32".to_owned(), "original|tcp".to_owned())
+        ]
+    );
+    assert_eq!(
+        carried(told.default_filter_chain.as_ref().unwrap()),
+        "original|tcp"
     );
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use wattle_envoy::{Resources, Scene, Sidecar};
 use wattle_model::{
     Action, Backend, BackendId, BackendPolicy, CallerBackend, CallerLabel, Destination, Endpoint, Endpoints,
-    Hop, Inbound, Locality, ObjectRef, Protocol, RequestMatch, RouteRule, RouteTable, RuleRef, SeenBackend,
-    ServicePort, Timeouts, WeightedBackend, Workload,
+    Hop, Inbound, IpBlock, Locality, ObjectRef, Protocol, RequestMatch, RouteRule, RouteTable, RuleRef,
+    SeenBackend, ServicePort, Timeouts, WeightedBackend, Workload,
 };
 
 use super::SECRETS;
@@ -21,6 +21,7 @@ pub struct Mesh {
     pub labels: Vec<CallerLabel>,
     pub locality: Locality,
     pub others: Option<Destination>,
+    pub others_in: Vec<(IpBlock, Arc<Destination>)>,
     pub inbound: Option<Inbound>,
     pub inbound_at: Option<SocketAddr>,
 }
@@ -53,6 +54,7 @@ impl Mesh {
                 endpoints: &self.endpoints,
             },
             others: self.others.as_ref(),
+            others_in: &self.others_in,
             inbound: self.inbound.as_ref(),
             outbound_listener: ([127, 0, 0, 1], 15001).into(),
             inbound_listener: self.inbound_at.unwrap_or(([127, 0, 0, 1], 15006).into()),

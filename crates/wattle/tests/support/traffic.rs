@@ -144,6 +144,8 @@ pub(crate) struct World {
     pub(crate) addresses: Vec<IpAddr>,
     /// That of a server without a proxy.
     pub(crate) outside: IpAddr,
+    /// One that no object of the mesh names.
+    pub(crate) beyond: IpAddr,
     /// Where the files are by which its TLS is known.
     pub(crate) certificates: String,
 }

@@ -225,7 +225,7 @@ impl Clients {
         self.dialable = dialable;
         let mut before = Vec::new();
         for (namespace, seen) in &mut self.sidecars {
-            if others || !seen.reads.is_disjoint(changed) {
+            if others || !seen.reads.is_disjoint(changed) || seen.divides_otherwise(mesh, namespace) {
                 let newest = Arc::new(Seen::gather_all(mesh, self.dialable.iter(), namespace));
                 before.push(std::mem::replace(seen, newest));
             }

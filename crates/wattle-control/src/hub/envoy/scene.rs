@@ -1,18 +1,20 @@
 //! What one client sees of the mesh, and what was read to know it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use wattle_compile::{Mesh, ResourceName as Compiled};
 use wattle_envoy::{GrpcClient, Resources, Scene, Served, Sidecar, bootstrap};
 use wattle_identity::SpiffeId;
-use wattle_model::{BackendId, Destination, Endpoints, Hop, Inbound, Locality, Workload, port};
+use wattle_model::{BackendId, Destination, Endpoints, Hop, Inbound, IpBlock, Locality, Workload, port};
 
 use super::Program;
 
 /// An address that can belong to nobody (RFC 5737, TEST-NET-1): what it is to a caller, every unknown address is.
 const NOBODYS: &str = "192.0.2.1:1";
+/// A port on which nobody serves the mesh (tcpmux).
+const NOBODYS_PORT: u16 = 1;
 
 /// Destinations and endpoints as seen from one namespace.
 #[derive(Debug, Default)]
@@ -23,6 +25,9 @@ pub(super) struct Seen {
     served: Vec<Arc<str>>,
     /// What an address is that nothing names.
     others: Option<Arc<Destination>>,
+    /// The same for the blocks of addresses that policies tell apart, and the address that stands for each.
+    blocks: Vec<(IpBlock, IpAddr)>,
+    others_in: Vec<(IpBlock, Arc<Destination>)>,
     /// Everything that was asked of the compiler; when one of these changes, it is looked at again.
     pub(super) reads: BTreeSet<Compiled>,
 }
@@ -35,12 +40,27 @@ impl Seen {
         from: &str,
     ) -> Self {
         let mut seen = Self::gather(mesh, names, from);
-        seen.reads.insert(Compiled::Destination {
-            name: NOBODYS.into(),
+        seen.others = seen.ask(mesh, NOBODYS, from);
+        seen.blocks = mesh.egress_blocks(from);
+        for (block, address) in seen.blocks.clone() {
+            let name = SocketAddr::new(address, NOBODYS_PORT).to_string();
+            let found = seen.ask(mesh, &name, from);
+            seen.others_in.extend(found.map(|found| (block, found)));
+        }
+        seen
+    }
+
+    fn ask(&mut self, mesh: &mut Mesh, name: &str, from: &str) -> Option<Arc<Destination>> {
+        self.reads.insert(Compiled::Destination {
+            name: name.into(),
             from: from.into(),
         });
-        seen.others = mesh.destination(NOBODYS, from);
-        seen
+        mesh.destination(name, from)
+    }
+
+    /// Are other blocks of addresses told apart now?
+    pub(super) fn divides_otherwise(&self, mesh: &Mesh, from: &str) -> bool {
+        self.blocks != mesh.egress_blocks(from)
     }
 
     /// Looks at these names from a namespace.
@@ -51,11 +71,7 @@ impl Seen {
                 seen.served.push(name.clone());
                 continue;
             }
-            seen.reads.insert(Compiled::Destination {
-                name: name.clone(),
-                from: from.into(),
-            });
-            let Some(destination) = mesh.destination(name, from) else {
+            let Some(destination) = seen.ask(mesh, name, from) else {
                 continue;
             };
             for id in destination.backend_ids() {
@@ -86,6 +102,7 @@ impl Seen {
         self.destinations == other.destinations
             && self.endpoints == other.endpoints
             && self.others == other.others
+            && self.others_in == other.others_in
             && self.served == other.served
     }
 }
@@ -98,12 +115,8 @@ pub(super) fn dialable(mesh: &Mesh) -> BTreeSet<Arc<str>> {
         .collect();
     let ports = mesh.ports().into_iter();
     let services = ports.filter_map(|(host, port)| Some(SocketAddr::new(*addresses.get(&host)?, port)));
-    let workloads = mesh.workloads().flat_map(|instance| {
-        let ports = instance.ports.iter();
-        ports.filter_map(|port| Some(SocketAddr::new(instance.address?, port.port)))
-    });
     services
-        .chain(workloads)
+        .chain(mesh.workload_ports())
         .map(|address| address.to_string().into())
         .collect()
 }
@@ -152,6 +165,7 @@ pub(super) fn encode(subject: Subject<'_>) -> Resources {
         Program::Sidecar { secrets } => Sidecar {
             scene,
             others: subject.seen.others.as_deref(),
+            others_in: &subject.seen.others_in,
             inbound: subject.inbound,
             outbound_listener: SocketAddr::from((Ipv4Addr::LOCALHOST, port::OUTBOUND)),
             inbound_listener: SocketAddr::from((Ipv4Addr::UNSPECIFIED, port::INBOUND)),

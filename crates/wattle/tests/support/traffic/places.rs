@@ -184,12 +184,13 @@ fn announced(dice: &mut Dice, world: &World) -> (String, Steps) {
     (text, steps)
 }
 
-/// An address that no object names, and whether it may be called.
+/// An address that no object names, those of workloads themselves, and whether they may be called.
 fn beyond(dice: &mut Dice, nth: usize, world: &World) -> (String, Steps) {
-    let outside = world.outside;
-    let text = if nth % 3 < 2 {
+    let outside = world.beyond;
+    let workloads = world.addresses.clone();
+    let text = if nth % 2 == 0 {
         let network = match dice.below(4) {
-            _ if nth.is_multiple_of(3) => {
+            _ if nth.is_multiple_of(4) => {
                 format!("networks: [{{cidr: 10.0.0.0/8, except: ['{outside}']}}], ")
             }
             0 | 1 => format!("networks: [{{cidr: {outside}/32}}], "),
@@ -218,8 +219,10 @@ fn beyond(dice: &mut Dice, nth: usize, world: &World) -> (String, Steps) {
             true => (8080, Way::Http(request(dice))),
             false => (9100, Way::Bytes),
         };
+        let workload = workloads[dice.below(workloads.len())];
+        let to = if dice.chance(70) { outside } else { workload };
         Step {
-            to: outside.to_string(),
+            to: to.to_string(),
             port,
             way,
         }
