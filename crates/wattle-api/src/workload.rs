@@ -35,8 +35,9 @@ pub struct WorkloadEntry {
     /// Share of the requests relative to the Service's other workloads; default 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
-    /// The service account of its identity; default `default`.
-    pub service_account: String,
+    /// The service account of its identity; a workload's is `default` unless it says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<String>,
     /// `status.conditions` of type Healthy; none means that nobody has said.
     #[serde(skip)]
     pub healthy: Option<bool>,
@@ -105,7 +106,7 @@ pub(crate) fn template(cursor: &Cursor<'_>) -> Decoded<WorkloadEntry> {
         network: network?.filter(|network| !network.is_empty()),
         locality: locality?.filter(|locality| !locality.is_empty()),
         weight: weight?,
-        service_account: service_account?.unwrap_or_else(|| "default".to_owned()),
+        service_account: service_account?,
         healthy: None,
     };
     if matches!(entry.address, Address::Unix(_)) && !entry.ports.is_empty() {

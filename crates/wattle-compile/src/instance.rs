@@ -72,7 +72,8 @@ impl Instance {
         labels.extend(entry.spec.labels.clone());
         let meshed = says(&entry.meta, &labels, PROXY) == Some("enabled");
         let name = says(&entry.meta, &labels, WORKLOAD).unwrap_or_else(|| without_number(&entry.meta.name));
-        let account = meshed.then_some(&*entry.spec.service_account);
+        let account = entry.spec.service_account.as_deref().unwrap_or("default");
+        let account = meshed.then_some(account);
         let health = match entry.spec.healthy {
             Some(false) => EndpointHealth::Unhealthy,
             _ => EndpointHealth::Healthy,

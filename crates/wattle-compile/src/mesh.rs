@@ -1,20 +1,19 @@
 //! The compiler's state and its queries.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use wattle_api::{Diagnostic, Object, ObjectKey};
-use wattle_model::{Destination, Endpoints, Inbound, IpBlock, Workload};
+use wattle_model::{Destination, Endpoints, Inbound, Workload};
+
+mod listing;
 
 use crate::any_route::AnyRoute;
 use crate::cache::{Cache, Compiled};
 use crate::store::Store;
 use crate::view::View;
-use crate::{
-    Instance, Name, ResourceName, RouteStatus, Settings, backend, destination, diagnose, egress, endpoints,
-    host, inbound, names, status,
-};
+use crate::{ResourceName, RouteStatus, Settings, destination, diagnose, endpoints, inbound, names, status};
 
 /// The objects of a mesh and what was compiled of them.
 ///
@@ -99,68 +98,6 @@ impl Mesh {
         self.invalidate();
     }
 
-    /// Services, and hosts of ServiceEntries, that need a virtual address and have none yet, by name.
-    pub fn without_virtual_ip(&self) -> Vec<Name> {
-        let services = self.store.services.iter();
-        let needing = services.filter(|(name, service)| {
-            let assigned = service.spec.cluster_ip == wattle_api::ClusterIp::Assigned;
-            let external = service.spec.exposure == wattle_api::Exposure::ExternalName;
-            assigned && !external && !self.store.virtual_ips.contains_key(name)
-        });
-        let services = needing.map(|(name, _)| name.clone());
-        let entries = self
-            .store
-            .entry_hosts()
-            .filter(|(_, entry)| entry.spec.addresses.is_empty());
-        let entries = entries
-            .filter(|(_, entry)| entry.spec.resolution != wattle_api::istio::Resolution::None)
-            .map(|(name, _)| name)
-            .filter(|name| !self.store.virtual_ips.contains_key(name));
-        services.chain(entries).collect()
-    }
-
-    /// Every Service with its virtual address, if it has one, and its fully qualified host, by name; then every host of a
-    /// ServiceEntry, by its namespace and itself.
-    pub fn services(&self) -> impl Iterator<Item = (Name, Option<IpAddr>, Arc<str>)> + '_ {
-        let services = self.store.services.iter().map(|(name, service)| {
-            let address = self.store.address_of(name, &service.spec);
-            (name.clone(), address, host::qualified(name, &self.settings))
-        });
-        let entries = self.store.entry_hosts().map(|(name, entry)| {
-            let single = entry
-                .spec
-                .addresses
-                .iter()
-                .find(|block| block.prefix_len() == block.max_prefix_len());
-            let address = single
-                .map(|block| block.addr())
-                .or_else(|| self.store.virtual_ips.get(&name).copied());
-            let host = Arc::clone(&name.1);
-            (name, address, host)
-        });
-        services.chain(entries)
-    }
-
-    /// Every TCP port of every Service and ServiceEntry, by fully qualified host.
-    pub fn ports(&self) -> Vec<(Arc<str>, u16)> {
-        let services = self.store.services.iter();
-        let of = |(name, service): (&Name, &Arc<wattle_api::Resource<wattle_api::Service>>)| {
-            let host = host::qualified(name, &self.settings);
-            let tcp = service
-                .spec
-                .ports
-                .iter()
-                .filter(|port| port.protocol == wattle_api::Protocol::Tcp);
-            let numbers: Vec<_> = tcp.map(|port| (Arc::clone(&host), port.port.number())).collect();
-            numbers
-        };
-        let entries = self.store.entry_hosts().flat_map(|((_, host), entry)| {
-            let numbers: Vec<_> = entry.spec.ports.iter().map(|port| port.number.number()).collect();
-            numbers.into_iter().map(move |number| (Arc::clone(&host), number))
-        });
-        services.flat_map(of).chain(entries).collect()
-    }
-
     /// The object of this key.
     pub fn object(&self, key: &ObjectKey) -> Option<&Object> {
         self.store.objects.get(key).map(|object| &**object)
@@ -226,67 +163,6 @@ impl Mesh {
             Compiled::Peer(found) => found,
             _ => None,
         }
-    }
-
-    /// The workload of this name: a WorkloadEntry, else a Process.
-    pub fn workload(&self, namespace: &str, name: &str) -> Option<&Arc<Instance>> {
-        self.view().workload(&(namespace.into(), name.into()))
-    }
-
-    /// All workloads, WorkloadEntries first.
-    pub fn workloads(&self) -> impl Iterator<Item = &Arc<Instance>> {
-        self.store.entries.values().chain(self.store.processes.values())
-    }
-
-    /// Every port of a running workload that it, its Process or a headless Service declares.
-    pub fn workload_ports(&self) -> BTreeSet<SocketAddr> {
-        let view = self.view();
-        let of = |instance: &Arc<Instance>| {
-            let process = view.process_of(instance).into_iter();
-            let own = process.flat_map(|process| &process.ports).chain(&instance.ports);
-            let headless = inbound::headless_ports(instance, &view).into_iter();
-            let ports = own
-                .map(|port| port.port)
-                .chain(headless.map(|given| given.target));
-            let ports: Vec<_> = ports.collect();
-            let address = instance.address;
-            ports
-                .into_iter()
-                .filter_map(move |port| Some(SocketAddr::new(address?, port)))
-        };
-        self.store.entries.values().flat_map(of).collect()
-    }
-
-    /// The blocks of addresses that EgressNetworks tell apart for callers in `from`, each with an address that is in no
-    /// smaller one of them.
-    pub fn egress_blocks(&self, from: &str) -> Vec<(IpBlock, IpAddr)> {
-        egress::blocks(&from.into(), &self.view())
-    }
-
-    /// The workloads behind a backend, each with the port it listens on. Running ones when there are any, else the
-    /// Processes that would run.
-    pub fn workloads_of(&self, id: &str) -> Vec<(&Arc<Instance>, u16)> {
-        let view = self.view();
-        if let Ok(address) = id.parse::<SocketAddr>() {
-            return view
-                .workload_at(address.ip())
-                .map(|instance| (instance, address.port()))
-                .into_iter()
-                .collect();
-        }
-        let Some((name, port)) = backend::of_id(id) else {
-            return Vec::new();
-        };
-        let all: Vec<_> = endpoints::behind(&name, port, &view)
-            .into_iter()
-            .flatten()
-            .collect();
-        let running: Vec<_> = all
-            .iter()
-            .filter(|(instance, _)| instance.address.is_some())
-            .copied()
-            .collect();
-        if running.is_empty() { all } else { running }
     }
 
     /// What is to be said about the objects, by file and place.

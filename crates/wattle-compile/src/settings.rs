@@ -23,6 +23,18 @@ pub struct Settings {
     pub cluster_networks: Arc<[IpNet]>,
 }
 
+impl Settings {
+    /// The own trust domain for each of its names, else the one that is named.
+    pub(crate) fn canonical(&self, trust_domain: &str) -> Arc<str> {
+        let mut aliases = self.trust_domain_aliases.iter();
+        if aliases.any(|alias| **alias == *trust_domain) {
+            Arc::clone(&self.trust_domain)
+        } else {
+            trust_domain.into()
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

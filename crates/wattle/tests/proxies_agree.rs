@@ -133,8 +133,10 @@ fn a_client_behind_envoy_sees_what_one_behind_our_proxy_sees() {
     };
     let configs = number("WATTLE_TEST_CONFIGS").map_or(standard, |count| usize::try_from(count).unwrap());
     let manifests = Manifests::new(&[("mesh.yaml", &mesh_manifest())]);
-    let mesh = Mesh::up(WATTLE, manifests.path());
-    let (world, _files) = serve(&mesh);
+    let foreign = secured::Domain::new();
+    let federated = [("WATTLE_CONTROL_FEDERATED", &*foreign.federated())];
+    let mesh = Mesh::up_in(WATTLE, manifests.path(), &federated);
+    let world = serve(&mesh, &foreign);
     let mut run = Run {
         mesh: &mesh,
         manifests: &manifests,
@@ -193,7 +195,7 @@ fn draw_all(config: &Config, dice: &mut Dice) {
 }
 
 /// Starts what answers; gives where.
-fn serve(mesh: &Mesh) -> (World, secured::Files) {
+fn serve(mesh: &Mesh, foreign: &secured::Domain) -> World {
     for server in SERVERS {
         mesh.wait_ready(server);
         mesh.wait_endpoint(server);
@@ -207,19 +209,19 @@ fn serve(mesh: &Mesh) -> (World, secured::Files) {
     let outside = mesh.spot("outside");
     Echo::start(&outside, 8080, "outside").unwrap();
     greeter::start(&outside, 9100, "outside");
-    let files = secured::start(&outside, 8443);
+    foreign.start(&outside, 8443);
+    foreign.start_meshed(&outside, 8444, support::authority_of(mesh).bundle().unwrap());
     let beyond = mesh.bridge();
     let added = beyond.shell(&format!("ip address add {BEYOND}/32 dev lo && ip link set lo up"));
     assert!(added.status.success(), "{added:?}");
     Echo::start_at(&beyond, (BEYOND, 8080).into(), "beyond").unwrap();
     greeter::start(&beyond, 9100, "beyond");
-    let world = World {
+    World {
         addresses: SERVERS.map(|server| address_of(mesh, server)).to_vec(),
         outside: address_of(mesh, "outside"),
         beyond: BEYOND.into(),
-        certificates: files.path(),
-    };
-    (world, files)
+        certificates: foreign.path(),
+    }
 }
 
 fn address_of(mesh: &Mesh, workload: &str) -> IpAddr {

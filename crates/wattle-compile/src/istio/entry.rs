@@ -1,23 +1,23 @@
-//! ServiceEntries: what their hosts and addresses are to callers, and their endpoints.
+//! ServiceEntries: what their hosts and addresses are to callers, and whom they lead to.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use wattle_api::Resource;
 use wattle_api::istio::{EntryPort, Host, Resolution, ServiceEntry};
-use wattle_api::{Address, Labels, Meta, Resource, WorkloadEntry};
 use wattle_model::{
-    Access, Action, Backend, BackendId, ConnectionMatch, ConnectionRoute, Destination, Endpoint,
-    EndpointHealth, Endpoints, Hop, HostMatch, NamedEndpoint, Protocol, RequestMatch, RouteRule, RouteTable,
-    RuleRef, WeightedBackend, Workload,
+    Access, Action, Backend, ConnectionMatch, ConnectionRoute, Destination, HostMatch, Protocol,
+    RequestMatch, RouteRule, RouteTable, RuleRef, WeightedBackend,
 };
 
 use super::frontend::{self, Frontend};
 use super::policy;
-
-use crate::instance;
 use crate::route::object_ref;
-use crate::view::{View, selects};
-use crate::{Name, endpoints};
+use crate::view::View;
+
+mod endpoints;
+
+pub(crate) use endpoints::{endpoints, peer};
 
 /// A host of a ServiceEntry that callers in `from` may see.
 pub(crate) fn of_host<'a>(host: &Arc<str>, from: &str, view: &View<'a>) -> Option<Frontend<'a>> {
@@ -203,115 +203,5 @@ fn request(origin: RuleRef, hosts: Vec<HostMatch>, backend: u32) -> RouteRule {
             ..RequestMatch::default()
         },
         ..crate::route::catch_all(origin, Action::Forward(whole(backend)))
-    }
-}
-
-/// The endpoints of `namespace/host:port`, or of the part that has these labels.
-pub(crate) fn endpoints(
-    id: &BackendId,
-    name: &Name,
-    port: u16,
-    labels: &Labels,
-    view: &View<'_>,
-) -> Option<Endpoints> {
-    let entry = view
-        .entries_of(&name.1)
-        .into_iter()
-        .find(|entry| entry.meta.namespace == name.0)?;
-    let port = entry
-        .spec
-        .ports
-        .iter()
-        .find(|written| written.number.number() == port)?;
-    let mut found = Endpoints {
-        id: Arc::clone(id),
-        ..Endpoints::default()
-    };
-    if let Some(selector) = &entry.spec.workload_selector {
-        let selected = view.selected(&name.0, &selector.labels);
-        let fitting = selected
-            .into_iter()
-            .filter(|instance| selects(labels, &instance.labels));
-        let reached = fitting.filter_map(|instance| {
-            let number = instance.port_named(&port.name).unwrap_or_else(|| target(port));
-            endpoints::endpoint(instance, number, view)
-        });
-        found.endpoints.extend(reached);
-        return Some(found);
-    }
-    for (index, written) in entry.spec.endpoints.iter().enumerate() {
-        if selects(labels, &written.labels) {
-            add(&mut found, entry, (index, written), port, view);
-        }
-    }
-    let resolution = entry.spec.resolution;
-    if entry.spec.endpoints.is_empty() && matches!(resolution, Resolution::Dns | Resolution::DnsRoundRobin) {
-        let template = template(&entry.meta, 0, None, view);
-        found
-            .names
-            .push(named(&name.1, target(port), template, resolution));
-    }
-    Some(found)
-}
-
-/// The port of an endpoint unless it says otherwise.
-fn target(port: &EntryPort) -> u16 {
-    port.target_port.unwrap_or(port.number).number()
-}
-
-fn add(
-    found: &mut Endpoints,
-    entry: &Resource<ServiceEntry>,
-    (index, written): (usize, &WorkloadEntry),
-    port: &EntryPort,
-    view: &View<'_>,
-) {
-    let number = written
-        .ports
-        .get(&port.name)
-        .map_or_else(|| target(port), |own| own.number());
-    let endpoint = template(&entry.meta, index, Some(written), view);
-    match &written.address {
-        Address::Ip(address) => found.endpoints.push(Endpoint {
-            address: SocketAddr::new(*address, number),
-            ..endpoint
-        }),
-        Address::Host(host) => found
-            .names
-            .push(named(host, number, endpoint, entry.spec.resolution)),
-        // Not reached by address; `diagnose` says so.
-        Address::Unix(_) | Address::Unknown => {}
-    }
-}
-
-fn named(host: &str, port: u16, template: Endpoint, resolution: Resolution) -> NamedEndpoint {
-    NamedEndpoint {
-        host: host.into(),
-        port,
-        template,
-        single: resolution == Resolution::DnsRoundRobin,
-    }
-}
-
-/// All of an endpoint but its address. It has no proxy of the mesh: one that has is a WorkloadEntry of its own.
-fn template(meta: &Meta, index: usize, written: Option<&WorkloadEntry>, view: &View<'_>) -> Endpoint {
-    let locality = written.and_then(|written| written.locality.as_deref());
-    let workload = Workload {
-        namespace: Arc::clone(&meta.namespace),
-        name: Arc::clone(&meta.name),
-        instance: format!("{}-{index}", meta.name).into(),
-        canonical_service: Arc::clone(&meta.name),
-        canonical_revision: "latest".into(),
-        cluster: Arc::clone(&view.settings.cluster),
-        ..Workload::default()
-    };
-    Endpoint {
-        address: SocketAddr::from(([0, 0, 0, 0], 0)),
-        weight: written.and_then(|written| written.weight).unwrap_or(1).max(1),
-        health: EndpointHealth::Healthy,
-        locality: locality.map(instance::locality).unwrap_or_default(),
-        hop: Hop::Plaintext,
-        workload: Arc::new(workload),
-        labels: written.map_or_else(Vec::new, |written| endpoints::compared(&written.labels, view)),
     }
 }

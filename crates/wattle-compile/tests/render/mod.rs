@@ -234,7 +234,8 @@ pub(crate) fn endpoints(found: &Endpoints) -> String {
     line!(out, 0, "endpoints {}", found.id);
     for endpoint in &found.endpoints {
         let hop = match endpoint.hop {
-            Hop::Plaintext => "plaintext".to_owned(),
+            Hop::Plaintext if endpoint.workload.trust_domain.is_empty() => "plaintext".to_owned(),
+            Hop::Plaintext => format!("plaintext, else mTLS as {}", identity(&endpoint.workload)),
             Hop::MutualTls => format!("mTLS as {}", identity(&endpoint.workload)),
         };
         let health = match endpoint.health {

@@ -1,4 +1,4 @@
-//! A server outside the mesh that speaks TLS, and the files by which clients know it and it them.
+//! Servers outside the mesh that speak TLS, and the files by which clients know them and they them.
 
 use std::fs::{self, Permissions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use wattle_identity::{
-    Authority, BundleSet, ClientCertificates, SpiffeId, Svid, SvidRequest, TlsSettings, TrustDomain,
+    Authority, BundleSet, ClientCertificates, SpiffeId, Svid, SvidRequest, TlsSettings, TrustBundle,
+    TrustDomain,
 };
 use wattle_testkit::Spot;
 
@@ -17,38 +18,72 @@ const DOMAIN: &str = "outside.example";
 /// Longest wait for a part of a request.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Files for proxies: `ca.pem`, `client.pem` and `client-key.pem`.
-pub(crate) struct Files(tempfile::TempDir);
-
-impl Files {
-    /// A path that proxies can read.
-    pub(crate) fn path(&self) -> String {
-        self.0.path().display().to_string()
-    }
+/// A foreign trust domain: its authority, and files for proxies, `ca.pem`, `client.pem` and `client-key.pem`.
+pub(crate) struct Domain {
+    authority: Authority,
+    files: tempfile::TempDir,
 }
 
-/// Starts it; it answers every request with the name that the client asked for and whether it showed a certificate.
-pub(crate) fn start(spot: &Spot, port: u16) -> Files {
-    let authority = Authority::create(&TrustDomain::new(DOMAIN).unwrap(), SystemTime::now()).unwrap();
-    let bundle = authority.bundle().unwrap();
-    let files = written(&authority, &bundle.to_pem());
-    let settings = TlsSettings::new(Arc::new(BundleSet::only(bundle)), &[b"http/1.1"]);
-    let config = settings
-        .server(&svid(&authority, "server"), ClientCertificates::Optional)
-        .unwrap();
-    let mut config = ServerConfig::clone(&config);
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let config = Arc::new(config);
-    let listener = spot
-        .enter(|| TcpListener::bind((IpAddr::from([0, 0, 0, 0]), port)))
-        .unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let config = config.clone();
-            std::thread::spawn(move || drop(answer(stream, config)));
-        }
-    });
-    files
+impl Domain {
+    pub(crate) fn new() -> Self {
+        let authority = Authority::create(&TrustDomain::new(DOMAIN).unwrap(), SystemTime::now()).unwrap();
+        let files = written(&authority);
+        Self { authority, files }
+    }
+
+    /// A path that proxies can read.
+    pub(crate) fn path(&self) -> String {
+        self.files.path().display().to_string()
+    }
+
+    /// How a mesh is told to believe it.
+    pub(crate) fn federated(&self) -> String {
+        format!("{DOMAIN}={}/ca.pem", self.path())
+    }
+
+    /// Starts a server without a mesh.
+    pub(crate) fn start(&self, spot: &Spot, port: u16) {
+        let known = BundleSet::only(self.authority.bundle().unwrap());
+        self.serve(spot, port, known, (ClientCertificates::Optional, "http/1.1"));
+    }
+
+    /// Starts one of its own mesh, which believes the roots of another one.
+    pub(crate) fn start_meshed(&self, spot: &Spot, port: u16, others: TrustBundle) {
+        let mut known = BundleSet::only(self.authority.bundle().unwrap());
+        known.insert(others).unwrap();
+        self.serve(
+            spot,
+            port,
+            known,
+            (ClientCertificates::Required, "istio-http/1.1"),
+        );
+    }
+
+    /// It answers every request with the name that the client asked for and whether it showed a certificate.
+    fn serve(
+        &self,
+        spot: &Spot,
+        port: u16,
+        known: BundleSet,
+        (certificates, token): (ClientCertificates, &str),
+    ) {
+        let settings = TlsSettings::new(Arc::new(known), &[token.as_bytes()]);
+        let config = settings
+            .server(&svid(&self.authority, "server"), certificates)
+            .unwrap();
+        let mut config = ServerConfig::clone(&config);
+        config.alpn_protocols = vec![token.as_bytes().to_vec()];
+        let config = Arc::new(config);
+        let listener = spot
+            .enter(|| TcpListener::bind((IpAddr::from([0, 0, 0, 0]), port)))
+            .unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let config = config.clone();
+                std::thread::spawn(move || drop(answer(stream, config)));
+            }
+        });
+    }
 }
 
 fn svid(authority: &Authority, account: &str) -> Svid {
@@ -61,17 +96,16 @@ fn svid(authority: &Authority, account: &str) -> Svid {
     request.into_svid(&issued.chain_pem()).unwrap()
 }
 
-fn written(authority: &Authority, roots: &str) -> Files {
-    let files = Files(tempfile::Builder::new().prefix("wt").tempdir_in("/tmp").unwrap());
-    let directory = files.0.path();
-    fs::set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
+fn written(authority: &Authority) -> tempfile::TempDir {
+    let files = tempfile::Builder::new().prefix("wt").tempdir_in("/tmp").unwrap();
+    fs::set_permissions(files.path(), Permissions::from_mode(0o755)).unwrap();
     let client = svid(authority, "client");
     for (name, text) in [
-        ("ca.pem", roots),
+        ("ca.pem", &authority.bundle().unwrap().to_pem()),
         ("client.pem", &client.chain_pem()),
         ("client-key.pem", &client.key_pem()),
     ] {
-        let path = directory.join(name);
+        let path = files.path().join(name);
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
     }

@@ -8,7 +8,7 @@ use wattle_model::Protocol;
 use wattle_model::traffic::UpstreamTls;
 
 use super::super::Findings;
-use crate::istio::{frontend, host, policy, routes};
+use crate::istio::{entry as compiled, frontend, host, policy, routes};
 use crate::view::View;
 
 pub(in super::super) fn check(entry: &Resource<ServiceEntry>, view: &View<'_>, findings: &mut Findings<'_>) {
@@ -71,36 +71,68 @@ fn without_proxy(endpoint: &WorkloadEntry, field: &str, findings: &mut Findings<
             "every address is dialled as it is, in whatever network",
         );
     }
-    if !endpoint.service_account.is_empty() {
+}
+
+/// Names of certificates count only where the callers' own proxies ask for a certificate; for mutual TLS of meshes exactly
+/// one name can, and must.
+fn names(entry: &Resource<ServiceEntry>, view: &View<'_>, findings: &mut Findings<'_>) {
+    let says = |wanted: fn(&UpstreamTls) -> bool| {
+        let says = |host: &Host| any_policy(entry, host, view, wanted);
+        entry.spec.hosts.iter().any(says)
+    };
+    let names = &entry.spec.subject_alt_names;
+    let mutual = says(|tls| *tls == UpstreamTls::MeshMutual);
+    let endpoints = entry.spec.endpoints.iter().enumerate();
+    let accounts = endpoints.filter_map(|(index, written)| Some((index, written.service_account.as_ref()?)));
+    for (index, _) in accounts.clone().filter(|_| !mutual || !names.is_empty()) {
         findings.ignored(
-            &format!("{field}.serviceAccount"),
-            "endpoints written here have no proxy of the mesh that could prove it",
+            &format!("spec.endpoints[{index}].serviceAccount"),
+            "it is asked for where a DestinationRule says tls.mode ISTIO_MUTUAL and subjectAltNames gives no name",
+        );
+    }
+    let all_named = match &names[..] {
+        [] => !entry.spec.endpoints.is_empty() && accounts.count() == entry.spec.endpoints.len(),
+        _ => compiled::peer(&entry.spec).is_some(),
+    };
+    if mutual && entry.spec.workload_selector.is_none() && !all_named {
+        findings.error(
+            "no-peer-name",
+            "spec.subjectAltNames",
+            "a DestinationRule says tls.mode ISTIO_MUTUAL, for which the name of every server must be known; without it no \
+             connection comes about"
+                .to_owned(),
+            "give exactly one name, of the form spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT, or none and every endpoint a \
+             serviceAccount",
+        );
+    }
+    let originates = says(|tls| matches!(tls, UpstreamTls::Origination { .. }));
+    if !names.is_empty() && !originates && !mutual {
+        findings.ignored(
+            "spec.subjectAltNames",
+            "no DestinationRule of the host says tls.mode SIMPLE, MUTUAL or ISTIO_MUTUAL, so that no certificate is looked at",
         );
     }
 }
 
-/// Names of certificates count only where the callers' own proxies ask for a certificate.
-fn names(entry: &Resource<ServiceEntry>, view: &View<'_>, findings: &mut Findings<'_>) {
-    let from = &entry.meta.namespace;
-    let originates = |host: &Host| {
-        let frontend = frontend::of_entry(entry, &host.to_string().into());
-        let ports = frontend
-            .ports()
-            .into_iter()
-            .filter_map(|port| frontend.port(port));
-        let mut backends = ports.filter_map(|port| policy::backend(&frontend, port, from, view).ok());
-        backends.any(|backend| {
-            let callers = backend.callers.iter().filter_map(|caller| caller.seen.as_ref());
-            let mut policies = callers.map(|seen| &seen.policy).chain([&backend.policy]);
-            policies.any(|policy| matches!(policy.tls, UpstreamTls::Origination { .. }))
-        })
-    };
-    if !entry.spec.subject_alt_names.is_empty() && !entry.spec.hosts.iter().any(originates) {
-        findings.ignored(
-            "spec.subjectAltNames",
-            "no DestinationRule of the host says tls.mode SIMPLE or MUTUAL, so that no certificate is looked at",
-        );
-    }
+/// Does a policy for callers of this host say so of TLS?
+fn any_policy(
+    entry: &Resource<ServiceEntry>,
+    host: &Host,
+    view: &View<'_>,
+    wanted: fn(&UpstreamTls) -> bool,
+) -> bool {
+    let frontend = frontend::of_entry(entry, &host.to_string().into());
+    let ports = frontend
+        .ports()
+        .into_iter()
+        .filter_map(|port| frontend.port(port));
+    let mut backends =
+        ports.filter_map(|port| policy::backend(&frontend, port, &entry.meta.namespace, view).ok());
+    backends.any(|backend| {
+        let callers = backend.callers.iter().filter_map(|caller| caller.seen.as_ref());
+        let mut policies = callers.map(|seen| &seen.policy).chain([&backend.policy]);
+        policies.any(|policy| wanted(&policy.tls))
+    })
 }
 
 fn hosts(entry: &Resource<ServiceEntry>, view: &View<'_>, findings: &mut Findings<'_>) {

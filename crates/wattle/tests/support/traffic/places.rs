@@ -105,7 +105,8 @@ fn secured(dice: &mut Dice, nth: usize, world: &World) -> (String, Steps) {
     let name = dice.one(&["", ", sni: other.example"]);
     let server = "spiffe://outside.example/ns/default/sa/server";
     let files = format!("clientCertificate: {certificate}, privateKey: {key}, caCertificates: {authorities}");
-    let tls = match nth % 6 {
+    let meshed = nth % 8 >= 6;
+    let tls = match nth % 8 {
         0 => format!("mode: SIMPLE, insecureSkipVerify: true{name}"),
         1 => format!("mode: SIMPLE, caCertificates: {authorities}, subjectAltNames: ['{server}']{name}"),
         2 => format!(
@@ -113,20 +114,25 @@ fn secured(dice: &mut Dice, nth: usize, world: &World) -> (String, Steps) {
         ),
         3 => format!("mode: MUTUAL, {files}, subjectAltNames: ['{server}']{name}"),
         4 => format!("mode: MUTUAL, {files}, subjectAltNames: ['spiffe://outside.example/other']"),
-        _ => "mode: DISABLE".to_owned(),
+        5 => "mode: DISABLE".to_owned(),
+        _ => "mode: ISTIO_MUTUAL".to_owned(),
     };
     let policy = match dice.below(2) {
         0 => format!("tls: {{{tls}}}"),
         _ => format!("portLevelSettings: [{{port: {{number: 80}}, tls: {{{tls}}}}}]"),
     };
-    let names = dice.one(&[
-        "",
-        ", subjectAltNames: ['spiffe://outside.example/ns/default/sa/server']",
-    ]);
+    let named = dice.one(&[server, "spiffe://outside.example/ns/default/sa/other"]);
+    let named = format!(", subjectAltNames: ['{named}']");
+    // A server of another mesh is known by its name alone.
+    let (port, names) = match (meshed, dice.chance(50)) {
+        (true, _) => (8444, named),
+        (false, true) => (8443, format!(", subjectAltNames: ['{server}']")),
+        (false, false) => (8443, String::new()),
+    };
     let text = format!(
         "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: outside}}\n\
          spec: {{hosts: [outside.example], addresses: [{OUTSIDE}], resolution: STATIC, location: MESH_EXTERNAL{names}, \
-         ports: [{{number: 80, name: http, protocol: HTTP, targetPort: 8443}}], endpoints: [{{address: {}}}]}}\n---\n\
+         ports: [{{number: 80, name: http, protocol: HTTP, targetPort: {port}}}], endpoints: [{{address: {}}}]}}\n---\n\
          apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: outside}}\n\
          spec: {{host: outside.example, trafficPolicy: {{{policy}}}}}\n",
         world.outside
