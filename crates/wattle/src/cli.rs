@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     agent, analyze, certs, check, completions, control, demo, diff, exec_in, explain, get, policy, proxy,
-    repair, rotate, sample, stat, supervise, up, why,
+    repair, rotate, sample, stat, supervise, token, up, why,
 };
 use crate::logging::LogFormat;
 use crate::output::Format;
@@ -76,6 +76,8 @@ pub(crate) enum Command {
     Rotate(rotate::Arguments),
     /// Make the certificate authority anew after it has ended
     Repair(repair::Arguments),
+    /// Print a join token, with which a proxy or agent gets its first certificate
+    Token(token::Arguments),
     /// Check this machine and the running mesh
     Check(check::Arguments),
     /// Run a control plane
@@ -144,6 +146,7 @@ mod tests {
             "certs",
             "rotate",
             "repair",
+            "token",
             "check",
             "control",
             "proxy",

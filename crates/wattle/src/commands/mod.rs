@@ -21,6 +21,7 @@ pub(crate) mod rotate;
 pub(crate) mod sample;
 pub(crate) mod stat;
 pub(crate) mod supervise;
+pub(crate) mod token;
 pub(crate) mod up;
 pub(crate) mod version;
 pub(crate) mod why;
@@ -55,6 +56,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Certs(arguments) => certs::run(&arguments, &shared),
         Command::Rotate(arguments) => rotate::run(&arguments, &shared),
         Command::Repair(arguments) => repair::run(&arguments, &shared),
+        Command::Token(arguments) => token::run(&arguments, &shared),
         Command::Check(arguments) => check::run(&arguments, &shared),
         Command::Control(arguments) => control::run(*arguments),
         Command::Proxy(arguments) => proxy::run(*arguments, set_level),

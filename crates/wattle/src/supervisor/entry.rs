@@ -37,7 +37,7 @@ pub(crate) fn entry(instance: &Name, process: &Resource<Process>, address: IpAdd
         network: None,
         locality: None,
         weight: None,
-        service_account: process.spec.service_account_name.clone(),
+        service_account: Some(process.spec.service_account_name.clone()),
         healthy: Some(healthy),
     };
     Object::WorkloadEntry(Resource {

@@ -135,15 +135,9 @@ impl Drop for Agent<'_> {
 }
 
 fn join_token(mesh: &Mesh, account: &str) -> String {
-    let request = Request {
-        method: "POST".to_owned(),
-        body: format!(r#"{{"namespace":"default","serviceAccount":"{account}"}}"#).into_bytes(),
-        ..Request::get("wattle", "/tokens")
-    };
-    let socket = mesh.state().join("control/admin.sock");
-    let answer = Conversation::unix(&socket).unwrap().send(&request).unwrap();
-    let given: Value = serde_json::from_slice(&answer.body).unwrap();
-    given["token"].as_str().unwrap().to_owned()
+    let given = mesh.wattle(&["token", &format!("default/{account}"), "--ttl", "1m"]);
+    assert!(given.status.success(), "{given:?}");
+    String::from_utf8(given.stdout).unwrap().trim().to_owned()
 }
 
 /// A program; it ends when it is dropped.

@@ -62,9 +62,13 @@ pub(crate) struct Coverage(BTreeSet<String>);
 impl Coverage {
     /// Adds the fields of a config that came into force.
     pub(crate) fn add(&mut self, text: &str) {
-        let written = fields_of(text).into_iter().filter(|field| field.written);
-        self.0
-            .extend(written.map(|field| folded(&format!("{} {}", field.kind, field.path))));
+        self.0.extend(written(text));
+    }
+
+    /// Whether a config has a field that is missing.
+    pub(crate) fn wants(&self, text: &str) -> bool {
+        let missing = self.missing();
+        written(text).any(|field| missing.contains(&field))
     }
 
     /// Fields that should have been in a config and were not.
@@ -93,6 +97,11 @@ impl Coverage {
             .map(|(_, field, _)| *field)
             .collect()
     }
+}
+
+fn written(text: &str) -> impl Iterator<Item = String> {
+    let fields = fields_of(text).into_iter().filter(|field| field.written);
+    fields.map(|field| folded(&format!("{} {}", field.kind, field.path)))
 }
 
 fn is_excused(field: &str) -> bool {

@@ -63,7 +63,7 @@ fn rule(dice: &mut Dice, number: usize) -> String {
     if !filters.is_empty() {
         fields.push(format!("filters: [{filters}]"));
     }
-    let own = if dice.chance(40) {
+    let own = if dice.chance(65) {
         format!(", filters: [{}]", of_backend(dice, &filters))
     } else {
         String::new()
@@ -128,7 +128,7 @@ fn of_backend(dice: &mut Dice, of_rule: &str) -> String {
             }),
             (if rewrites { 35 } else { 0 }, &rewrite),
             (if permits { 35 } else { 0 }, &cors),
-            (30, &|dice| mirror(dice, "")),
+            (45, &|dice| mirror(dice, "")),
         ],
     )
 }

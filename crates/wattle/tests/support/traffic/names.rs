@@ -21,7 +21,7 @@ const ASKED: [&str; 8] = [
 
 pub(super) fn config(dice: &mut Dice, nth: usize) -> Config {
     let (marker, server) = MARKERS[nth % 2];
-    let text = if dice.chance(50) {
+    let text = if dice.chance(60) {
         gateway(dice, marker)
     } else {
         istio(dice, marker)

@@ -121,18 +121,26 @@ fn secured(dice: &mut Dice, nth: usize, world: &World) -> (String, Steps) {
         0 => format!("tls: {{{tls}}}"),
         _ => format!("portLevelSettings: [{{port: {{number: 80}}, tls: {{{tls}}}}}]"),
     };
-    let named = dice.one(&[server, "spiffe://outside.example/ns/default/sa/other"]);
-    let named = format!(", subjectAltNames: ['{named}']");
+    let san = |name: &str| format!(", subjectAltNames: ['{name}']");
     // A server of another mesh is known by its name alone.
+    let account = if meshed && dice.chance(30) {
+        ", serviceAccount: server"
+    } else {
+        ""
+    };
+    let named = match account {
+        "" => san(dice.one(&[server, "spiffe://outside.example/ns/default/sa/other"])),
+        _ => String::new(),
+    };
     let (port, names) = match (meshed, dice.chance(50)) {
         (true, _) => (8444, named),
-        (false, true) => (8443, format!(", subjectAltNames: ['{server}']")),
+        (false, true) => (8443, san(server)),
         (false, false) => (8443, String::new()),
     };
     let text = format!(
         "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: outside}}\n\
          spec: {{hosts: [outside.example], addresses: [{OUTSIDE}], resolution: STATIC, location: MESH_EXTERNAL{names}, \
-         ports: [{{number: 80, name: http, protocol: HTTP, targetPort: {port}}}], endpoints: [{{address: {}}}]}}\n---\n\
+         ports: [{{number: 80, name: http, protocol: HTTP, targetPort: {port}}}], endpoints: [{{address: {}{account}}}]}}\n---\n\
          apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: outside}}\n\
          spec: {{host: outside.example, trafficPolicy: {{{policy}}}}}\n",
         world.outside
