@@ -1,5 +1,6 @@
 //! What lies outside the mesh: whether callers may reach it, and how. Our EgressPolicy and Linkerd's EgressNetwork.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -68,6 +69,15 @@ pub(crate) fn destination(outside: Outside<'_>, from: &Arc<str>, view: &View<'_>
         entry::follow(open, &mut destination);
     }
     destination
+}
+
+/// Ports on which policies let callers in `from` reach some hosts.
+pub(crate) fn ports(from: &Arc<str>, view: &View<'_>) -> BTreeSet<u16> {
+    let allowed = policies(from, view)
+        .into_iter()
+        .flat_map(|policy| &policy.spec.allow);
+    let ports = allowed.flat_map(|rule| &rule.ports);
+    ports.map(|port| port.port.number()).collect()
 }
 
 /// Who may call a workload of the mesh at its own address, which no headless Service gives: whoever is not kept to what

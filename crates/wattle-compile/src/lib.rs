@@ -15,6 +15,7 @@ mod any_route;
 mod authorization;
 mod backend;
 mod backend_policy;
+mod blocks;
 mod cache;
 mod destination;
 mod diagnose;

@@ -23,4 +23,4 @@ mod sidecar;
 mod text;
 
 pub use resource::{Gap, Kind, Resource, Resources};
-pub use scene::{GrpcClient, Scene, Served, Sidecar};
+pub use scene::{GrpcClient, Others, Scene, Served, Sidecar};

@@ -37,15 +37,24 @@ impl Scene<'_> {
     }
 }
 
+/// What addresses are that no destination names. A backend without an id is the address that was dialled.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Others {
+    /// An address in no block; `None` refuses it.
+    pub anywhere: Option<Arc<Destination>>,
+    /// Addresses in blocks, of which the smallest that holds an address counts.
+    pub blocks: Vec<(IpBlock, Arc<Destination>)>,
+}
+
 /// An Envoy beside a workload, to which all of its connections are redirected.
 #[derive(Clone, Debug)]
 pub struct Sidecar<'a> {
     /// What it sees.
     pub scene: Scene<'a>,
-    /// What an address is that no destination names (its backend has no id: as it was dialled); `None` refuses it.
-    pub others: Option<&'a Destination>,
-    /// The same for addresses of these blocks, of which the smallest that holds an address counts.
-    pub others_in: &'a [(IpBlock, Arc<Destination>)],
+    /// Addresses that no destination names.
+    pub others: &'a Others,
+    /// The same on ports of which more is said.
+    pub open: &'a BTreeMap<u16, Others>,
     /// What it enforces for connections to the workload; `None` for a client alone.
     pub inbound: Option<&'a Inbound>,
     /// Where outgoing connections are redirected to.

@@ -34,7 +34,7 @@ use dice::Dice;
 use seen::{Outcome, asked};
 use support::Manifests;
 use tally::Tally;
-use traffic::{Config, SERVERS, Step, World};
+use traffic::{Config, SERVERS, Step, Way, World};
 use wattle_testkit::{Echo, Mesh, Need, eventually, lacks};
 
 const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
@@ -160,6 +160,9 @@ fn a_client_behind_envoy_sees_what_one_behind_our_proxy_sees() {
         }
     }
     run.conclude(seed, is_whole);
+    if first == 0 {
+        run.tally.assert_varied();
+    }
     mesh.stop();
 }
 
@@ -313,7 +316,6 @@ impl Run<'_> {
             self.differing.len(),
             self.differing[0]
         );
-        self.tally.assert_varied();
         if is_whole {
             assert!(missing.is_empty(), "no config had these fields: {missing:#?}");
             assert!(self.coverage.idle_excuses().is_empty());
@@ -343,6 +345,11 @@ fn both(clients: &mut [Client<'_>; 2], step: &Step, key: &str) -> [Outcome; 2] {
             .for_each(Outcome::forget_session_of_the_overdue);
         if step.is_to_an_address() {
             outcomes.iter_mut().for_each(Outcome::forget_refusal);
+            // Where it is open what an address speaks, Envoy waits for more than the word of this protocol.
+            let speaks_first = matches!(step.way, Way::Bytes);
+            outcomes
+                .iter_mut()
+                .for_each(|outcome| outcome.delayed &= !speaks_first);
         }
         if outcomes[0] == outcomes[1] || attempt == 2 {
             return outcomes;

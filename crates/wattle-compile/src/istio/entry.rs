@@ -1,10 +1,12 @@
 //! ServiceEntries: what their hosts and addresses are to callers, and whom they lead to.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use wattle_api::Resource;
-use wattle_api::istio::{EntryPort, Host, Resolution, ServiceEntry};
+use wattle_api::istio::{AppProtocol, EntryPort, Host, Resolution, ServiceEntry};
 use wattle_model::{
     Access, Action, Backend, ConnectionMatch, ConnectionRoute, Destination, HostMatch, Protocol,
     RequestMatch, RouteRule, RouteTable, RuleRef, WeightedBackend,
@@ -59,6 +61,23 @@ pub(crate) struct Open {
     pub(crate) connections: Vec<ConnectionRoute>,
     /// What rules refer to besides the original destination, which is the first of a destination's backends: these follow.
     pub(crate) backends: Vec<Backend>,
+}
+
+/// Ports that addresses have which no single object names, and the blocks of these addresses; without any, it is every
+/// address.
+pub(crate) fn open_ports(from: &Arc<str>, view: &View<'_>) -> BTreeMap<u16, BTreeSet<IpNet>> {
+    let mut found = BTreeMap::<_, BTreeSet<_>>::new();
+    let entries = view.open_entries().into_iter();
+    for entry in entries.filter(|entry| frontend::is_visible(entry, from)) {
+        let ports = entry.spec.ports.iter();
+        for port in ports.filter(|port| port.protocol != Some(AppProtocol::Udp)) {
+            let blocks = entry.spec.addresses.iter();
+            let blocks = blocks.filter(|block| block.prefix_len() < block.max_prefix_len());
+            let at_port = found.entry(port.number.number()).or_default();
+            at_port.extend(blocks.map(IpNet::trunc));
+        }
+    }
+    found
 }
 
 impl Open {

@@ -1,13 +1,14 @@
 //! What there is in a mesh: services, ports, workloads and the addresses that policies tell apart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use wattle_model::IpBlock;
 
 use super::Mesh;
-use crate::{Instance, Name, backend, egress, endpoints, host, inbound};
+use crate::istio::entry;
+use crate::{Instance, Name, backend, blocks, egress, endpoints, host, inbound};
 
 impl Mesh {
     /// Services, and hosts of ServiceEntries, that need a virtual address and have none yet, by name.
@@ -101,10 +102,39 @@ impl Mesh {
         self.store.entries.values().flat_map(of).collect()
     }
 
-    /// The blocks of addresses that EgressNetworks tell apart for callers in `from`, each with an address that is in no
-    /// smaller one of them.
-    pub fn egress_blocks(&self, from: &str) -> Vec<(IpBlock, IpAddr)> {
-        egress::blocks(&from.into(), &self.view())
+    /// What callers in `from` tell apart among the addresses that nothing names, by port: blocks, each with an address that
+    /// is in no smaller one of them. `None` stands for all ports that are not named.
+    pub fn outside(&self, from: &str) -> BTreeMap<Option<u16>, Vec<(IpBlock, IpAddr)>> {
+        let (from, view): (Arc<str>, _) = (from.into(), self.view());
+        let always = egress::blocks(&from, &view);
+        let mut by_port: BTreeMap<_, _> = entry::open_ports(&from, &view)
+            .into_iter()
+            .map(|(port, blocks)| (Some(port), blocks))
+            .collect();
+        let allowed = egress::ports(&from, &view).into_iter().map(Some);
+        for port in allowed.chain([None]) {
+            by_port.entry(port).or_default();
+        }
+        let known = if by_port.len() == 1 && always.is_empty() {
+            BTreeSet::new()
+        } else {
+            self.known_addresses()
+        };
+        by_port
+            .into_iter()
+            .map(|(port, blocks)| (port, blocks::told_apart(&(&blocks | &always), &known)))
+            .collect()
+    }
+
+    /// Addresses of workloads, Services and hosts of ServiceEntries.
+    fn known_addresses(&self) -> BTreeSet<IpAddr> {
+        let workloads = self
+            .store
+            .entries
+            .values()
+            .filter_map(|instance| instance.address);
+        let services = self.services().filter_map(|(_, address, _)| address);
+        workloads.chain(services).collect()
     }
 
     /// The workloads behind a backend, each with the port it listens on. Running ones when there are any, else the

@@ -24,8 +24,6 @@ const AGREED: [&str; 6] = [
 pub(super) struct Looks<'a> {
     /// Port that was dialled.
     pub(super) port: Option<u16>,
-    /// Addresses that were dialled.
-    pub(super) block: Option<IpBlock>,
     /// `tls`, `raw_buffer`, or either.
     pub(super) transport: &'a str,
     /// Application protocols, any of them; none is any.
@@ -41,7 +39,6 @@ impl Looks<'_> {
             name: name.to_owned(),
             filter_chain_match: Some(xds::FilterChainMatch {
                 destination_port: self.port.and_then(|port| number(port.into())),
-                prefix_ranges: self.block.iter().map(cidr).collect(),
                 transport_protocol: self.transport.to_owned(),
                 application_protocols: self.protocols.iter().map(|token| (*token).to_owned()).collect(),
                 server_names: self.names.to_vec(),
@@ -50,6 +47,18 @@ impl Looks<'_> {
             filters,
             ..Default::default()
         }
+    }
+}
+
+/// The chain for addresses of this block alone.
+pub(super) fn within(block: IpBlock, chain: xds::FilterChain) -> xds::FilterChain {
+    let looks = chain.filter_chain_match.unwrap_or_default();
+    xds::FilterChain {
+        filter_chain_match: Some(xds::FilterChainMatch {
+            prefix_ranges: vec![cidr(&block)],
+            ..looks
+        }),
+        ..chain
     }
 }
 

@@ -4,6 +4,7 @@ mod chain;
 mod hcm;
 mod inbound;
 mod limit;
+mod others;
 mod outbound;
 mod ports;
 mod tcp;
@@ -11,7 +12,8 @@ mod tokens;
 
 pub(crate) use hcm::{http_filter, router};
 pub(crate) use inbound::inbound;
-pub(crate) use outbound::{destination, unnamed};
+pub(crate) use others::{open, unnamed};
+pub(crate) use outbound::destination;
 pub(crate) use tokens::{PAYLOAD, TOKENS};
 
 use std::net::SocketAddr;

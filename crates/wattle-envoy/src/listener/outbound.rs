@@ -14,10 +14,10 @@ use envoy_types::pb::envoy::extensions::filters::listener::http_inspector::v3::H
 use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::CodecType;
 use wattle_model::{
-    Access, Backend, CallerFacts, ConnectionRoute, Destination, HostMatch, IpBlock, NoTrace, Protocol, Reason,
+    Access, Backend, CallerFacts, ConnectionRoute, Destination, HostMatch, NoTrace, Protocol, Reason,
 };
 
-use super::chain::{Looks, circle, closed, otherwise};
+use super::chain::{Looks, closed, otherwise};
 use super::{CLIENT_FIRST, HTTP1, HTTP2, PATIENCE, hcm, listener_filter};
 use crate::cluster::{Clusters, Wire};
 use crate::notes::{Notes, Output};
@@ -37,6 +37,29 @@ pub(crate) fn destination(
         notes.gap("its name is no address: nothing listens for it");
         return;
     };
+    let mut listener = bare(dialled);
+    fill(&mut listener, destination, scene, (clusters, output, notes));
+    output.add(Kind::Listener, &listener.name.clone(), &listener);
+}
+
+/// A listener that does not bind, for an address that the workload dials.
+pub(super) fn bare(dialled: SocketAddr) -> xds::Listener {
+    xds::Listener {
+        name: super::name(dialled),
+        address: address(dialled),
+        bind_to_port: flag(false),
+        traffic_direction: TrafficDirection::Outbound.into(),
+        ..Default::default()
+    }
+}
+
+/// Gives a listener what a destination is to this client, and writes the routes that it refers to.
+pub(super) fn fill(
+    listener: &mut xds::Listener,
+    destination: &Destination,
+    scene: &Scene<'_>,
+    (clusters, output, notes): (&mut Clusters<'_>, &mut Output, &mut Notes),
+) {
     let seen = seen(destination, scene);
     let mut facing = Facing {
         destination: &seen.destination,
@@ -45,15 +68,7 @@ pub(crate) fn destination(
         clusters,
         notes,
     };
-    let mut listener = xds::Listener {
-        name: super::name(dialled),
-        address: address(dialled),
-        bind_to_port: flag(false),
-        traffic_direction: TrafficDirection::Outbound.into(),
-        ..Default::default()
-    };
-    listen(&mut listener, &mut facing, &seen);
-    output.add(Kind::Listener, &listener.name.clone(), &listener);
+    listen(listener, &mut facing, &seen);
     if seen.speaks_http() {
         for wire in [Wire::Http1, Wire::Http2] {
             let name = route::name(&destination.name, wire);
@@ -70,9 +85,9 @@ pub(crate) fn destination(
 }
 
 /// A destination as it is to this client.
-struct Seen {
-    destination: Destination,
-    refused: Option<Reason>,
+pub(super) struct Seen {
+    pub(super) destination: Destination,
+    pub(super) refused: Option<Reason>,
 }
 
 impl Seen {
@@ -81,7 +96,7 @@ impl Seen {
     }
 }
 
-fn seen(destination: &Destination, scene: &Scene<'_>) -> Seen {
+pub(super) fn seen(destination: &Destination, scene: &Scene<'_>) -> Seen {
     let caller = CallerFacts {
         labels: scene.labels,
         ..CallerFacts::default()
@@ -103,7 +118,7 @@ fn seen(destination: &Destination, scene: &Scene<'_>) -> Seen {
 }
 
 /// An address as if the mesh knew nothing of it.
-fn as_dialled(name: &Arc<str>) -> Destination {
+pub(super) fn as_dialled(name: &Arc<str>) -> Destination {
     Destination {
         name: Arc::clone(name),
         backends: vec![Backend::default()],
@@ -259,56 +274,4 @@ fn applying<'a>(
 fn names(routes: &[&ConnectionRoute]) -> BTreeMap<String, HostMatch> {
     let all = routes.iter().flat_map(|route| &route.matches.server_names);
     all.map(|host| (host.to_string(), host.clone())).collect()
-}
-
-/// The listener that connections are redirected to. What no destination names is carried as opaque bytes: waiting for
-/// its first bytes here would make every connection wait.
-pub(crate) fn unnamed(
-    (others, others_in): (Option<&Destination>, &[(IpBlock, Arc<Destination>)]),
-    at: SocketAddr,
-    scene: &Scene<'_>,
-    (clusters, output, notes): (&mut Clusters<'_>, &mut Output, &mut Notes),
-) {
-    let mut carried = |destination: &Destination| {
-        notes.at(None, &destination.name);
-        if !destination.routes.is_empty() || !destination.connections.is_empty() {
-            notes.gap(
-                "routes of addresses that no destination names: such connections are carried as dialled",
-            );
-        }
-        let mut facing = Facing {
-            destination,
-            wire: Wire::Opaque,
-            labels: scene.labels,
-            clusters,
-            notes,
-        };
-        vec![facing.default_connection()]
-    };
-    let rest = match others.map(|others| seen(others, scene)) {
-        None | Some(Seen { refused: Some(_), .. }) => closed(),
-        Some(seen) => carried(&seen.destination),
-    };
-    let mut chains = vec![circle(at.port())];
-    for (block, others) in others_in {
-        let filters = match seen(others, scene).refused {
-            Some(_) => closed(),
-            None => carried(&as_dialled(&others.name)),
-        };
-        let looks = Looks {
-            block: Some(*block),
-            ..Default::default()
-        };
-        chains.push(looks.chain(&format!("unnamed|{block}"), filters));
-    }
-    let listener = xds::Listener {
-        name: "outbound".to_owned(),
-        address: address(at),
-        use_original_dst: flag(true),
-        traffic_direction: TrafficDirection::Outbound.into(),
-        filter_chains: chains,
-        default_filter_chain: Some(otherwise("unnamed", rest)),
-        ..Default::default()
-    };
-    output.add(Kind::Listener, "outbound", &listener);
 }

@@ -7,14 +7,14 @@ use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::{
     TcpProxy, tcp_proxy::ClusterSpecifier,
 };
 use prost::Message as _;
-use wattle_envoy::Kind;
+use wattle_envoy::{Kind, Others};
 use wattle_model::{
     Access, Backend, CallerScope, ConnectionMatch, ConnectionRoute, Destination, HostMatch, Inbound,
     InboundPort, IpBlock, MtlsMode, Protocol, Reason, RuleRef, WeightedBackend,
 };
 
 use crate::support::decoded;
-use crate::support::mesh::{Mesh, backend, destination, object, to};
+use crate::support::mesh::{Mesh, anywhere, backend, destination, object, to};
 
 fn at() -> std::net::SocketAddr {
     ([10, 0, 0, 1], 443).into()
@@ -133,7 +133,7 @@ fn what_no_destination_names_is_refused_unless_it_is_said_to_be_carried() {
     };
     assert_eq!(
         carried_to(Mesh {
-            others: Some(open.clone()),
+            others: anywhere(open.clone()),
             ..Mesh::default()
         }),
         "original|tcp"
@@ -145,7 +145,7 @@ fn what_no_destination_names_is_refused_unless_it_is_said_to_be_carried() {
     }];
     assert_eq!(
         carried_to(Mesh {
-            others: Some(Destination { scopes, ..open }),
+            others: anywhere(Destination { scopes, ..open }),
             ..Mesh::default()
         }),
         "blackhole"
@@ -170,11 +170,13 @@ fn blocks_of_unknown_addresses_are_told_apart() {
     let block =
         |text, destination: &Destination| (IpBlock::parse(text).unwrap(), Arc::new(destination.clone()));
     let mesh = Mesh {
-        others_in: vec![
-            block("198.51.100.0/24", &refused),
-            block("198.51.100.8/32", &open),
-        ],
-        others: Some(open),
+        others: Others {
+            blocks: vec![
+                block("198.51.100.0/24", &refused),
+                block("198.51.100.8/32", &open),
+            ],
+            ..anywhere(open)
+        },
         ..Mesh::default()
     };
     let told: xds::Listener = decoded(&mesh.encode(), Kind::Listener, "outbound");

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use wattle_envoy::{Resources, Scene, Sidecar};
+use wattle_envoy::{Others, Resources, Scene, Sidecar};
 use wattle_model::{
     Action, Backend, BackendId, BackendPolicy, CallerBackend, CallerLabel, Destination, Endpoint, Endpoints,
-    Hop, Inbound, IpBlock, Locality, ObjectRef, Protocol, RequestMatch, RouteRule, RouteTable, RuleRef,
-    SeenBackend, ServicePort, Timeouts, WeightedBackend, Workload,
+    Hop, Inbound, Locality, ObjectRef, Protocol, RequestMatch, RouteRule, RouteTable, RuleRef, SeenBackend,
+    ServicePort, Timeouts, WeightedBackend, Workload,
 };
 
 use super::SECRETS;
@@ -20,10 +20,18 @@ pub struct Mesh {
     pub endpoints: BTreeMap<BackendId, Arc<Endpoints>>,
     pub labels: Vec<CallerLabel>,
     pub locality: Locality,
-    pub others: Option<Destination>,
-    pub others_in: Vec<(IpBlock, Arc<Destination>)>,
+    pub others: Others,
+    pub open: BTreeMap<u16, Others>,
     pub inbound: Option<Inbound>,
     pub inbound_at: Option<SocketAddr>,
+}
+
+/// Addresses that no destination names, all alike.
+pub fn anywhere(destination: Destination) -> Others {
+    Others {
+        anywhere: Some(Arc::new(destination)),
+        blocks: Vec::new(),
+    }
 }
 
 impl Mesh {
@@ -53,8 +61,8 @@ impl Mesh {
                 destinations: &self.destinations,
                 endpoints: &self.endpoints,
             },
-            others: self.others.as_ref(),
-            others_in: &self.others_in,
+            others: &self.others,
+            open: &self.open,
             inbound: self.inbound.as_ref(),
             outbound_listener: ([127, 0, 0, 1], 15001).into(),
             inbound_listener: self.inbound_at.unwrap_or(([127, 0, 0, 1], 15006).into()),

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use wattle_envoy::Others;
 use wattle_model::{
-    Backend, ConnectionMatch, ConnectionRoute, Destination, Endpoints, HostMatch, NamedEndpoint, Protocol,
-    RuleRef, WeightedBackend,
+    Backend, ConnectionMatch, ConnectionRoute, Destination, Endpoints, HostMatch, IpBlock, NamedEndpoint,
+    Protocol, RuleRef, WeightedBackend,
 };
 
 use crate::at;
 use crate::rules::rules;
-use crate::support::mesh::{self, Mesh, backend, destination, endpoint, object, to};
+use crate::support::mesh::{self, Mesh, anywhere, backend, destination, endpoint, object, to};
 
 fn connection(names: &[&str], backends: Vec<WeightedBackend>) -> ConnectionRoute {
     ConnectionRoute {
@@ -69,10 +70,30 @@ pub(super) fn routed(mesh: &mut Mesh) {
         service: None,
         ..destination(at(102, 1), Protocol::Detect, vec![Backend::default()])
     });
-    mesh.others = Some(Destination {
+    let open = Destination {
         name: "*".into(),
         backends: vec![Backend::default()],
         default_backend: Some(0),
         ..Destination::default()
-    });
+    };
+    let named = Destination {
+        connections: vec![connection(&["*.example"], vec![to(1, 1)])],
+        backends: vec![Backend::default(), backend("one:80")],
+        ..open.clone()
+    };
+    let block =
+        |text, destination: &Destination| (IpBlock::parse(text).unwrap(), Arc::new(destination.clone()));
+    let blocks = vec![block("198.51.100.0/24", &open), block("198.51.100.8/32", &named)];
+    mesh.others = Others {
+        blocks: blocks.clone(),
+        ..anywhere(open.clone())
+    };
+    mesh.open.insert(
+        443,
+        Others {
+            blocks,
+            ..anywhere(named)
+        },
+    );
+    mesh.open.insert(80, anywhere(open));
 }

@@ -14,6 +14,8 @@ mod istio;
 mod linkerd;
 #[path = "traffic/names.rs"]
 mod names;
+#[path = "traffic/outside.rs"]
+mod outside;
 #[path = "traffic/places.rs"]
 mod places;
 #[path = "traffic/policy.rs"]

@@ -5,16 +5,19 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use wattle_compile::{Mesh, ResourceName as Compiled};
-use wattle_envoy::{GrpcClient, Resources, Scene, Served, Sidecar, bootstrap};
+use wattle_envoy::{GrpcClient, Others, Resources, Scene, Served, Sidecar, bootstrap};
 use wattle_identity::SpiffeId;
 use wattle_model::{BackendId, Destination, Endpoints, Hop, Inbound, IpBlock, Locality, Workload, port};
 
 use super::Program;
 
 /// An address that can belong to nobody (RFC 5737, TEST-NET-1): what it is to a caller, every unknown address is.
-const NOBODYS: &str = "192.0.2.1:1";
-/// A port on which nobody serves the mesh (tcpmux).
+const NOBODYS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+/// A port on which nobody serves the mesh (tcpmux), for all that nothing is said of.
 const NOBODYS_PORT: u16 = 1;
+
+/// What callers tell apart among the addresses that nothing names: [`Mesh::outside`].
+type Outside = BTreeMap<Option<u16>, Vec<(IpBlock, IpAddr)>>;
 
 /// Destinations and endpoints as seen from one namespace.
 #[derive(Debug, Default)]
@@ -23,11 +26,10 @@ pub(super) struct Seen {
     endpoints: BTreeMap<BackendId, Arc<Endpoints>>,
     /// Listeners of its own that a gRPC server asks for.
     served: Vec<Arc<str>>,
-    /// What an address is that nothing names.
-    others: Option<Arc<Destination>>,
-    /// The same for the blocks of addresses that policies tell apart, and the address that stands for each.
-    blocks: Vec<(IpBlock, IpAddr)>,
-    others_in: Vec<(IpBlock, Arc<Destination>)>,
+    outside: Outside,
+    /// What addresses are that nothing names, and on ports of which more is said.
+    others: Others,
+    open: BTreeMap<u16, Others>,
     /// Everything that was asked of the compiler; when one of these changes, it is looked at again.
     pub(super) reads: BTreeSet<Compiled>,
 }
@@ -40,27 +42,28 @@ impl Seen {
         from: &str,
     ) -> Self {
         let mut seen = Self::gather(mesh, names, from);
-        seen.others = seen.ask(mesh, NOBODYS, from);
-        seen.blocks = mesh.egress_blocks(from);
-        for (block, address) in seen.blocks.clone() {
-            let name = SocketAddr::new(address, NOBODYS_PORT).to_string();
-            let found = seen.ask(mesh, &name, from);
-            seen.others_in.extend(found.map(|found| (block, found)));
+        seen.outside = mesh.outside(from);
+        for (port, blocks) in seen.outside.clone() {
+            let number = port.unwrap_or(NOBODYS_PORT);
+            let mut ask = |address| seen.look(mesh, &SocketAddr::new(address, number).to_string(), from);
+            let others = Others {
+                anywhere: ask(NOBODYS),
+                blocks: blocks
+                    .into_iter()
+                    .filter_map(|(block, address)| Some((block, ask(address)?)))
+                    .collect(),
+            };
+            match port {
+                Some(port) => drop(seen.open.insert(port, others)),
+                None => seen.others = others,
+            }
         }
         seen
     }
 
-    fn ask(&mut self, mesh: &mut Mesh, name: &str, from: &str) -> Option<Arc<Destination>> {
-        self.reads.insert(Compiled::Destination {
-            name: name.into(),
-            from: from.into(),
-        });
-        mesh.destination(name, from)
-    }
-
-    /// Are other blocks of addresses told apart now?
+    /// Are other addresses outside told apart now?
     pub(super) fn divides_otherwise(&self, mesh: &Mesh, from: &str) -> bool {
-        self.blocks != mesh.egress_blocks(from)
+        self.outside != mesh.outside(from)
     }
 
     /// Looks at these names from a namespace.
@@ -71,20 +74,28 @@ impl Seen {
                 seen.served.push(name.clone());
                 continue;
             }
-            let Some(destination) = seen.ask(mesh, name, from) else {
-                continue;
-            };
-            for id in destination.backend_ids() {
-                if !seen.reads.insert(Compiled::Endpoints(id.clone())) {
-                    continue;
-                }
-                if let Some(endpoints) = mesh.endpoints(id) {
-                    seen.endpoints.insert(id.clone(), endpoints);
-                }
-            }
-            seen.destinations.push(destination);
+            let found = seen.look(mesh, name, from);
+            seen.destinations.extend(found);
         }
         seen
+    }
+
+    /// A destination, whose endpoints are then known too.
+    fn look(&mut self, mesh: &mut Mesh, name: &str, from: &str) -> Option<Arc<Destination>> {
+        self.reads.insert(Compiled::Destination {
+            name: name.into(),
+            from: from.into(),
+        });
+        let destination = mesh.destination(name, from)?;
+        for id in destination.backend_ids() {
+            if !self.reads.insert(Compiled::Endpoints(id.clone())) {
+                continue;
+            }
+            if let Some(endpoints) = mesh.endpoints(id) {
+                self.endpoints.insert(id.clone(), endpoints);
+            }
+        }
+        Some(destination)
     }
 
     #[cfg(test)]
@@ -102,7 +113,7 @@ impl Seen {
         self.destinations == other.destinations
             && self.endpoints == other.endpoints
             && self.others == other.others
-            && self.others_in == other.others_in
+            && self.open == other.open
             && self.served == other.served
     }
 }
@@ -164,8 +175,8 @@ pub(super) fn encode(subject: Subject<'_>) -> Resources {
     match subject.program {
         Program::Sidecar { secrets } => Sidecar {
             scene,
-            others: subject.seen.others.as_deref(),
-            others_in: &subject.seen.others_in,
+            others: &subject.seen.others,
+            open: &subject.seen.open,
             inbound: subject.inbound,
             outbound_listener: SocketAddr::from((Ipv4Addr::LOCALHOST, port::OUTBOUND)),
             inbound_listener: SocketAddr::from((Ipv4Addr::UNSPECIFIED, port::INBOUND)),

@@ -2,7 +2,7 @@
 
 use wattle_testkit::Request;
 
-use super::{Config, Family, Keep, MARKER, SERVERS, Step, VALUES, Way, World, request, shown};
+use super::{Config, Family, Keep, MARKER, SERVERS, Step, VALUES, Way, World, outside, request, shown};
 use crate::dice::Dice;
 
 /// Where the ServiceEntries of a config are.
@@ -13,8 +13,9 @@ pub(super) fn config(dice: &mut Dice, (number, nth): (usize, usize), world: &Wor
         0 => entry(dice, nth / 6, world),
         4 if nth / 6 % 3 == 2 => trusted(dice, nth / 18, world),
         4 => secured(dice, nth / 6 - nth / 18, world),
+        5 if nth % 8 == 5 => outside::open_hosts(dice, nth / 24, world),
         5 if nth % 4 == 1 => announced(dice, world),
-        5 => beyond(dice, nth / 12, world),
+        5 => outside::beyond(dice, nth / 12, world),
         1 => seen_by(dice),
         2 => scoped(dice),
         _ => near(dice, nth / 6),
@@ -34,7 +35,7 @@ pub(super) fn config(dice: &mut Dice, (number, nth): (usize, usize), world: &Wor
     }
 }
 
-type Steps = Box<dyn Fn(&mut Dice) -> Step>;
+pub(super) type Steps = Box<dyn Fn(&mut Dice) -> Step>;
 
 fn to(service: &str, way: Way) -> Step {
     Step {
@@ -195,52 +196,6 @@ fn announced(dice: &mut Dice, world: &World) -> (String, Steps) {
         world.outside
     );
     let steps: Steps = Box::new(|_| to(OUTSIDE, Way::Bytes));
-    (text, steps)
-}
-
-/// An address that no object names, those of workloads themselves, and whether they may be called.
-fn beyond(dice: &mut Dice, nth: usize, world: &World) -> (String, Steps) {
-    let outside = world.beyond;
-    let workloads = world.addresses.clone();
-    let text = if nth % 2 == 0 {
-        let network = match dice.below(4) {
-            _ if nth.is_multiple_of(4) => {
-                format!("networks: [{{cidr: 10.0.0.0/8, except: ['{outside}']}}], ")
-            }
-            0 | 1 => format!("networks: [{{cidr: {outside}/32}}], "),
-            2 => "networks: [{cidr: 192.0.2.0/24}], ".to_owned(),
-            _ => String::new(),
-        };
-        format!(
-            "apiVersion: policy.linkerd.io/v1alpha1\nkind: EgressNetwork\nmetadata: {{name: outside}}\n\
-             spec: {{{network}trafficPolicy: {}}}\n",
-            dice.one(&["Allow", "Deny"])
-        )
-    } else {
-        format!(
-            "apiVersion: wattle.io/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: outside}}\n\
-             spec: {{{}mode: {}}}\n",
-            dice.one(&[
-                "",
-                "selector: {matchLabels: {app: client}}, ",
-                "selector: {matchLabels: {app: somebody}}, "
-            ]),
-            dice.one(&["AllowAny", "RegistryOnly"])
-        )
-    };
-    let steps: Steps = Box::new(move |dice| {
-        let (port, way) = match dice.chance(60) {
-            true => (8080, Way::Http(request(dice))),
-            false => (9100, Way::Bytes),
-        };
-        let workload = workloads[dice.below(workloads.len())];
-        let to = if dice.chance(70) { outside } else { workload };
-        Step {
-            to: to.to_string(),
-            port,
-            way,
-        }
-    });
     (text, steps)
 }
 
