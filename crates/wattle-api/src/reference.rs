@@ -12,12 +12,18 @@ const MAX_PARENTS: usize = 32;
 const MAX_ITEMS: usize = 16;
 /// Largest weight (Gateway API).
 const MAX_WEIGHT: u32 = 1_000_000;
+/// What Linkerd calls the core group.
+const CORE: &str = "core";
+
+fn is_core(group: &str) -> bool {
+    group.is_empty() || group == CORE
+}
 
 /// What a route attaches to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParentRef {
-    /// API group; default `gateway.networking.k8s.io`, empty for a Service.
+    /// API group; default `gateway.networking.k8s.io`, empty or `core` for a Service.
     pub group: String,
     /// Kind; default Gateway.
     pub kind: String,
@@ -38,7 +44,13 @@ impl ParentRef {
     /// Whether the parent is a core Service.
     #[must_use]
     pub fn is_service(&self) -> bool {
-        self.group.is_empty() && self.kind == "Service"
+        is_core(&self.group) && self.kind == "Service"
+    }
+
+    /// Whether the core group is called `core`, as Linkerd alone does.
+    #[must_use]
+    pub fn is_linkerds(&self) -> bool {
+        self.group == CORE
     }
 
     /// Whether the parent is a Linkerd Server.
@@ -75,7 +87,7 @@ impl BackendRef {
     /// Whether the backend is a core Service.
     #[must_use]
     pub fn is_service(&self) -> bool {
-        self.group.is_empty() && self.kind == "Service"
+        is_core(&self.group) && self.kind == "Service"
     }
 }
 
@@ -101,7 +113,7 @@ impl BackendObject {
     /// Whether the backend is a core Service.
     #[must_use]
     pub fn is_service(&self) -> bool {
-        self.group.is_empty() && self.kind == "Service"
+        is_core(&self.group) && self.kind == "Service"
     }
 }
 
@@ -175,7 +187,7 @@ fn parent_ref(cursor: &Cursor<'_>) -> Decoded<ParentRef> {
         section_name: section_name?,
         port: port?,
     };
-    if parent.kind == "Service" && !parent.group.is_empty() {
+    if parent.kind == "Service" && !parent.is_service() {
         let reason = format!(
             "found kind Service in group {}, expected the core group",
             parent.group

@@ -101,6 +101,16 @@ fn fields_that_are_not_read_are_named_once_each_and_refuse_nothing() {
 }
 
 #[test]
+fn a_port_may_be_quoted_as_in_istios_pages() {
+    let of = |port: &str| {
+        let parsed = parse(&over_grpc(&format!("service: a.b, port: {port}")), "f.yaml");
+        assert!(parsed.diagnostics.is_empty(), "{:?}", parsed.diagnostics);
+        format!("{:?}", parsed.objects)
+    };
+    assert_eq!(of("'9000'"), of("9000"));
+}
+
+#[test]
 fn providers_that_make_no_sense_are_refused_at_their_field() {
     common::check(
         over_grpc,
@@ -113,6 +123,10 @@ fn providers_that_make_no_sense_are_refused_at_their_field() {
             (
                 "service: a.b",
                 ".port: the field is required and not there (add port)",
+            ),
+            (
+                "service: a.b, port: '0'",
+                ".port: found text \"0\", expected a number from 1 to 65535",
             ),
             (
                 "service: 'a/b/c', port: 80",

@@ -112,6 +112,13 @@ impl<'a> AnyRoute<'a> {
         })
     }
 
+    /// Whether a rule without backends goes on to the Service that was dialled: so it is with Linkerd, which alone calls
+    /// the core group `core`. The Gateway API answers with 500.
+    pub(crate) fn goes_on_to(&self, parent: &Name) -> bool {
+        let linkerds = |written: &ParentRef| written.is_linkerds() && self.parent_name(written) == *parent;
+        self.kind == Kind::LinkerdHttpRoute || self.parents.iter().any(linkerds)
+    }
+
     /// Its rules in order.
     pub(crate) fn rules(&self) -> Vec<AnyRule<'a>> {
         let stream = |rule: &'a wattle_api::StreamRule| {

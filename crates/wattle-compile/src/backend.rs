@@ -134,6 +134,17 @@ pub(crate) struct Target<'a> {
     port: Option<u16>,
 }
 
+impl<'a> Target<'a> {
+    pub(crate) fn of_service(name: &'a Name, port: u16) -> Self {
+        Self {
+            is_service: true,
+            namespace: Some(&name.0),
+            name: &name.1,
+            port: Some(port),
+        }
+    }
+}
+
 impl<'a> From<&'a BackendRef> for Target<'a> {
     fn from(written: &'a BackendRef) -> Self {
         Self {

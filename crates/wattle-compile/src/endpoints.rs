@@ -32,6 +32,28 @@ pub(crate) fn endpoints(id: &BackendId, view: &View<'_>) -> Option<Endpoints> {
     }))
 }
 
+/// The workloads behind a backend or a part of it, whether they run or not, each with the port it listens on.
+pub(crate) fn workloads<'a>(id: &str, view: &View<'a>) -> Vec<(&'a Arc<Instance>, u16)> {
+    let (whole, labels) = subset::of_id(id);
+    if let Ok(address) = whole.parse::<SocketAddr>() {
+        let found = view.workload_at(address.ip());
+        return found
+            .map(|instance| (instance, address.port()))
+            .into_iter()
+            .collect();
+    }
+    let Some((name, port)) = backend::of_id(whole) else {
+        return Vec::new();
+    };
+    let mut all = if name.1.contains('.') {
+        entry::workloads(&name, port, view)
+    } else {
+        behind(&name, port, view).into_iter().flatten().collect()
+    };
+    all.retain(|(instance, _)| selects(&labels, &instance.labels));
+    all
+}
+
 fn sorted(mut found: Endpoints) -> Endpoints {
     let endpoints = &mut found.endpoints;
     endpoints.sort_by(|a, b| (a.address, &a.workload.instance).cmp(&(b.address, &b.workload.instance)));

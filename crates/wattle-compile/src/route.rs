@@ -73,6 +73,8 @@ pub(crate) struct Compiler<'c, 'a> {
     pub(crate) route: AnyRoute<'a>,
     /// The Service it is attached to.
     pub(crate) parent: &'c Name,
+    /// The port of that Service.
+    pub(crate) port: u16,
     /// Namespace of the callers.
     pub(crate) from: &'c Arc<str>,
     pub(crate) view: &'c View<'a>,
@@ -95,6 +97,7 @@ pub(crate) fn table(routes: &[AnyRoute<'_>], seen: &SeenPort<'_, '_>, backends: 
         let mut compiler = Compiler {
             route: *route,
             parent: seen.name,
+            port: seen.port.port.number(),
             from: seen.from,
             view: seen.view,
             backends: &mut *backends,
@@ -150,11 +153,24 @@ impl Compiler<'_, '_> {
 
     /// The parts of what a rule forwards.
     pub(crate) fn forward(&mut self, written: &[BackendRef]) -> Vec<WeightedBackend> {
+        if written.is_empty() && self.route.goes_on_to(self.parent) {
+            return vec![self.dialled()];
+        }
         let alone = written.len() == 1;
         written
             .iter()
             .map(|written| self.weighted(written, alone))
             .collect()
+    }
+
+    fn dialled(&mut self) -> WeightedBackend {
+        let target = Target::of_service(self.parent, self.port);
+        WeightedBackend {
+            backend: self.index(&target),
+            written: target.to_string().into(),
+            weight: 1,
+            filters: None,
+        }
     }
 
     fn weighted(&mut self, written: &BackendRef, alone: bool) -> WeightedBackend {

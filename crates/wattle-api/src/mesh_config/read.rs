@@ -11,7 +11,7 @@ use crate::decode::{Cursor, Decoded, Fields};
 use crate::diagnostic::Finding;
 use crate::istio::time;
 use crate::matcher::TextMatch;
-use crate::scalar;
+use crate::scalar::{self, Port};
 use crate::tree::{self, Node, Value, quote};
 
 /// Most providers.
@@ -204,7 +204,7 @@ fn http(cursor: &Cursor<'_>) -> Decoded<HttpAuthorizer> {
 
 fn common(fields: &Fields<'_>) -> Decoded<Authorizer> {
     let service = fields.required("service", service);
-    let port = fields.required("port", scalar::port);
+    let port = fields.required("port", port);
     let timeout = fields.optional("timeout", timeout);
     let fail_open = fields.optional("failOpen", scalar::flag);
     let status_on_error = fields.optional("statusOnError", status);
@@ -221,6 +221,15 @@ fn common(fields: &Fields<'_>) -> Decoded<Authorizer> {
         status_on_error: status_on_error?,
         include_request_body_in_check: body?,
     })
+}
+
+/// A number, or its digits in a text: this is protobuf as JSON, and Istio's own pages quote it.
+fn port(cursor: &Cursor<'_>) -> Decoded<Port> {
+    let written = cursor.node.text().and_then(|text| text.parse().ok());
+    match written.and_then(Port::new) {
+        Some(port) => Ok(port),
+        None => scalar::port(cursor),
+    }
 }
 
 fn service(cursor: &Cursor<'_>) -> Decoded<ProviderService> {

@@ -153,6 +153,9 @@ fn backends(route: &AnyRoute<'_>, view: &View<'_>, findings: &mut Findings<'_>) 
         if rule.filters.iter().any(redirects) || rule.backends.iter().any(|written| written.weight > 0) {
             continue;
         }
+        if rule.backends.is_empty() && route.goes_on_to(&parent) {
+            continue;
+        }
         let reason = match route.is_for_requests() {
             true => "no backend has a weight, so that every request is answered with 500",
             false => "no backend has a weight, so that every connection is refused",

@@ -19,7 +19,7 @@ use crate::view::View;
 
 mod endpoints;
 
-pub(crate) use endpoints::{endpoints, peer};
+pub(crate) use endpoints::{endpoints, peer, workloads};
 
 /// A host of a ServiceEntry that callers in `from` may see.
 pub(crate) fn of_host<'a>(host: &Arc<str>, from: &str, view: &View<'a>) -> Option<Frontend<'a>> {

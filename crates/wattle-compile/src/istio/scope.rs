@@ -10,7 +10,7 @@ use super::http::caller_labels;
 use super::routes;
 use crate::Name;
 use crate::route::object_ref;
-use crate::view::View;
+use crate::view::{View, selects};
 
 /// What is dialled.
 #[derive(Clone, Copy)]
@@ -131,6 +131,46 @@ pub(crate) fn names(entry: &EgressHost, own: &str, namespace: &str, host: &str) 
     there && (entry.host == Host::Any || entry.host.covers(&Host::Name(host.to_owned())))
 }
 
+/// Whom a Sidecar is for.
+pub(crate) enum InForce<'a> {
+    /// Some workload, or its namespace.
+    Here,
+    /// No workload has the labels of its selector.
+    Nowhere,
+    /// Where it is meant to be, this one is instead.
+    Instead(&'a Arc<Resource<Sidecar>>),
+}
+
+/// Whether a Sidecar is in force for all workloads that it is written for.
+pub(crate) fn in_force<'a>(sidecar: &Resource<Sidecar>, view: &View<'a>) -> InForce<'a> {
+    let namespace = &sidecar.meta.namespace;
+    let rival = |found: Option<&'a Arc<Resource<Sidecar>>>| match found {
+        Some(found) if found.meta.name != sidecar.meta.name => InForce::Instead(found),
+        _ => InForce::Here,
+    };
+    let Some(wanted) = selector(sidecar) else {
+        let mut own = sorted(view.sidecars_in(namespace)).into_iter();
+        return rival(own.find(|other| selector(other).is_none()));
+    };
+    let mut selected = view
+        .workloads_in(namespace)
+        .filter(|instance| selects(wanted, &instance.labels));
+    let Some(first) = selected.next() else {
+        return InForce::Nowhere;
+    };
+    std::iter::once(first)
+        .chain(selected)
+        .map(|instance| {
+            rival(of_workload(
+                &(namespace.clone(), "".into()),
+                &instance.labels,
+                view,
+            ))
+        })
+        .find(|found| matches!(found, InForce::Instead(_)))
+        .unwrap_or(InForce::Here)
+}
+
 /// The Sidecar of a workload: one that selects it, else its namespace's, else the root namespace's.
 pub(crate) fn of_workload<'a>(
     name: &Name,
@@ -140,7 +180,7 @@ pub(crate) fn of_workload<'a>(
     let own = sorted(view.sidecars_in(&name.0));
     let selecting = own
         .iter()
-        .find(|sidecar| selector(sidecar).is_some_and(|wanted| crate::view::selects(wanted, labels)));
+        .find(|sidecar| selector(sidecar).is_some_and(|wanted| selects(wanted, labels)));
     let whole = || own.iter().find(|sidecar| selector(sidecar).is_none());
     let found = selecting.or_else(whole).copied();
     found.or_else(|| {

@@ -8,7 +8,7 @@ use wattle_model::IpBlock;
 
 use super::Mesh;
 use crate::istio::entry;
-use crate::{Instance, Name, backend, blocks, egress, endpoints, host, inbound};
+use crate::{Instance, Name, blocks, egress, endpoints, host, inbound};
 
 impl Mesh {
     /// Services, and hosts of ServiceEntries, that need a virtual address and have none yet, by name.
@@ -137,24 +137,10 @@ impl Mesh {
         workloads.chain(services).collect()
     }
 
-    /// The workloads behind a backend, each with the port it listens on. Running ones when there are any, else the
-    /// Processes that would run.
+    /// The workloads behind a backend or a subset of it, each with the port it listens on. Running ones when there are
+    /// any, else the Processes that would run.
     pub fn workloads_of(&self, id: &str) -> Vec<(&Arc<Instance>, u16)> {
-        let view = self.view();
-        if let Ok(address) = id.parse::<SocketAddr>() {
-            return view
-                .workload_at(address.ip())
-                .map(|instance| (instance, address.port()))
-                .into_iter()
-                .collect();
-        }
-        let Some((name, port)) = backend::of_id(id) else {
-            return Vec::new();
-        };
-        let all: Vec<_> = endpoints::behind(&name, port, &view)
-            .into_iter()
-            .flatten()
-            .collect();
+        let all = endpoints::workloads(id, &self.view());
         let running: Vec<_> = all
             .iter()
             .filter(|(instance, _)| instance.address.is_some())

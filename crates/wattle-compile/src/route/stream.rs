@@ -29,6 +29,7 @@ pub(crate) fn table(
         let mut compiler = Compiler {
             route: *route,
             parent: seen.name,
+            port: seen.port.port.number(),
             from: seen.from,
             view: seen.view,
             backends: &mut *backends,

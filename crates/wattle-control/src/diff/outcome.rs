@@ -47,6 +47,7 @@ fn backend(backend: &BackendStep) -> String {
         said.push_str(&format!(" [{line}]"));
     }
     let mut verdicts: Vec<_> = backend.workloads.iter().map(verdict).collect();
+    verdicts.extend(backend.outside.iter().cloned());
     verdicts.sort();
     verdicts.dedup();
     if !verdicts.is_empty() {

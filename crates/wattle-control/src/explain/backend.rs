@@ -4,9 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use wattle_compile::{Instance, Mesh};
+use wattle_model::traffic::UpstreamTls;
 use wattle_model::{
-    Ask, AuthorizationDecision, Backend, ConnectionFacts, Endpoint, EndpointHealth, Endpoints, Filters, Hop,
-    Inbound, MtlsMode, PeerFacts, Protocol, Reason, RequestFacts, Share, Step, Verdict, host_of,
+    Ask, AuthorizationDecision, Backend, BackendId, ConnectionFacts, Endpoint, EndpointHealth, Endpoints,
+    Filters, Hop, Inbound, MtlsMode, PeerFacts, Protocol, Reason, RequestFacts, Share, Step, Verdict,
+    host_of,
 };
 
 use super::asked::{Asked, Head, described};
@@ -44,6 +46,7 @@ fn backend(
         problem: None,
         filters: own.map(said::filters).unwrap_or_default(),
         policy: Vec::new(),
+        outside: Vec::new(),
         workloads: Vec::new(),
     };
     let Some(found) = share.backend else {
@@ -70,10 +73,29 @@ fn backend(
         &Carried {
             head,
             opaque: route.opaque,
+            hop: policy_hop(&found.policy.tls),
         },
     );
-    step.problem = problem(&step.workloads);
+    step.outside = outside(mesh, &found.id, &step.workloads);
+    step.problem = problem(&step);
     step
+}
+
+/// Where it goes besides workloads of the mesh: endpoints that are written down as addresses or names.
+fn outside(mesh: &mut Mesh, id: &BackendId, workloads: &[WorkloadStep]) -> Vec<String> {
+    let Some(found) = mesh.endpoints(id) else {
+        return Vec::new();
+    };
+    let known = |address: &String| workloads.iter().any(|workload| workload.address == *address);
+    let addresses = found
+        .endpoints
+        .iter()
+        .map(|endpoint| endpoint.address.to_string());
+    let names = found.names.iter();
+    addresses
+        .filter(|address| !known(address))
+        .chain(names.map(|named| format!("what DNS gives for {}, port {}", named.host, named.port)))
+        .collect()
 }
 
 /// The dialled address, or where DNS says that the host is which is asked for.
@@ -97,13 +119,31 @@ struct Carried {
     head: Head,
     /// As bytes, not as a request.
     opaque: bool,
+    /// The hop, where the backend's policy and not the endpoint says it.
+    hop: Option<Hop>,
+}
+
+/// TLS of the outside world shows no identity of the mesh, so that it counts as plaintext here.
+fn policy_hop(tls: &UpstreamTls) -> Option<Hop> {
+    match tls {
+        UpstreamTls::Mesh => None,
+        UpstreamTls::MeshMutual => Some(Hop::MutualTls),
+        UpstreamTls::Disabled | UpstreamTls::Origination { .. } => Some(Hop::Plaintext),
+    }
 }
 
 /// Why nothing can be picked.
-fn problem(workloads: &[WorkloadStep]) -> Option<String> {
-    let reason = if workloads.is_empty() {
+fn problem(step: &BackendStep) -> Option<String> {
+    if !step.outside.is_empty() {
+        return None;
+    }
+    let reason = if step.workloads.is_empty() {
         Reason::NoEndpoints
-    } else if workloads.iter().all(|workload| workload.health == "unhealthy") {
+    } else if step
+        .workloads
+        .iter()
+        .all(|workload| workload.health == "unhealthy")
+    {
         Reason::NoHealthyEndpoint
     } else {
         return None;
@@ -144,16 +184,12 @@ fn workload(
         .flatten();
     let mode = inbound.as_ref().map(|inbound| inbound.port(port).mtls);
     // What does not run has no endpoint yet; its hop will be this.
-    let hop = endpoint.map_or_else(
-        || {
-            if instance.meshed && mode != Some(MtlsMode::Disable) {
-                Hop::MutualTls
-            } else {
-                Hop::Plaintext
-            }
-        },
-        |endpoint| endpoint.hop,
-    );
+    let coming = match instance.meshed && mode != Some(MtlsMode::Disable) {
+        true => Hop::MutualTls,
+        false => Hop::Plaintext,
+    };
+    let own = endpoint.map_or(coming, |endpoint| endpoint.hop);
+    let hop = carried.hop.unwrap_or(own);
     let mtls = hop == Hop::MutualTls && asked.id.is_some();
     let mut step = WorkloadStep {
         workload: described(instance),

@@ -111,6 +111,9 @@ pub struct BackendStep {
     /// How traffic to it is spread, limited and secured, one line each; empty when nothing is said about it.
     #[serde(default)]
     pub policy: Vec<String>,
+    /// Endpoints that are no workloads of the mesh: addresses, and names that DNS is asked for.
+    #[serde(default)]
+    pub outside: Vec<String>,
     /// Its workloads.
     pub workloads: Vec<WorkloadStep>,
 }

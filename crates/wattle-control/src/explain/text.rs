@@ -195,6 +195,9 @@ fn fmt_backend(f: &mut fmt::Formatter<'_>, backend: &BackendStep) -> fmt::Result
     for filter in backend.filters.iter().chain(&backend.policy) {
         field(f, 0, "", filter)?;
     }
+    for place in &backend.outside {
+        field(f, 2, "outside", place)?;
+    }
     backend
         .workloads
         .iter()

@@ -4,10 +4,11 @@ use wattle_api::Resource;
 use wattle_api::istio::{CaptureMode, DefaultEndpoint, EgressHost, EgressNamespace, Host, Sidecar};
 
 use super::super::Findings;
-use crate::istio::scope;
+use crate::istio::scope::{self, InForce};
 use crate::view::View;
 
 pub(in super::super) fn check(sidecar: &Resource<Sidecar>, view: &View<'_>, findings: &mut Findings<'_>) {
+    selection(sidecar, view, findings);
     for (index, listener) in sidecar.spec.egress.iter().enumerate() {
         let field = format!("spec.egress[{index}]");
         let reason = "what a workload sends is always redirected; no listener is opened for it to dial";
@@ -52,6 +53,24 @@ pub(in super::super) fn check(sidecar: &Resource<Sidecar>, view: &View<'_>, find
             field,
             "what nothing describes goes where it was dialled, or nowhere",
         );
+    }
+}
+
+fn selection(sidecar: &Resource<Sidecar>, view: &View<'_>, findings: &mut Findings<'_>) {
+    match scope::in_force(sidecar, view) {
+        InForce::Here => {}
+        InForce::Nowhere => {
+            let reason = "no workload of its namespace has these labels".to_owned();
+            let hint = "compare them with the labels of your workloads";
+            findings.warn("selects-nothing", "spec.workloadSelector", reason, hint);
+        }
+        InForce::Instead(winner) => {
+            let reason = format!(
+                "Sidecar {} is for the same workloads and wins: it is older, or first by name",
+                winner.meta.name
+            );
+            findings.warn("policy-conflict", "", reason, "keep one of them");
+        }
     }
 }
 

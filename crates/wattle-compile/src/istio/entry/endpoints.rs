@@ -9,7 +9,7 @@ use wattle_model::{BackendId, Endpoint, EndpointHealth, Endpoints, Hop, NamedEnd
 
 use crate::instance;
 use crate::view::{View, selects};
-use crate::{Name, endpoints as known};
+use crate::{Instance, Name, endpoints as known};
 
 /// The endpoints of `namespace/host:port`, or of the part that has these labels.
 pub(crate) fn endpoints(
@@ -19,28 +19,14 @@ pub(crate) fn endpoints(
     labels: &Labels,
     view: &View<'_>,
 ) -> Option<Endpoints> {
-    let entry = view
-        .entries_of(&name.1)
-        .into_iter()
-        .find(|entry| entry.meta.namespace == name.0)?;
-    let port = entry
-        .spec
-        .ports
-        .iter()
-        .find(|written| written.number.number() == port)?;
+    let (entry, port) = port_of(name, port, view)?;
     let mut found = Endpoints {
         id: Arc::clone(id),
         ..Endpoints::default()
     };
-    if let Some(selector) = &entry.spec.workload_selector {
-        let selected = view.selected(&name.0, &selector.labels);
-        let fitting = selected
-            .into_iter()
-            .filter(|instance| selects(labels, &instance.labels));
-        let reached = fitting.filter_map(|instance| {
-            let number = instance.port_named(&port.name).unwrap_or_else(|| target(port));
-            known::endpoint(instance, number, view)
-        });
+    if entry.spec.workload_selector.is_some() {
+        let fitting = selected(entry, port, view).filter(|(instance, _)| selects(labels, &instance.labels));
+        let reached = fitting.filter_map(|(instance, number)| known::endpoint(instance, number, view));
         found.endpoints.extend(reached);
         return Some(found);
     }
@@ -57,6 +43,38 @@ pub(crate) fn endpoints(
             .push(named(&name.1, target(port), template, resolution));
     }
     Some(found)
+}
+
+/// The workloads that the `workloadSelector` of a host's entry selects, each with the port it listens on.
+pub(crate) fn workloads<'a>(name: &Name, port: u16, view: &View<'a>) -> Vec<(&'a Arc<Instance>, u16)> {
+    let found = port_of(name, port, view).into_iter();
+    found
+        .flat_map(|(entry, port)| selected(entry, port, view))
+        .collect()
+}
+
+fn port_of<'a>(
+    name: &Name,
+    port: u16,
+    view: &View<'a>,
+) -> Option<(&'a Resource<ServiceEntry>, &'a EntryPort)> {
+    let mut entries = view.entries_of(&name.1).into_iter();
+    let entry = entries.find(|entry| entry.meta.namespace == name.0)?;
+    let mut ports = entry.spec.ports.iter();
+    Some((entry, ports.find(|written| written.number.number() == port)?))
+}
+
+fn selected<'a>(
+    entry: &'a Resource<ServiceEntry>,
+    port: &'a EntryPort,
+    view: &View<'a>,
+) -> impl Iterator<Item = (&'a Arc<Instance>, u16)> + use<'a> {
+    let selector = entry.spec.workload_selector.as_ref();
+    let instances = selector.map(|selector| view.selected(&entry.meta.namespace, &selector.labels));
+    instances.into_iter().flatten().map(|instance| {
+        let own = instance.port_named(&port.name);
+        (instance, own.unwrap_or_else(|| target(port)))
+    })
 }
 
 /// The port of an endpoint unless it says otherwise.

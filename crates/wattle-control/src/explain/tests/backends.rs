@@ -1,5 +1,7 @@
 //! Backends that are not the same to all callers, or not where was dialled.
 
+use wattle_compile::Mesh;
+
 use super::{MESH, load};
 use crate::explain::{Question, explain};
 
@@ -66,4 +68,131 @@ spec:
     let by_name = "what DNS gives for x.a.example, port 8080".to_owned();
     assert_eq!(asked("x.a.example"), (by_name, None));
     assert_eq!(asked("x.b.example").1.as_deref(), Some("unknown_destination"));
+}
+
+const REVIEWS: &str = "
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: reviews}
+spec:
+  host: reviews
+  subsets:
+  - {name: v1, labels: {version: v1}}
+  - {name: v2, labels: {version: v2}}
+  - {name: none, labels: {version: v9}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews}
+spec:
+  hosts: [reviews]
+  http:
+  - match: [{headers: {end-user: {exact: jason}}}]
+    route: [{destination: {host: reviews, subset: v2}}]
+  - match: [{headers: {end-user: {exact: nobody}}}]
+    route: [{destination: {host: reviews, subset: none}}]
+  - route: [{destination: {host: reviews, subset: v1}}]
+";
+
+/// The first backend's problem and the workloads behind it.
+fn behind(mesh: &mut Mesh, url: &str, user: &str) -> (Option<String>, Vec<String>) {
+    let question = Question {
+        from: "page".to_owned(),
+        method: "GET".to_owned(),
+        url: url.to_owned(),
+        headers: vec![("end-user".to_owned(), user.to_owned())],
+        ..Question::default()
+    };
+    let found = explain(mesh, &question).unwrap();
+    let [backend] = &found.backends[..] else { panic!() };
+    let workloads = backend.workloads.iter();
+    (
+        backend.problem.clone(),
+        workloads.map(|step| step.workload.clone()).collect(),
+    )
+}
+
+#[test]
+fn behind_a_subset_are_the_workloads_that_have_its_labels() {
+    let (_directory, mut mesh) = load(&[MESH, REVIEWS].concat());
+    let mut asked = |user: &str| behind(&mut mesh, "http://reviews:9080/", user);
+    let one = |name: &str| (None, vec![name.to_owned()]);
+    assert_eq!(asked("jason"), one("default/reviews-v2"));
+    assert_eq!(asked("anybody"), one("default/reviews-v1"));
+    assert_eq!(asked("nobody"), (Some("no_endpoints".to_owned()), vec![]));
+}
+
+#[test]
+fn behind_an_entry_are_what_it_selects_and_what_it_writes_down() {
+    let entries = "
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: selected}
+spec:
+  hosts: [selected.example]
+  resolution: STATIC
+  ports: [{number: 80, name: http, protocol: HTTP, targetPort: 9080}]
+  workloadSelector: {labels: {app: reviews}}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: names}
+spec:
+  hosts: [api.example]
+  resolution: DNS
+  ports: [{number: 80, name: http, protocol: HTTP}]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: addresses}
+spec:
+  hosts: [old.example]
+  resolution: STATIC
+  ports: [{number: 80, name: http, protocol: HTTP, targetPort: 8080}]
+  endpoints: [{address: 192.0.2.7}]
+";
+    let (_directory, mut mesh) = load(&[MESH, entries].concat());
+    let both = vec!["default/reviews-v1".to_owned(), "default/reviews-v2".to_owned()];
+    assert_eq!(behind(&mut mesh, "http://selected.example/", "x"), (None, both));
+    for (host, outside) in [
+        ("api.example", "what DNS gives for api.example, port 80"),
+        ("old.example", "192.0.2.7:8080"),
+    ] {
+        let question = Question {
+            from: "page".to_owned(),
+            method: "GET".to_owned(),
+            url: format!("http://{host}/"),
+            ..Question::default()
+        };
+        let found = explain(&mut mesh, &question).unwrap();
+        assert!(found.answer.allowed, "{found}");
+        assert_eq!(found.backends[0].outside, [outside]);
+    }
+}
+
+#[test]
+fn a_policy_without_tls_is_refused_where_mutual_tls_is_asked_for() {
+    let rule = "
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: reviews}
+spec: {host: reviews, trafficPolicy: {tls: {mode: DISABLE}}}
+";
+    let (_directory, mut mesh) = load(&[MESH, rule].concat());
+    let question = Question {
+        from: "page".to_owned(),
+        method: "GET".to_owned(),
+        url: "http://reviews:9080/inner/".to_owned(),
+        ..Question::default()
+    };
+    let found = explain(&mut mesh, &question).unwrap();
+    let workload = &found.backends[0].workloads[0];
+    assert_eq!(
+        (workload.mtls, workload.reason.as_deref()),
+        (false, Some("mtls_required")),
+        "{found}"
+    );
 }
