@@ -6,6 +6,7 @@ mod marks;
 mod names;
 mod ratchet;
 mod shape;
+mod threats;
 
 use std::fmt;
 use std::path::Path;
@@ -68,6 +69,7 @@ pub(crate) fn run(root: &Path, mode: Mode) -> Result<()> {
     }
     let mut violations = text_violations(&files);
     violations.extend(docs::check(root, &files)?);
+    violations.extend(threats::check(root, &files)?);
     violations.extend(allowed.check(&measured));
     let figures = shape::Figures::of(&files);
     violations.extend(figures.violations());

@@ -48,6 +48,7 @@ pub use cache::ResourceName;
 pub use instance::Instance;
 pub use mesh::Mesh;
 pub use read::Read;
+pub use request_authentication::KeyAddress;
 pub use settings::Settings;
 pub use status::{Condition, ParentStatus, RouteStatus};
 pub use store::Name;

@@ -1,6 +1,6 @@
 //! Whose tokens a workload takes: Istio's RequestAuthentications that select it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,18 +45,28 @@ pub(crate) fn of(instance: &Instance, view: &View<'_>) -> Vec<TokenRule> {
     rules
 }
 
+/// Somewhere that keys are taken from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyAddress {
+    /// Longest time for fetching them: the longest that a rule gives.
+    pub time: Duration,
+    /// Namespaces of the policies that want them.
+    pub namespaces: BTreeSet<Arc<str>>,
+}
+
 impl Mesh {
-    /// Every address that a RequestAuthentication takes keys from, each once, with the longest time for fetching them.
-    pub fn key_addresses(&self) -> BTreeMap<Arc<str>, Duration> {
-        let mut addresses = BTreeMap::new();
+    /// Every address that a RequestAuthentication takes keys from, each once.
+    pub fn key_addresses(&self) -> BTreeMap<Arc<str>, KeyAddress> {
+        let mut addresses: BTreeMap<Arc<str>, KeyAddress> = BTreeMap::new();
         for object in self.objects() {
             let Object::RequestAuthentication(policy) = object else {
                 continue;
             };
             for rule in policy.spec.jwt_rules.iter().filter(|rule| rule.jwks.is_none()) {
                 let time = rule.timeout.unwrap_or(TIMEOUT);
-                let longest = addresses.entry(address(rule)).or_insert(time);
-                *longest = time.max(*longest);
+                let wanted = addresses.entry(address(rule)).or_default();
+                wanted.time = time.max(wanted.time);
+                wanted.namespaces.insert(Arc::clone(&policy.meta.namespace));
             }
         }
         addresses

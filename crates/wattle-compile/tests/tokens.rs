@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wattle_compile::{Mesh, Settings};
+use wattle_compile::{KeyAddress, Mesh, Settings};
 use wattle_model::TokenLocation;
 
 const WORKLOAD: &str = "
@@ -67,11 +67,17 @@ fn keys_are_wanted_once_from_each_address_within_the_longest_time() {
             &format!("{{jwtRules: [{{jwksUri: 'https://k', timeout: 9s}}, {{issuer: c, jwks: '{KEYS}'}}]}}"),
         ),
     ]);
-    let expected: BTreeMap<Arc<str>, Duration> = [
-        ("https://a/.well-known/openid-configuration", 5),
-        ("https://k", 9),
+    let expected: BTreeMap<Arc<str>, KeyAddress> = [
+        ("https://a/.well-known/openid-configuration", 5, ["a"].as_slice()),
+        ("https://k", 9, &["a", "b"]),
     ]
-    .map(|(address, secs)| (address.into(), Duration::from_secs(secs)))
+    .map(|(address, secs, namespaces)| {
+        let wanted = KeyAddress {
+            time: Duration::from_secs(secs),
+            namespaces: namespaces.iter().map(|name| Arc::from(*name)).collect(),
+        };
+        (address.into(), wanted)
+    })
     .into();
     assert_eq!(mesh.key_addresses(), expected);
 }

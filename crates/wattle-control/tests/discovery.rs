@@ -3,9 +3,11 @@
 
 mod common;
 
+use std::time::{Duration, SystemTime};
+
 use common::{MANIFESTS, World, eventually};
 use tonic::Code;
-use wattle_identity::{Authority, SpiffeId, SvidRequest, TrustDomain};
+use wattle_identity::{Authority, SpiffeId, Svid, SvidRequest, TrustDomain};
 use wattle_wire::{Kind, Resource};
 
 #[tokio::test]
@@ -185,19 +187,40 @@ async fn discovery_needs_a_certificate_of_this_mesh() {
     assert_eq!(status.code(), Code::Unauthenticated);
     assert!(status.message().contains("client certificate"), "{status}");
 
-    // A certificate of the same name by an authority of one's own.
     let trust_domain = TrustDomain::new("cluster.local").unwrap();
-    let id = SpiffeId::new(&trust_domain, "default", "client").unwrap();
-    let now = std::time::SystemTime::now();
-    let forger = Authority::create(&trust_domain, now).unwrap();
+    let forger = Authority::create(&trust_domain, SystemTime::now()).unwrap();
+    turned_away(&world, certified(&forger, &trust_domain)).await;
+}
+
+#[tokio::test]
+async fn a_certificate_of_a_federated_domain_is_none_of_this_mesh() {
+    let mut world = World::start(MANIFESTS).await;
+    world.stop().await;
+    let elsewhere = TrustDomain::new("elsewhere.example").unwrap();
+    let foreign = Authority::create(&elsewhere, SystemTime::now()).unwrap();
+    let roots = world.state.path().join("elsewhere.pem");
+    std::fs::write(&roots, foreign.bundle().unwrap().to_pem()).unwrap();
+    world
+        .resume(|config| config.trust.federated = vec![("elsewhere.example".into(), roots)])
+        .await;
+    turned_away(&world, certified(&foreign, &elsewhere)).await;
+}
+
+/// A certificate for the account of a workload.
+fn certified(authority: &Authority, trust_domain: &TrustDomain) -> Svid {
+    let id = SpiffeId::new(trust_domain, "default", "client").unwrap();
     let request = SvidRequest::new(&id).unwrap();
-    let issued = forger
-        .sign(request.csr_pem(), &id, now, std::time::Duration::ZERO)
+    let issued = authority
+        .sign(request.csr_pem(), &id, SystemTime::now(), Duration::ZERO)
         .unwrap();
-    let svid = request.into_svid(&issued.chain_pem()).unwrap();
+    request.into_svid(&issued.chain_pem()).unwrap()
+}
+
+/// The handshake of whoever shows this certificate fails.
+async fn turned_away(world: &World, svid: Svid) {
     let mut proxy = common::Proxy::new(svid, "default/client-0");
     // TLS 1.3 lets the client finish first: the refusal shows at the connection or at the first read.
-    if proxy.connect(&world).await.is_ok() {
+    if proxy.connect(world).await.is_ok() {
         proxy.want(Kind::Inbound, "default/client-0").await;
         let (code, _) = proxy.end().await;
         assert!(

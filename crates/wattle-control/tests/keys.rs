@@ -154,3 +154,51 @@ async fn keys_come_over_https_from_who_is_trusted_and_old_ones_stay_when_nobody_
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_namespace_that_names_more_addresses_than_its_share_is_told_and_another_is_served() {
+    let (trusted, mut world) = (root("trusted"), World::start(MANIFESTS).await);
+    let (_issuer, address) = Issuer::start(certified(&trusted, "localhost", 2090)).await;
+    world.stop().await;
+    let roots = world.state.path().join("issuers.pem");
+    std::fs::write(&roots, trusted.pem()).unwrap();
+    let policy = |namespace: &str, name: usize, rules: &str| {
+        format!(
+            "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\n\
+             metadata: {{name: p{name}, namespace: {namespace}}}\nspec: {{jwtRules: [{rules}]}}\n---\n"
+        )
+    };
+    // Addresses that are refused at once: nobody is asked.
+    let many: Vec<String> = (0..300)
+        .map(|number| format!("{{issuer: i, jwksUri: 'https://169.254.169.254/{number}'}}"))
+        .collect();
+    let policies = many.chunks(60).enumerate();
+    let policies = policies.map(|(name, rules)| policy("a", name, &rules.join(", ")));
+    world.write("many.yaml", &policies.collect::<String>());
+    let one = format!(
+        "{{issuer: i, jwksUri: 'https://localhost:{}/keys'}}",
+        address.port()
+    );
+    world.write("tokens.yaml", &policy("default", 0, &one));
+    world
+        .resume(|config| {
+            config.keys.allow = vec![IpBlock::parse("127.0.0.1").unwrap()];
+            config.keys.roots = Some(roots);
+        })
+        .await;
+    let mut proxy = world.join("client", "client-0").await;
+    proxy.connect(&world).await.unwrap();
+    let own = proxy.want(Kind::Inbound, "default/client-0").await;
+    proxy
+        .until(|proxy| format!("{:?}", proxy.held.get(&own)).contains(NAMES[0]))
+        .await;
+    eventually("who names too many is told", async || {
+        let all: Vec<DiagnosticView> = world.get("/diagnostics").await;
+        let told = all.iter().filter(|one| {
+            one.reason
+                .contains("more than 64 addresses of keys in one namespace")
+        });
+        told.count() == 300 - 64
+    })
+    .await;
+}

@@ -132,6 +132,15 @@ mod tests {
     }
 
     #[test]
+    fn an_expression_whose_program_is_too_large_is_refused() {
+        assert!(Pattern::new("[a-z]{1000}").is_ok());
+        for bomb in ["[a-z]{100000}", "((a{100}){100}){100}", r"\w{1000}"] {
+            assert!(Pattern::new(bomb).is_err(), "{bomb}");
+        }
+        assert!(Substitution::new("((a{100}){100}){100}", "b").is_err());
+    }
+
+    #[test]
     fn a_substitution_replaces_every_match_and_knows_groups_as_re2_writes_them() {
         let table = [
             (

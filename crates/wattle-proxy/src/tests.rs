@@ -41,7 +41,25 @@ pub(crate) fn worker_with(change: impl FnOnce(&mut Settings)) -> Rc<Worker> {
     made(None, change)
 }
 
+/// A worker, and where it counts.
+pub(crate) fn counted_worker() -> (Rc<Worker>, Arc<Registry>) {
+    let registry = Registry::new(wattle_telemetry::Limits::default());
+    (counting(&registry, None, |_| {}), registry)
+}
+
 fn made(access: Option<AccessWriter>, change: impl FnOnce(&mut Settings)) -> Rc<Worker> {
+    counting(
+        &Registry::new(wattle_telemetry::Limits::default()),
+        access,
+        change,
+    )
+}
+
+fn counting(
+    registry: &Arc<Registry>,
+    access: Option<AccessWriter>,
+    change: impl FnOnce(&mut Settings),
+) -> Rc<Worker> {
     let control = SocketAddr::from(([127, 0, 0, 1], 1));
     let mut settings = Settings::new(
         identity("a"),
@@ -52,9 +70,14 @@ fn made(access: Option<AccessWriter>, change: impl FnOnce(&mut Settings)) -> Rc<
     );
     change(&mut settings);
     let (asks, _) = mpsc::channel(1);
-    let shard = Registry::new(wattle_telemetry::Limits::default()).shard();
     let (_, draining) = Drain::new();
-    Worker::new(Arc::new(settings), Post::new(0, asks), draining, shard, access)
+    Worker::new(
+        Arc::new(settings),
+        Post::new(0, asks),
+        draining,
+        registry.shard(),
+        access,
+    )
 }
 
 /// A healthy endpoint without a proxy.

@@ -9,8 +9,8 @@ use std::io::{BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, SystemTime};
 
-use forge::{Forger, elsewhere};
-use support::Manifests;
+use forge::{Forger, Shameless, elsewhere};
+use support::{Manifests, turned_away};
 use wattle_identity::Svid;
 use wattle_testkit::{Conversation, Echo, Mesh, Need, Request, Spot, eventually, lacks};
 
@@ -178,6 +178,44 @@ fn connections_of_a_foreign_domain_end_when_its_roots_are_withdrawn_and_no_other
     mesh.wait_log(log, "peer is not believed any more: its connections end");
     mesh.wait_log(log, "connection ended: it is not let in any more peer=");
     assert!(forger.call(&mesh, addresses[0].0, &stranger).is_err());
+    mesh.stop();
+}
+
+#[test]
+fn a_federated_root_that_vouches_for_a_name_of_ours_is_not_believed() {
+    if lacks(&[Need::Root]) {
+        return;
+    }
+    let foreign = Shameless::new();
+    let federated = Manifests::new(&[("roots.pem", foreign.pem())]);
+    let variable = format!(
+        "elsewhere.example={}",
+        federated.path().join("roots.pem").display()
+    );
+    let manifests = Manifests::new(&[("mesh.yaml", MESH)]);
+    let mesh = Mesh::up_in(
+        WATTLE,
+        manifests.path(),
+        &[("WATTLE_CONTROL_FEDERATED", &variable)],
+    );
+    let address = at(&mesh, PORT);
+    let echo = Echo::start(&mesh.spot("server"), PORT, "server").unwrap();
+    let forger = Forger::of(&mesh);
+    let own = foreign.svid("elsewhere.example", "client");
+    eventually("it is believed for its own names", PATIENCE, || {
+        forger
+            .call(&mesh, address, &own)
+            .ok()
+            .filter(|status| *status == 200)
+    });
+    let served = echo.requests();
+    let before = turned_away(&mesh, "server", "untrusted_issuer").unwrap_or(0);
+    let pretended = foreign.svid("cluster.local", "client");
+    assert!(forger.call(&mesh, address, &pretended).is_err());
+    eventually("it is counted", PATIENCE, || {
+        (turned_away(&mesh, "server", "untrusted_issuer")? == before + 1).then_some(())
+    });
+    assert_eq!(echo.requests(), served);
     mesh.stop();
 }
 

@@ -1,6 +1,8 @@
 //! `wattle up` keeps what the manifests want: it restarts, replaces, stops and ends, and leaves nothing behind.
 #![allow(clippy::unwrap_used)]
 
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use wattle_testkit::{Mesh, Need, eventually, lacks};
 const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
 /// Longest wait for anything, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A user without rights.
+const NOBODY: u32 = 65534;
 
 /// A Process without a proxy that prints its variable and then waits.
 fn process(name: &str, word: &str, more: &str) -> String {
@@ -167,6 +171,46 @@ fn a_process_waits_for_those_it_depends_on_and_sees_nothing_of_the_meshs_keys() 
     );
     assert!(mesh.state().join("control/roots.pem").exists());
     mesh.stop();
+}
+
+#[test]
+fn an_application_sees_nothing_of_the_meshs_keys_without_root_either() {
+    if lacks(&[Need::Root]) {
+        return;
+    }
+    // 9 where a key was found, 7 where it looked in vain; what it starts in is the mesh's, so that it is there to be found.
+    let search = "test -d $WATTLE_RUN_DIR && ls -d $WATTLE_RUN_DIR/*/control $WATTLE_RUN_DIR/*/proxies >/dev/null || exit 8; \
+        find $WATTLE_RUN_DIR -type f -exec grep -lE \\\"PRIVATE KEY|redb\\\" {} + >/dev/null && exit 9; exit 7";
+    let job = format!(
+        "apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {{name: job}}\nspec: \
+         {{command: [sh, -c, \"{search}\"], restartPolicy: Never, dependsOn: [web], proxy: {{enabled: false}}}}\n"
+    );
+    let web = process("web", "one", "").replace(
+        "metadata: {name: web}",
+        "metadata: {name: web, labels: {app: web}}",
+    );
+    let place = tempfile::Builder::new().prefix("wt").tempdir_in("/tmp").unwrap();
+    let (manifests, run) = (place.path().join("manifests"), place.path().join("run"));
+    for directory in [place.path(), &manifests, &run] {
+        let _ = std::fs::create_dir(directory);
+        chown(directory, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    write(&manifests, "job.yaml", &job);
+    write(&manifests, "web.yaml", &web);
+    // Where it was built an ordinary user may not be able to look.
+    let binary = place.path().join("wattle");
+    std::fs::copy(WATTLE, &binary).unwrap();
+    let output = Command::new(&binary)
+        .args(["up", "--exit-with", "job", "-o", "json"])
+        .arg(&manifests)
+        .env("WATTLE_RUN_DIR", &run)
+        .current_dir("/")
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(7), "{error}");
 }
 
 #[test]

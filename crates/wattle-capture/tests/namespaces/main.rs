@@ -34,12 +34,20 @@ const SCENARIOS: &[Scenario] = &[
         traffic::a_service_address_is_redirected,
     ),
     (
+        "datagrams_pass_by_the_proxies_of_both_ends",
+        traffic::datagrams_are_left_alone,
+    ),
+    (
         "a_proxys_own_connections_are_not_redirected",
         traffic::a_proxy_is_exempt,
     ),
     (
         "what_reaches_a_workload_goes_to_the_inbound_listener",
         traffic::inbound_is_redirected,
+    ),
+    (
+        "an_application_on_a_port_of_the_proxys_own_is_reached_past_its_proxy",
+        traffic::ports_of_the_proxy_are_open,
     ),
     (
         "the_inbound_proxy_reaches_its_application",
@@ -76,6 +84,10 @@ const SCENARIOS: &[Scenario] = &[
     (
         "a_workload_cannot_undo_its_redirection",
         programs::a_workload_cannot_change_rules,
+    ),
+    (
+        "a_workload_that_becomes_the_proxys_user_leaves_past_its_proxy_and_meets_the_others",
+        programs::the_proxys_user_is_exempt,
     ),
     (
         "a_proxy_holds_no_more_than_it_needs",

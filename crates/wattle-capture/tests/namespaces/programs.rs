@@ -8,7 +8,7 @@ use std::time::Instant;
 use wattle_capture::SpawnSpec;
 use wattle_capture::exec::RunAs;
 use wattle_capture::names::{DEFAULT_LIMIT, Hosts, HostsFile, RESOLV_CONF, Service};
-use wattle_capture::privileges::Exemption;
+use wattle_capture::privileges::{Exemption, PROXY_UID};
 
 use crate::world::{MARK, PATIENCE, Pod, World};
 
@@ -130,6 +130,32 @@ pub(crate) fn a_workload_cannot_change_rules() {
     let marked = dial("10.244.0.1:9", &MARK.to_string());
     assert!(said(&pod, &marked).starts_with("error Operation not permitted"));
     assert!(pod.call("10.244.0.1:9").unwrap().starts_with("outbound "));
+}
+
+pub(crate) fn the_proxys_user_is_exempt() {
+    let world = World::new();
+    let (pod, other) = (world.redirected_pod(2), world.redirected_pod(3));
+    pod.listen("127.0.0.1:15001", "outbound");
+    other.listen("0.0.0.0:15006", "inbound");
+    let line = |uid: u32| {
+        let own = std::env::current_exe().unwrap();
+        let own = own.display();
+        spec(&format!(
+            "setpriv --reuid {uid} --clear-groups {own} dial 10.244.0.3:8080"
+        ))
+    };
+    let mut unprivileged = line(PROXY_UID);
+    unprivileged.run_as = Some(RunAs { uid: 26, gid: 26 });
+    assert!(!output(&pod, &unprivileged).1, "only who starts as root may");
+    match Exemption::detect().unwrap() {
+        // It leaves as nobody: what it reaches is the proxy of the other, which knows it by no certificate.
+        Exemption::User => {
+            assert!(said(&pod, &line(PROXY_UID)).starts_with("inbound for 10.244.0.3:8080 from 10.244.0.2"));
+            assert!(said(&pod, &line(26)).starts_with("outbound "));
+        }
+        // There are no other users here.
+        Exemption::Mark => assert!(!output(&pod, &line(PROXY_UID)).1),
+    }
 }
 
 pub(crate) fn a_proxy_holds_little() {

@@ -1,5 +1,6 @@
 //! Where connections go.
 
+use std::net::UdpSocket;
 use std::time::Instant;
 
 use wattle_capture::Redirect;
@@ -30,6 +31,23 @@ pub(crate) fn a_service_address_is_redirected() {
     );
 }
 
+pub(crate) fn datagrams_are_left_alone() {
+    let world = World::new();
+    let (pod, other) = (world.redirected_pod(2), world.redirected_pod(3));
+    let [from, to] = [&pod, &other].map(|pod| {
+        let socket = pod
+            .netns
+            .enter(|| UdpSocket::bind(pod.at(8080)))
+            .unwrap()
+            .unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket
+    });
+    from.send_to(b"hello", other.at(8080)).unwrap();
+    let mut word = [0; 8];
+    assert_eq!(to.recv_from(&mut word).unwrap(), (5, pod.at(8080)));
+}
+
 pub(crate) fn a_proxy_is_exempt() {
     let world = World::new();
     let (pod, other) = (world.redirected_pod(2), world.pod(3));
@@ -53,10 +71,24 @@ pub(crate) fn inbound_is_redirected() {
     let (client, pod) = (world.pod(2), world.redirected_pod(3));
     pod.listen("0.0.0.0:15006", "inbound");
     pod.listen("0.0.0.0:8080", "app");
-    pod.listen("0.0.0.0:15008", "tunnel");
     let said = client.call(pod.at(8080)).unwrap();
     assert_eq!(said, "inbound for 10.244.0.3:8080 from 10.244.0.2");
-    assert!(client.call(pod.at(15008)).unwrap().starts_with("tunnel "));
+}
+
+pub(crate) fn ports_of_the_proxy_are_open() {
+    let world = World::new();
+    let (client, pod) = (world.pod(2), world.redirected_pod(3));
+    pod.listen("0.0.0.0:15006", "inbound");
+    for port in [15008, 15020, 15021, 15090] {
+        pod.listen(&format!("0.0.0.0:{port}"), "app");
+        assert!(client.call(pod.at(port)).unwrap().starts_with("app "), "{port}");
+    }
+    for port in [15007, 15014, 15019, 15091] {
+        assert!(
+            client.call(pod.at(port)).unwrap().starts_with("inbound "),
+            "{port}"
+        );
+    }
 }
 
 pub(crate) fn passthrough_reaches_the_application() {

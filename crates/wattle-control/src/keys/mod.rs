@@ -1,11 +1,12 @@
 //! Keys of token issuers: fetched, kept and handed to the hub, on a thread of their own.
 //!
-//! Addresses come from what people write, so [`guard`] says where a fetch may lead; [`schedule`] says when it is due, and
-//! [`fetch`] does it.
+//! Addresses come from what people write, so [`guard`] says where a fetch may lead, and [`shares`] how many there may be;
+//! [`schedule`] says when one is due, and [`fetch`] does it.
 
 mod fetch;
 mod guard;
 mod schedule;
+mod shares;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use wattle_compile::KeyAddress;
 use wattle_model::IpBlock;
 use wattle_net::Clock;
 
@@ -26,9 +28,8 @@ use crate::hub::HubHandle;
 use crate::store::Store;
 use fetch::{FetchError, Fetcher};
 use schedule::{Known, MAX_AGE};
+use shares::Shares;
 
-/// Most addresses that keys are fetched from.
-pub(crate) const MAX_ADDRESSES: usize = 256;
 /// Most fetches at once.
 const MAX_FETCHES: usize = 8;
 
@@ -53,8 +54,8 @@ impl Default for KeySettings {
     }
 }
 
-/// Every address that keys are wanted from, with the longest time for it.
-pub(crate) type Wanted = BTreeMap<Arc<str>, Duration>;
+/// Every address that keys are wanted from.
+pub(crate) type Wanted = BTreeMap<Arc<str>, KeyAddress>;
 
 /// Keys of an address as they are kept: the text, and when it was fetched in seconds since 1970.
 pub(crate) type Kept = (Arc<str>, u64);
@@ -106,6 +107,7 @@ struct Keeper {
     store: Arc<Store>,
     wanted: watch::Receiver<Wanted>,
     fetcher: Rc<Fetcher>,
+    shares: Shares,
     known: BTreeMap<Arc<str>, Known>,
     under_way: JoinSet<Fetched>,
     kept: BTreeMap<Arc<str>, Kept>,
@@ -120,6 +122,7 @@ impl Keeper {
             hub: parts.hub,
             store: parts.store,
             wanted: parts.wanted,
+            shares: Shares::default(),
             known: BTreeMap::new(),
             under_way: JoinSet::new(),
             kept: parts.kept,
@@ -127,12 +130,15 @@ impl Keeper {
     }
 
     async fn run(mut self) {
+        self.follow().await;
         loop {
-            self.follow().await;
             self.begin();
             let due = self.next_due();
             tokio::select! {
-                changed = self.wanted.changed() => if changed.is_err() { return },
+                changed = self.wanted.changed() => match changed {
+                    Ok(()) => self.follow().await,
+                    Err(_) => return,
+                },
                 Some(Ok((address, fetched))) = self.under_way.join_next() => self.take(address, fetched).await,
                 () = at(due) => {}
             }
@@ -142,19 +148,16 @@ impl Keeper {
     /// Forgets addresses that nobody wants any more, and takes new ones in.
     async fn follow(&mut self) {
         let wanted = self.wanted.borrow_and_update().clone();
-        self.known.retain(|address, _| wanted.contains_key(address));
-        for address in wanted.keys() {
-            if self.known.contains_key(address) {
-                continue;
+        for (address, problem) in self.shares.follow(&wanted) {
+            self.tell(&address, None, Some(problem)).await;
+        }
+        self.known.retain(|address, _| self.shares.has(address));
+        for address in self.shares.addresses() {
+            if !self.known.contains_key(address) {
+                let kept = self.kept.remove(address);
+                self.known
+                    .insert(address.clone(), Known::new(kept, Instant::now()));
             }
-            if self.known.len() >= MAX_ADDRESSES {
-                let problem = format!("more than {MAX_ADDRESSES} addresses of keys: not fetched");
-                self.tell(address, None, Some(problem)).await;
-                continue;
-            }
-            let kept = self.kept.remove(address);
-            self.known
-                .insert(address.clone(), Known::new(kept, Instant::now()));
         }
     }
 
@@ -170,7 +173,7 @@ impl Keeper {
                 continue;
             }
             known.begun();
-            let limit = wanted.get(address).copied().unwrap_or_default();
+            let limit = wanted.get(address).map_or(Duration::ZERO, |wish| wish.time);
             let (fetcher, address) = (self.fetcher.clone(), address.clone());
             self.under_way.spawn_local(async move {
                 let fetched = fetcher.key_set(&address, limit).await;

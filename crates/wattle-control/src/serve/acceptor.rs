@@ -1,7 +1,7 @@
 //! TLS on the discovery port: bounded handshakes, and the proven name beside each connection.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,17 +21,21 @@ use wattle_identity::{Peer, Rejection};
 use wattle_net::Clock;
 
 use super::Services;
+use super::room::{Room, Seat};
 use crate::issuer::Issuer;
 use crate::metrics::{Metrics, count};
 
 /// Longest handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Handshakes at a time; further connections wait in the kernel's queue.
-const MAX_HANDSHAKES: usize = 128;
-/// Open connections; further ones wait.
+/// Handshakes at a time, of all and of one address; further ones wait.
+const MAX_HANDSHAKES: (usize, usize) = (128, 32);
+/// Open connections; further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 16_384;
-/// Open connections of callers without a certificate, who can only be here for their first; further ones are refused.
-const MAX_STRANGERS: usize = 512;
+/// Connections of one address that are not past their handshake; further ones are refused.
+const MAX_ARRIVALS: usize = 2_048;
+/// Open connections of callers without a certificate, who can only be here for their first, of all and of one address;
+/// further ones are refused.
+const MAX_STRANGERS: (usize, usize) = (512, 128);
 /// Longest life of such a connection.
 const STRANGER_LIFE: Duration = Duration::from_secs(30);
 /// Wait after the kernel refused a connection, as when descriptors run out.
@@ -61,7 +65,7 @@ pub(crate) struct Connection {
 struct Stranger {
     end: Pin<Box<Sleep>>,
     /// Its place among [`MAX_STRANGERS`].
-    _permit: OwnedSemaphorePermit,
+    _seat: Seat,
 }
 
 /// A connection before its handshake.
@@ -69,8 +73,8 @@ struct Arrival {
     socket: TcpStream,
     address: SocketAddr,
     place: Place,
-    /// Its place among [`MAX_HANDSHAKES`].
-    shaking: OwnedSemaphorePermit,
+    /// Its place among [`MAX_ARRIVALS`].
+    arriving: Seat,
 }
 
 /// Held as long as a connection is open.
@@ -90,10 +94,28 @@ pub(crate) struct Acceptor {
     clock: Clock,
     metrics: Arc<Metrics>,
     places: Arc<Semaphore>,
-    handshakes: Arc<Semaphore>,
-    strangers: Arc<Semaphore>,
+    rooms: Rooms,
     ready: mpsc::Sender<io::Result<Connection>>,
     stop: CancellationToken,
+}
+
+/// Where one address may have a share only.
+#[derive(Clone)]
+struct Rooms {
+    arrivals: Room,
+    handshakes: Room,
+    strangers: Room,
+}
+
+impl Rooms {
+    fn new() -> Self {
+        let room = |(places, share)| Room::new(places, share);
+        Self {
+            arrivals: room((MAX_CONNECTIONS, MAX_ARRIVALS)),
+            handshakes: room(MAX_HANDSHAKES),
+            strangers: room(MAX_STRANGERS),
+        }
+    }
 }
 
 /// Why a handshake came to nothing.
@@ -105,29 +127,29 @@ enum HandshakeError {
     Failed(io::Error),
     #[error("certificate refused: {0}")]
     Rejected(#[from] Rejection),
-    #[error("too many connections without a certificate, at most {MAX_STRANGERS} expected")]
+    #[error("too many connections without a certificate, at most {} expected, {} of one address", MAX_STRANGERS.0, MAX_STRANGERS.1)]
     Crowded,
+    #[error("too many connections before their handshake, at most {MAX_ARRIVALS} of one address expected")]
+    Swarm,
     #[error("the authority has ended, it needs a repair")]
     Ended,
 }
 
 impl Acceptor {
     pub(crate) fn new(services: &Services, ready: mpsc::Sender<io::Result<Connection>>) -> Self {
-        let room = |size| Arc::new(Semaphore::new(size));
         Self {
             issuer: services.issuer.clone(),
             clock: services.clock.clone(),
             metrics: services.metrics.clone(),
-            places: room(MAX_CONNECTIONS),
-            handshakes: room(MAX_HANDSHAKES),
-            strangers: room(MAX_STRANGERS),
+            places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            rooms: Rooms::new(),
             ready,
             stop: services.stop.clone(),
         }
     }
 
     /// Accepts until stopped or until nobody takes connections any more.
-    pub(crate) async fn run(self, listener: TcpListener) {
+    pub(crate) async fn run(self: Arc<Self>, listener: TcpListener) {
         loop {
             let accepted = tokio::select! {
                 accepted = self.accept(&listener) => accepted,
@@ -135,7 +157,15 @@ impl Acceptor {
                 () = self.ready.closed() => return,
             };
             match accepted {
-                Ok(arrival) => self.welcome(arrival),
+                Ok((socket, address, place)) => match self.rooms.arrivals.try_enter(address.ip()) {
+                    None => self.refused(address, &HandshakeError::Swarm),
+                    Some(arriving) => self.welcome(Arrival {
+                        socket,
+                        address,
+                        place,
+                        arriving,
+                    }),
+                },
                 Err(error) => {
                     tracing::warn!(%error, "connection not accepted");
                     tokio::time::sleep(ACCEPT_AGAIN).await;
@@ -144,13 +174,7 @@ impl Acceptor {
         }
     }
 
-    async fn accept(&self, listener: &TcpListener) -> io::Result<Arrival> {
-        let shaking = self
-            .handshakes
-            .clone()
-            .acquire_owned()
-            .await
-            .map_err(io::Error::other)?;
+    async fn accept(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr, Place)> {
         let permit = self
             .places
             .clone()
@@ -164,92 +188,89 @@ impl Acceptor {
             _permit: permit,
             metrics: self.metrics.clone(),
         };
-        Ok(Arrival {
-            socket,
-            address,
-            place,
-            shaking,
-        })
+        Ok((socket, address, place))
     }
 
-    fn welcome(&self, arrival: Arrival) {
-        let (ready, stop, metrics) = (self.ready.clone(), self.stop.clone(), self.metrics.clone());
-        let (own, strangers, clock) = (self.issuer.server(), self.strangers.clone(), self.clock.clone());
+    fn welcome(self: &Arc<Self>, arrival: Arrival) {
+        let acceptor = self.clone();
         let address = arrival.address;
         // Owned by its timeout: it ends within [`HANDSHAKE`], or at once when stopped.
         tokio::spawn(async move {
             let shaken = tokio::select! {
-                shaken = shake(own, arrival, strangers, &clock) => shaken,
-                () = stop.cancelled() => return,
+                shaken = acceptor.shake(arrival) => shaken,
+                () = acceptor.stop.cancelled() => return,
             };
             match shaken {
-                Ok(connection) => drop(ready.send(Ok(connection)).await),
-                Err(error) => {
-                    count(&metrics.handshakes_failed);
-                    tracing::info!(%address, cause = %error, "connection refused");
-                }
+                Ok(connection) => drop(acceptor.ready.send(Ok(connection)).await),
+                Err(error) => acceptor.refused(address, &error),
             }
         });
     }
-}
 
-/// Makes a connection of an arrival, unless its handshake fails or there are too many without a name already.
-async fn shake(
-    own: Option<Arc<rustls::ServerConfig>>,
-    arrival: Arrival,
-    strangers: Arc<Semaphore>,
-    clock: &Clock,
-) -> Result<Connection, HandshakeError> {
-    let Arrival {
-        socket,
-        address,
-        place,
-        shaking,
-    } = arrival;
-    let acceptor = TlsAcceptor::from(own.ok_or(HandshakeError::Ended)?);
-    let (stream, peer) = handshake(acceptor, socket, clock).await?;
-    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default().into();
-    drop(shaking);
-    let stranger = match peer {
-        Some(_) => None,
-        None => Some(Stranger {
-            end: Box::pin(tokio::time::sleep(STRANGER_LIFE)),
-            _permit: strangers
-                .try_acquire_owned()
-                .map_err(|_| HandshakeError::Crowded)?,
-        }),
-    };
-    Ok(Connection {
-        stream,
-        caller: Caller { peer, chain, address },
-        stranger,
-        _place: place,
-    })
-}
+    fn refused(&self, address: SocketAddr, error: &HandshakeError) {
+        count(&self.metrics.handshakes_failed);
+        tracing::info!(%address, cause = %error, "connection refused");
+    }
 
-async fn handshake(
-    acceptor: TlsAcceptor,
-    socket: TcpStream,
-    clock: &Clock,
-) -> Result<(TlsStream<TcpStream>, Option<Peer>), HandshakeError> {
-    let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await {
-        Err(_) => return Err(HandshakeError::Timeout),
-        Ok(Err(error)) => {
-            return Err(Rejection::from_io_error(&error)
-                .map_or(HandshakeError::Failed(error), HandshakeError::Rejected));
-        }
-        Ok(Ok(stream)) => stream,
-    };
-    let chain = stream.get_ref().1.peer_certificates();
-    let peer = match chain {
-        Some(chain) if !chain.is_empty() => {
-            let peer = Peer::from_chain(chain)?;
-            peer.check_time(clock.now())?;
-            Some(peer)
-        }
-        _ => None,
-    };
-    Ok((stream, peer))
+    /// Makes a connection of an arrival, unless its handshake fails or there are too many without a name already.
+    async fn shake(&self, arrival: Arrival) -> Result<Connection, HandshakeError> {
+        let Arrival {
+            socket,
+            address,
+            place,
+            arriving,
+        } = arrival;
+        let (stream, peer) = tokio::time::timeout(HANDSHAKE, self.handshake(socket, address.ip()))
+            .await
+            .map_err(|_| HandshakeError::Timeout)??;
+        drop(arriving);
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default().into();
+        let stranger = match peer {
+            Some(_) => None,
+            None => Some(Stranger {
+                end: Box::pin(tokio::time::sleep(STRANGER_LIFE)),
+                _seat: self
+                    .rooms
+                    .strangers
+                    .try_enter(address.ip())
+                    .ok_or(HandshakeError::Crowded)?,
+            }),
+        };
+        Ok(Connection {
+            stream,
+            caller: Caller { peer, chain, address },
+            stranger,
+            _place: place,
+        })
+    }
+
+    /// Waits for its turn, and proves who is there.
+    async fn handshake(
+        &self,
+        socket: TcpStream,
+        address: IpAddr,
+    ) -> Result<(TlsStream<TcpStream>, Option<Peer>), HandshakeError> {
+        let _shaking = self
+            .rooms
+            .handshakes
+            .enter(address)
+            .await
+            .ok_or(HandshakeError::Swarm)?;
+        let own = self.issuer.server().ok_or(HandshakeError::Ended)?;
+        let stream = TlsAcceptor::from(own).accept(socket).await.map_err(|error| {
+            Rejection::from_io_error(&error).map_or(HandshakeError::Failed(error), HandshakeError::Rejected)
+        })?;
+        let chain = stream.get_ref().1.peer_certificates();
+        let peer = match chain {
+            Some(chain) if !chain.is_empty() => {
+                let peer = Peer::from_chain(chain)?;
+                peer.check_time(self.clock.now())?;
+                Some(peer)
+            }
+            _ => None,
+        };
+        Ok((stream, peer))
+    }
 }
 
 impl Connected for Connection {
@@ -288,3 +309,6 @@ impl AsyncWrite for Connection {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

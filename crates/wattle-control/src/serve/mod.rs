@@ -3,6 +3,7 @@
 mod acceptor;
 mod certificate;
 mod discovery;
+mod room;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +49,7 @@ pub(crate) struct Services {
 /// Serves proxies until stopped; open streams are told to go elsewhere.
 pub(crate) async fn serve(listener: TcpListener, services: Services) -> Result<(), tonic::transport::Error> {
     let (sender, connections) = mpsc::channel::<Result<Connection, std::io::Error>>(MAX_WAITING);
-    let acceptor = Acceptor::new(&services, sender);
+    let acceptor = Arc::new(Acceptor::new(&services, sender));
     let accepting = tokio::spawn(acceptor.run(listener));
     let stop = services.stop.clone();
     let discovery = AggregatedDiscoveryServiceServer::new(discovery::Discovery::new(&services))

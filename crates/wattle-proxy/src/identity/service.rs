@@ -126,4 +126,4 @@ async fn reach(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -10,6 +10,7 @@ mod refused;
 mod staying;
 mod tokens;
 mod tunnels;
+mod unready;
 
 use std::net::SocketAddr;
 use std::rc::Rc;

@@ -8,6 +8,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
+};
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::ServerName;
 use wattle_identity::{
@@ -112,6 +116,40 @@ pub(crate) fn elsewhere(trust_domain: &str, account: &str) -> (TrustBundle, Svid
     let authority = Authority::create(&domain, now).unwrap();
     let svid = sign(&authority, trust_domain, account, now, HOUR);
     (authority.bundle().unwrap(), svid)
+}
+
+/// A root that signs whatever name it likes.
+pub(crate) struct Shameless(Issuer<'static, KeyPair>, String);
+
+impl Shameless {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self(Issuer::new(params, key), pem)
+    }
+
+    /// Its own certificate.
+    pub(crate) fn pem(&self) -> &str {
+        &self.1
+    }
+
+    pub(crate) fn svid(&self, trust_domain: &str, account: &str) -> Svid {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        let id = id(trust_domain, account);
+        params.subject_alt_names = vec![SanType::URI(id.as_str().try_into().unwrap())];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ClientAuth,
+            ExtendedKeyUsagePurpose::ServerAuth,
+        ];
+        let key = KeyPair::generate().unwrap();
+        let leaf = params.signed_by(&key, &self.0).unwrap().pem();
+        Svid::from_pem(format!("{leaf}{}", key.serialize_pem()).as_bytes()).unwrap()
+    }
 }
 
 fn server() -> Expected {

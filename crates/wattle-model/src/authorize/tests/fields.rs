@@ -42,6 +42,41 @@ fn sources_compare_the_identity_and_never_match_without_one() {
     compare(|from| from.request_principals = texts(&["*/bob"]), false, false);
 }
 
+/// As in Istio: to `namespaces` and `serviceAccounts` an account of a federated domain is one of ours of the same name;
+/// `trustDomains` and `principals` tell them apart.
+#[test]
+fn namespaces_and_accounts_do_not_look_at_the_trust_domain() {
+    let foreign = ConnectionFacts {
+        peer: Some(PeerFacts {
+            principal: "elsewhere/ns/shop/sa/web",
+            namespace: "shop",
+            service_account: "web",
+        }),
+        ..connection(true)
+    };
+    let lets_in = |source: Source| {
+        let inbound = inbound(vec![], Some(vec![from(source)]));
+        let decided = inbound.authorize(&foreign, None, &mut NoTrace);
+        matches!(decided, AuthorizationDecision::Allowed { .. })
+    };
+    let by_name = Source {
+        namespaces: texts(&["shop"]),
+        service_accounts: texts(&["shop/web"]),
+        ..Source::default()
+    };
+    assert!(lets_in(by_name.clone()));
+    let of_ours = Source {
+        trust_domains: texts(&["td"]),
+        ..by_name
+    };
+    assert!(!lets_in(of_ours));
+    let named = Source {
+        principals: texts(&["td/ns/shop/sa/web"]),
+        ..Source::default()
+    };
+    assert!(!lets_in(named));
+}
+
 #[test]
 fn who_has_no_identity_is_none_of_those_excluded() {
     compare(|from| from.not_principals = texts(&["*"]), false, true);

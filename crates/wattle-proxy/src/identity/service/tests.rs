@@ -25,11 +25,11 @@ use super::*;
 use crate::settings::CertificateSource;
 use crate::tests::identity;
 
-const TOKEN: &str = "eyJ.genuine";
+pub(crate) const TOKEN: &str = "eyJ.genuine";
 
 /// What a service does beside what it should.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Habit {
+pub(crate) enum Habit {
     Honest,
     /// Certifies somebody else's name.
     OtherName,
@@ -40,10 +40,10 @@ enum Habit {
 }
 
 /// Signs for `identity("a")` whoever shows the token; notes the lives that were asked for.
-struct Signer {
-    authority: Authority,
-    habit: Habit,
-    lives: Arc<Mutex<Vec<i64>>>,
+pub(crate) struct Signer {
+    pub(crate) authority: Authority,
+    pub(crate) habit: Habit,
+    pub(crate) lives: Arc<Mutex<Vec<i64>>>,
 }
 
 #[tonic::async_trait]
@@ -192,10 +192,10 @@ impl World {
     }
 }
 
-fn serve(listener: TcpListener, tls: ServerConfig, signer: Signer) {
+pub(crate) fn serve(listener: TcpListener, tls: impl Into<Arc<ServerConfig>>, signer: Signer) {
     let (sender, connections) = tokio::sync::mpsc::unbounded_channel();
+    let acceptor = TlsAcceptor::from(tls.into());
     tokio::spawn(async move {
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
         while let Ok((socket, _)) = listener.accept().await {
             if let Ok(stream) = acceptor.accept(socket).await {
                 let _ = sender.send(Ok::<_, io::Error>(Secured(stream)));

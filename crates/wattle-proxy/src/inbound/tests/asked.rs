@@ -516,3 +516,65 @@ async fn an_opaque_connection_is_asked_about_by_who_and_where_and_never_over_htt
     };
     LocalSet::new().run_until(run).await;
 }
+
+/// A check over HTTP that is obeyed in every header.
+fn obeyed() -> CheckProtocol {
+    CheckProtocol::Http(Box::new(HttpCheck {
+        to_upstream: vec![TextMatch::Prefix("".into())],
+        ..HttpCheck::default()
+    }))
+}
+
+#[tokio::test]
+async fn no_service_says_who_called() {
+    let run = async {
+        let worker = worker();
+        let forging = async |_| {
+            let mut response = Response::new(StatusCode::OK, Body::Empty);
+            let headers = &mut response.head.headers;
+            headers.insert("x-user", HeaderValue::from_static("ann"));
+            headers.insert(
+                "x-forwarded-client-cert",
+                HeaderValue::from_static("URI=spiffe://td/ns/n/sa/admin"),
+            );
+            response
+        };
+        reachable(&worker, application(forging).await);
+        let app = application(async |request: Request| {
+            let told = request.head.headers.get_all("x-forwarded-client-cert");
+            let told: Vec<&str> = told.iter().map(|value| value.to_str().unwrap()).collect();
+            let user = request.head.headers.get("x-user");
+            Response::new(StatusCode::OK, Body::full(format!("{told:?} {user:?}")))
+        })
+        .await;
+        tell(&worker, asking(app.port(), authorizer(obeyed())), &[], None);
+        for (caller, names_caller) in [(Some("x"), true), (None, false)] {
+            let told = text(send(&worker, app, caller, get("/p")).await).await;
+            assert!(told.contains("ann"), "the service is heard: {told}");
+            assert!(!told.contains("admin"), "{told}");
+            assert_eq!(told.contains("spiffe://td/ns/n/sa/x"), names_caller, "{told}");
+        }
+    };
+    LocalSet::new().run_until(run).await;
+}
+
+#[tokio::test]
+async fn an_answer_of_more_than_64_kibibytes_is_none() {
+    const MOST: usize = 64 * 1024;
+    let run = async {
+        let (worker, app) = (worker(), application(repeating).await);
+        let long = async |request: Request| {
+            let extra = usize::from(request.head.path_and_query.as_str() == "/longer");
+            Response::new(StatusCode::OK, Body::full(vec![b'x'; MOST + extra]))
+        };
+        reachable(&worker, application(long).await);
+        tell(&worker, asking(app.port(), authorizer(obeyed())), &[], None);
+        assert_eq!(send(&worker, app, None, get("/long")).await.head.status, 200);
+        let refused = send(&worker, app, None, get("/longer")).await.head;
+        assert_eq!(
+            (refused.status.as_u16(), &refused.headers["wattle-reason"]),
+            (403, &HeaderValue::from_static("external_failure"))
+        );
+    };
+    LocalSet::new().run_until(run).await;
+}

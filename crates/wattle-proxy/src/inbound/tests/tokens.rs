@@ -453,3 +453,18 @@ async fn who_is_a_client_behind_others_is_believed_of_the_mesh_alone() {
     };
     LocalSet::new().run_until(run).await;
 }
+
+#[tokio::test]
+async fn a_request_may_carry_eight_tokens_and_no_more() {
+    let run = async {
+        let (worker, app, issuer) = (worker(), Seen::new().await, Issuer::new());
+        enforce(&worker, with(vec![issuer.rule()], app.at.port()));
+        let bearer = format!("Bearer {}", issuer.token(""));
+        for (count, expected) in [(8, 200), (9, 401)] {
+            let request = asking("/", &vec![("authorization", &*bearer); count]);
+            assert_eq!(send(&worker, app.at, None, request).await.head.status, expected);
+        }
+        assert_eq!(app.heads.borrow().len(), 1);
+    };
+    LocalSet::new().run_until(run).await;
+}

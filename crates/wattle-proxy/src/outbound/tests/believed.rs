@@ -241,3 +241,63 @@ async fn opaque(client: &World) -> TcpStream {
     tokio::task::spawn_local(async move { tcp::carry(&worker, accepted, &service, None).await });
     near
 }
+
+#[tokio::test]
+async fn a_server_that_answers_in_plaintext_where_it_has_to_prove_its_name_hears_nothing() {
+    within(async {
+        let named = Named::default();
+        let mesh = Mesh::new(named.start().await, false).await;
+        // Its own address, past its proxy.
+        let naked = World {
+            worker: mesh.client.worker.clone(),
+            destination: RefCell::default(),
+        };
+        naked.meet(named.start().await);
+        let refused = naked.send(get()).await;
+        assert_eq!(
+            (refused.head.status.as_u16(), reason(&refused)),
+            (503, "upstream_tls_failure")
+        );
+        let mut near = opaque(&naked).await;
+        let _ = near.write_all(b"GET / HTTP/1.1\r\nhost: b\r\n\r\n").await;
+        assert!(near.read_u8().await.is_err());
+        assert_eq!(named.asked.get(), 0);
+    })
+    .await;
+}
+
+/// More than the resets that end a stranger's connection.
+const RUDE: usize = 3_000;
+
+#[tokio::test]
+async fn a_client_that_gives_up_all_its_requests_does_not_end_the_hop_that_others_share() {
+    within(async {
+        let (arrived, go_on) = (Rc::new(Notify::new()), Rc::new(Notify::new()));
+        let (there, wait) = (arrived.clone(), go_on.clone());
+        let app = application(async move |request: Request| {
+            if request.head.method == Method::DELETE {
+                std::future::pending::<()>().await;
+            }
+            there.notify_one();
+            wait.notified().await;
+            Response::new(StatusCode::OK, Body::Empty)
+        })
+        .await;
+        let mesh = Mesh::new(app, false).await;
+        let (neighbour, ()) = tokio::join!(mesh.client.send(get()), async {
+            arrived.notified().await;
+            for _ in 0..RUDE {
+                let rude = mesh.client.send(request(Method::DELETE));
+                // It is on its way when it is given up.
+                let _ = tokio::time::timeout(Duration::ZERO, rude).await;
+                tokio::task::yield_now().await;
+            }
+            go_on.notify_one();
+        });
+        assert_eq!(neighbour.head.status, StatusCode::OK);
+        go_on.notify_one();
+        assert_eq!(mesh.client.send(get()).await.head.status, StatusCode::OK);
+        assert_eq!(mesh.accepted.get(), 1);
+    })
+    .await;
+}

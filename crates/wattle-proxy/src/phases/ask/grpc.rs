@@ -90,3 +90,39 @@ async fn answer<A: Message + Default>(response: Response) -> Result<A, Failure> 
     let message = message.ok_or_else(|| Failure::new("answer", "not one uncompressed message"))?;
     A::decode(message).map_err(|error| Failure::new("answer", error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use http::{HeaderMap, StatusCode};
+
+    use super::*;
+
+    /// What is read of an answer whose only field has so many letters.
+    async fn read(letters: usize) -> Result<String, Failure> {
+        let (sender, body) = Body::channel(4);
+        let bytes = framed(&"x".repeat(letters));
+        // In two pieces: the bound is of the whole.
+        for piece in [bytes.slice(..5), bytes.slice(5..)] {
+            sender.try_send(Frame::Data(piece)).unwrap();
+        }
+        let status = [(
+            http::HeaderName::from_static("grpc-status"),
+            HeaderValue::from_static("0"),
+        )];
+        sender
+            .try_send(Frame::Trailers(HeaderMap::from_iter(status)))
+            .unwrap();
+        sender.finish();
+        answer(Response::new(StatusCode::OK, body)).await
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_more_than_64_kibibytes_is_none() {
+        // Beside its letters there are a frame's head of 5 bytes, and 4 for the field.
+        let most = MAX_ANSWER - 9;
+        assert_eq!(read(most).await.unwrap().len(), most);
+        assert_eq!(read(most + 1).await.unwrap_err().detail, "larger than is read");
+    }
+}
