@@ -1,4 +1,4 @@
-//! Istio's MeshConfig, of which the services that policies ask are read: the ConfigMap `istio`, whose key `mesh` holds
+//! Istio's MeshConfig, of which is read what the mesh decides by: the ConfigMap `istio`, whose key `mesh` holds
 //! YAML in a text.
 
 mod read;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::istio::write_time;
+use crate::istio::{OutboundTrafficPolicy, write_time};
 use crate::matcher::TextMatch;
 use crate::scalar::Port;
 
@@ -28,6 +28,9 @@ pub struct MeshConfig {
     /// In which form paths are judged and reach applications.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_normalization: Option<PathNormalization>,
+    /// What becomes of destinations that nobody registered, where no Sidecar says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outbound_traffic_policy: Option<OutboundTrafficPolicy>,
 }
 
 /// Istio `pathNormalization`.

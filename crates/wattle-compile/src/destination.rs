@@ -99,7 +99,10 @@ fn of_entry(name: &Arc<str>, target: &Target, from: &Arc<str>, view: &View<'_>) 
         Target::Service(..) | Target::Foreign => {
             let (host, port) = name.rsplit_once(':')?;
             let host: Arc<str> = host.to_ascii_lowercase().into();
-            (istio::entry::of_host(&host, from, view)?, port.parse().ok()?)
+            (
+                istio::frontend::of_entries(&host, from, view)?,
+                port.parse().ok()?,
+            )
         }
     };
     Some(Destination {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use wattle_api::{
-    AuthorizationCheck, Authorizer, BodyInCheck, ExtensionProvider, HttpAuthorizer, MeshConfig, Meta, Object,
-    ProviderService,
+    AuthorizationCheck, Authorizer, BodyInCheck, ConfigMap, ExtensionProvider, HttpAuthorizer, MeshConfig,
+    Object, ProviderService, Resource,
 };
 use wattle_model::{
     Authorization, CheckProtocol, CheckedBody, External, ExternalAuthorizer, HttpCheck, Policy, PolicyRule,
@@ -47,18 +47,18 @@ pub(crate) fn add(into: &mut Authorization, named: &str, policy: Policy, view: &
 }
 
 /// The MeshConfig in force: the root namespace's, else that of `istio-system`.
-pub(crate) fn mesh_config<'a>(view: &View<'a>) -> Option<(&'a Meta, &'a MeshConfig)> {
+pub(crate) fn mesh_config<'a>(view: &View<'a>) -> Option<(&'a Resource<ConfigMap>, &'a MeshConfig)> {
     let configs: Vec<_> = view
         .found(Read::MeshConfigs)
         .filter_map(|object| match object {
-            Object::ConfigMap(found) => Some((&found.meta, found.spec.mesh.as_ref()?)),
+            Object::ConfigMap(found) => Some((found, found.spec.mesh.as_ref()?)),
             _ => None,
         })
         .collect();
     let of = |namespace: &str| {
         configs
             .iter()
-            .find(|(meta, _)| *meta.namespace == *namespace)
+            .find(|(map, _)| *map.meta.namespace == *namespace)
             .copied()
     };
     of(&view.settings.root_namespace).or_else(|| of(ISTIO))
@@ -66,10 +66,10 @@ pub(crate) fn mesh_config<'a>(view: &View<'a>) -> Option<(&'a Meta, &'a MeshConf
 
 /// The provider of this name, if there is one that can be asked.
 pub(crate) fn authorizer(name: &str, view: &View<'_>) -> Option<ExternalAuthorizer> {
-    let (meta, config) = mesh_config(view)?;
+    let (map, config) = mesh_config(view)?;
     let mut providers = config.extension_providers.iter();
     let provider = providers.find(|provider| provider.name == name)?;
-    compile(provider, &meta.namespace, view)
+    compile(provider, &map.meta.namespace, view)
 }
 
 fn compile(

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::decode::{Cursor, Decoded, Fields};
 use crate::diagnostic::Finding;
-use crate::istio::time;
+use crate::istio::{outbound_traffic_policy, time};
 use crate::matcher::TextMatch;
 use crate::scalar::{self, Port};
 use crate::tree::{self, Node, Value, quote};
@@ -71,7 +71,8 @@ fn entry_mut<'a>(node: &'a mut Node, key: &str) -> Option<(u32, &'a mut Node)> {
 
 /// What the text of `mesh` says.
 pub(crate) fn mesh_config(cursor: &Cursor<'_>) -> Decoded<MeshConfig> {
-    let (fields, others) = open(cursor, &["extensionProviders", "pathNormalization"])?;
+    let read = ["extensionProviders", "outboundTrafficPolicy", "pathNormalization"];
+    let (fields, others) = open(cursor, &read)?;
     fields.without_effect(&others);
     let found = fields.list("extensionProviders", MAX_PROVIDERS, provider)?;
     let names: BTreeSet<_> = found.iter().map(|(name, _)| name.as_str()).collect();
@@ -83,12 +84,14 @@ pub(crate) fn mesh_config(cursor: &Cursor<'_>) -> Decoded<MeshConfig> {
         ));
     }
     let path_normalization = fields.optional("pathNormalization", path_normalization)?;
+    let outbound = fields.optional("outboundTrafficPolicy", outbound_traffic_policy)?;
     let authorizing = found
         .into_iter()
         .filter_map(|(name, check)| Some(ExtensionProvider { name, check: check? }));
     Ok(MeshConfig {
         extension_providers: authorizing.collect(),
         path_normalization,
+        outbound_traffic_policy: outbound,
     })
 }
 

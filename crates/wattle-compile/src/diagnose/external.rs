@@ -30,12 +30,12 @@ pub(super) fn check_policy(
         return;
     }
     let found = match mesh_config(view) {
-        Some((meta, config)) => {
+        Some((map, config)) => {
             let providers = config.extension_providers.iter();
             let names: Vec<_> = providers.map(|provider| provider.name.as_str()).collect();
             format!(
                 "the MeshConfig in {} has {}",
-                meta.namespace,
+                map.meta.namespace,
                 match names.is_empty() {
                     true => "none".to_owned(),
                     false => names.join(", "),
@@ -53,7 +53,7 @@ pub(super) fn check_policy(
 
 pub(super) fn check_config(map: &Resource<ConfigMap>, view: &View<'_>, findings: &mut Findings<'_>) {
     let Some(config) = &map.spec.mesh else { return };
-    let in_force = mesh_config(view).is_some_and(|(meta, _)| meta.namespace == map.meta.namespace);
+    let in_force = mesh_config(view).is_some_and(|(found, _)| found.meta.namespace == map.meta.namespace);
     if !in_force {
         let root = &view.settings.root_namespace;
         let reason = format!(

@@ -21,15 +21,6 @@ mod endpoints;
 
 pub(crate) use endpoints::{endpoints, peer, workloads};
 
-/// A host of a ServiceEntry that callers in `from` may see.
-pub(crate) fn of_host<'a>(host: &Arc<str>, from: &str, view: &View<'a>) -> Option<Frontend<'a>> {
-    let entry = view
-        .entries_of(host)
-        .into_iter()
-        .find(|entry| frontend::is_visible(entry, from))?;
-    Some(frontend::of_entry(entry, host))
-}
-
 /// The host of a ServiceEntry that has this virtual address, its own or an assigned one.
 pub(crate) fn at_address<'a>(
     address: IpAddr,
@@ -135,15 +126,16 @@ impl Open {
         port: &EntryPort,
         (hosts, backend): (Vec<HostMatch>, u32),
     ) {
-        let origin = RuleRef {
-            object: object_ref(&entry.meta, wattle_api::Kind::ServiceEntry, &entry.origin),
-            rule: 0,
-            matched: 0,
-            name: "".into(),
-        };
+        let object = object_ref(&entry.meta, wattle_api::Kind::ServiceEntry, &entry.origin);
+        let origin = whole_of(object);
         match frontend::protocol(port) {
             Some(Protocol::Tls) => self.connections.push(connection(origin, hosts, backend)),
             Some(protocol) if protocol.is_http() => self.rules.push(request(origin, hosts, backend)),
+            // Nothing tells hosts apart: of NONE every address of the port is meant, as in Istio.
+            Some(_) if backend == 0 && entry.spec.resolution == Resolution::None => {
+                self.rules.push(request(origin.clone(), Vec::new(), backend));
+                self.connections.push(connection(origin, Vec::new(), backend));
+            }
             _ => {}
         }
     }
@@ -159,12 +151,22 @@ pub(crate) fn follow(open: Open, destination: &mut Destination) {
         mut connections,
         ..
     } = open;
-    // Where nothing else may be reached, what is open is not refused with the rest: its rules are all there are.
-    let closed = matches!(&destination.scopes[..], [scope]
-        if scope.labels.is_empty() && matches!(scope.access, Access::Refused(_)));
-    if closed {
+    // Where nothing else may be reached, what is open is not refused with the rest: that comes after it.
+    let closed = match &destination.scopes[..] {
+        [scope] if scope.labels.is_empty() => match scope.access {
+            Access::Refused(reason) => Some((whole_of(scope.origin.clone()), reason)),
+            Access::Full | Access::PassThrough => None,
+        },
+        _ => None,
+    };
+    if let Some((origin, reason)) = closed {
         destination.scopes.clear();
         destination.default_backend = None;
+        rules.push(crate::route::catch_all(origin.clone(), Action::Refuse(reason)));
+        connections.push(ConnectionRoute {
+            backends: Vec::new(),
+            ..connection(origin, Vec::new(), 0)
+        });
     } else {
         connections.push(connection(anywhere(), Vec::new(), 0));
         rules.push(request(anywhere(), Vec::new(), 0));
@@ -180,14 +182,19 @@ fn is_open(entry: &Resource<ServiceEntry>, pattern: bool) -> bool {
 
 /// The rule of everything else: it goes where it was dialled.
 fn anywhere() -> RuleRef {
+    whole_of(wattle_model::ObjectRef {
+        kind: "Mesh".into(),
+        namespace: "".into(),
+        name: "as-dialled".into(),
+        file: "".into(),
+        line: 0,
+    })
+}
+
+/// What an object without rules says.
+fn whole_of(object: wattle_model::ObjectRef) -> RuleRef {
     RuleRef {
-        object: wattle_model::ObjectRef {
-            kind: "Mesh".into(),
-            namespace: "".into(),
-            name: "as-dialled".into(),
-            file: "".into(),
-            line: 0,
-        },
+        object,
         rule: 0,
         matched: 0,
         name: "".into(),

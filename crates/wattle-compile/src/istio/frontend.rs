@@ -1,5 +1,6 @@
 //! What a host names: a Service, or a host of a ServiceEntry, with its ports.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use wattle_api::istio::{AppProtocol, EntryPort, Resolution, ServiceEntry};
@@ -21,10 +22,11 @@ pub(crate) struct Frontend<'a> {
     of: Of<'a>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Of<'a> {
     Service(&'a Service),
-    Entry(&'a ServiceEntry),
+    /// Of the ServiceEntries of one host in a namespace the first that has a port counts there, as in Istio.
+    Entries(Vec<&'a ServiceEntry>),
 }
 
 /// One of its ports.
@@ -41,11 +43,24 @@ pub(crate) fn find<'a>(host: &Arc<str>, from: &str, view: &View<'a>) -> Option<F
         let external = service.spec.exposure == Exposure::ExternalName;
         return (!external).then(|| of_service(&name, service, view));
     }
-    let entry = view
-        .entries_of(host)
-        .into_iter()
-        .find(|entry| is_visible(entry, from))?;
-    Some(of_entry(entry, host))
+    of_entries(host, from, view)
+}
+
+/// A host of ServiceEntries that callers in `from` may see: those of one namespace.
+pub(crate) fn of_entries<'a>(host: &Arc<str>, from: &str, view: &View<'a>) -> Option<Frontend<'a>> {
+    let visible = view.entries_of(host).into_iter();
+    let mut visible = visible.filter(|entry| is_visible(entry, from)).peekable();
+    let namespace = &visible.peek()?.meta.namespace;
+    Some(Frontend {
+        name: (Arc::clone(namespace), Arc::clone(host)),
+        host: Arc::clone(host),
+        of: Of::Entries(
+            visible
+                .filter(|entry| entry.meta.namespace == *namespace)
+                .map(|entry| &entry.spec)
+                .collect(),
+        ),
+    })
 }
 
 /// Is the ServiceEntry for callers in `from`?
@@ -66,28 +81,40 @@ pub(crate) fn of_service<'a>(name: &Name, service: &'a Resource<Service>, view: 
     }
 }
 
-/// A host of a ServiceEntry as a frontend.
+/// A host of one ServiceEntry as a frontend.
 pub(crate) fn of_entry<'a>(entry: &'a Resource<ServiceEntry>, host: &Arc<str>) -> Frontend<'a> {
     Frontend {
         name: (Arc::clone(&entry.meta.namespace), Arc::clone(host)),
         host: Arc::clone(host),
-        of: Of::Entry(&entry.spec),
+        of: Of::Entries(vec![&entry.spec]),
     }
 }
 
 impl Frontend<'_> {
     /// The TCP port of this number.
     pub(crate) fn port(&self, number: u16) -> Option<FrontendPort> {
-        let protocol = match self.of {
+        let protocol = match &self.of {
             Of::Service(service) => backend::protocol_of(backend::port(service, number)?),
-            Of::Entry(entry) => protocol(entry.ports.iter().find(|port| port.number.number() == number)?)?,
+            Of::Entries(_) => protocol(self.entry(number)?.1)?,
         };
         Some(FrontendPort { number, protocol })
     }
 
+    /// The ServiceEntry that a port is of.
+    fn entry(&self, number: u16) -> Option<(&ServiceEntry, &EntryPort)> {
+        let Of::Entries(entries) = &self.of else {
+            return None;
+        };
+        let ports = entries
+            .iter()
+            .flat_map(|entry| entry.ports.iter().map(move |port| (*entry, port)));
+        let mut ports = ports.filter(|(_, port)| port.number.number() == number);
+        ports.next()
+    }
+
     /// Is TLS asked for on a port, by a BackendTLSPolicy, that cannot be had?
     pub(crate) fn lacks_tls(&self, number: u16, view: &View<'_>) -> bool {
-        let Of::Service(service) = self.of else {
+        let Of::Service(service) = &self.of else {
             return false;
         };
         backend::port(service, number)
@@ -95,16 +122,14 @@ impl Frontend<'_> {
     }
 
     /// Names that certificates of its endpoints have one of, where it says so.
-    pub(crate) fn subject_alt_names(&self) -> &[String] {
-        match self.of {
-            Of::Service(_) => &[],
-            Of::Entry(entry) => &entry.subject_alt_names,
-        }
+    pub(crate) fn subject_alt_names(&self, port: u16) -> &[String] {
+        self.entry(port)
+            .map_or(&[], |(entry, _)| &entry.subject_alt_names)
     }
 
     /// Numbers of its TCP ports.
     pub(crate) fn ports(&self) -> Vec<u16> {
-        match self.of {
+        match &self.of {
             Of::Service(service) => {
                 let tcp = service
                     .ports
@@ -112,7 +137,11 @@ impl Frontend<'_> {
                     .filter(|port| port.protocol == wattle_api::Protocol::Tcp);
                 tcp.map(|port| port.port.number()).collect()
             }
-            Of::Entry(entry) => entry.ports.iter().map(|port| port.number.number()).collect(),
+            Of::Entries(entries) => {
+                let ports = entries.iter().flat_map(|entry| &entry.ports);
+                let numbers: BTreeSet<_> = ports.map(|port| port.number.number()).collect();
+                numbers.into_iter().collect()
+            }
         }
     }
 
@@ -126,8 +155,8 @@ impl Frontend<'_> {
 
     /// The id of a port's endpoints; empty when the dialled address itself is the endpoint, or what DNS gives.
     pub(crate) fn id(&self, port: u16) -> BackendId {
-        match self.of {
-            Of::Entry(entry) if matches!(entry.resolution, Resolution::None | Resolution::DynamicDns) => {
+        match self.entry(port) {
+            Some((entry, _)) if matches!(entry.resolution, Resolution::None | Resolution::DynamicDns) => {
                 "".into()
             }
             _ => backend::id(&self.name, port),
@@ -136,11 +165,7 @@ impl Frontend<'_> {
 
     /// The hosts that a port takes, and where they listen, where its endpoint is what DNS gives for the host asked for.
     pub(crate) fn by_name(&self, port: u16) -> Option<Arc<ByName>> {
-        let Of::Entry(entry) = self.of else { return None };
-        let port = entry
-            .ports
-            .iter()
-            .find(|written| written.number.number() == port)?;
+        let (entry, port) = self.entry(port)?;
         let hosts = entry.hosts.iter();
         (entry.resolution == Resolution::DynamicDns).then(|| {
             Arc::new(ByName {

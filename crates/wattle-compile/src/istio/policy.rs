@@ -138,7 +138,7 @@ impl Part<'_, '_> {
             BackendPolicy::none()
         } else {
             let mut policy = compiled(rules, subset, self.port.number, view);
-            tls::expect(&mut policy.tls, self.frontend.subject_alt_names());
+            tls::expect(&mut policy.tls, self.frontend.subject_alt_names(self.port.number));
             Arc::new(policy)
         };
         if self.needs_tls && policy.tls == UpstreamTls::default() {

@@ -9,6 +9,7 @@ use wattle_model::{Access, CallerScope, Reason};
 use super::http::caller_labels;
 use super::routes;
 use crate::Name;
+use crate::external::mesh_config;
 use crate::route::object_ref;
 use crate::view::{View, selects};
 
@@ -40,15 +41,26 @@ pub(crate) fn scopes(dialled: Dialled<'_>, from: &Arc<str>, view: &View<'_>) -> 
         };
         there.into_iter().find(|sidecar| selector(sidecar).is_none())
     });
+    let is_everybodys = everywhere.is_none() && matches!(dialled, Dialled::Unknown);
+    let config = mesh_config(view);
+    let mode = config.and_then(|(_, config)| config.outbound_traffic_policy.as_ref());
+    let mode = mode.map_or(OutboundMode::AllowAny, |policy| policy.mode);
     let mut scopes: Vec<_> = selecting
         .into_iter()
         .chain(everywhere)
         .map(|sidecar| CallerScope {
             labels: selector(sidecar).map(caller_labels).unwrap_or_default(),
             origin: object_ref(&sidecar.meta, Kind::Sidecar, &sidecar.origin),
-            access: access(sidecar, dialled, from),
+            access: access(sidecar, dialled, (from, mode)),
         })
         .collect();
+    if let (true, OutboundMode::RegistryOnly, Some((map, _))) = (is_everybodys, mode, config) {
+        scopes.push(CallerScope {
+            labels: Vec::new(),
+            origin: object_ref(&map.meta, Kind::ConfigMap, &map.origin),
+            access: rest(mode),
+        });
+    }
     // What is open to all that are left needs no scope.
     while scopes.last().is_some_and(|scope| scope.access == Access::Full) {
         scopes.pop();
@@ -81,14 +93,20 @@ fn selector(sidecar: &Resource<Sidecar>) -> Option<&wattle_api::Labels> {
     (!labels.is_empty()).then_some(labels)
 }
 
-fn access(sidecar: &Resource<Sidecar>, dialled: Dialled<'_>, from: &str) -> Access {
+fn access(
+    sidecar: &Resource<Sidecar>,
+    dialled: Dialled<'_>,
+    (from, default): (&str, OutboundMode),
+) -> Access {
+    let own = sidecar.spec.outbound_traffic_policy.as_ref();
+    let mode = own.map_or(default, |policy| policy.mode);
     let Dialled::Service {
         namespace,
         host,
         port,
     } = dialled
     else {
-        return rest(&sidecar.spec);
+        return rest(mode);
     };
     let listeners = &sidecar.spec.egress;
     if listeners.is_empty() {
@@ -108,15 +126,15 @@ fn access(sidecar: &Resource<Sidecar>, dialled: Dialled<'_>, from: &str) -> Acce
     if named(false) && !named(true) {
         Access::Full
     } else {
-        rest(&sidecar.spec)
+        rest(mode)
     }
 }
 
 /// What happens to the destinations that it does not know.
-fn rest(spec: &Sidecar) -> Access {
-    match spec.outbound_traffic_policy.as_ref().map(|policy| policy.mode) {
-        Some(OutboundMode::RegistryOnly) => Access::Refused(Reason::UnknownDestination),
-        Some(OutboundMode::AllowAny) | None => Access::PassThrough,
+fn rest(mode: OutboundMode) -> Access {
+    match mode {
+        OutboundMode::RegistryOnly => Access::Refused(Reason::UnknownDestination),
+        OutboundMode::AllowAny => Access::PassThrough,
     }
 }
 

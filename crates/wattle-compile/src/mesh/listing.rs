@@ -66,8 +66,12 @@ impl Mesh {
             let numbers: Vec<_> = tcp.map(|port| (Arc::clone(&host), port.port.number())).collect();
             numbers
         };
-        let entries = self.store.entry_hosts().flat_map(|((_, host), entry)| {
-            let numbers: Vec<_> = entry.spec.ports.iter().map(|port| port.number.number()).collect();
+        let entries = self.store.entry_hosts().flat_map(|((_, host), _)| {
+            let own = self.view().entries_of(&host).into_iter();
+            let numbers = own
+                .flat_map(|entry| &entry.spec.ports)
+                .map(|port| port.number.number());
+            let numbers: BTreeSet<_> = numbers.collect();
             numbers.into_iter().map(move |number| (Arc::clone(&host), number))
         });
         services.flat_map(of).chain(entries).collect()

@@ -223,7 +223,7 @@ fn egress_namespace(text: &str) -> Option<EgressNamespace> {
     })
 }
 
-fn outbound_traffic_policy(cursor: &Cursor<'_>) -> Decoded<OutboundTrafficPolicy> {
+pub(crate) fn outbound_traffic_policy(cursor: &Cursor<'_>) -> Decoded<OutboundTrafficPolicy> {
     let fields = cursor.fields(&["mode", "egressProxy"])?;
     let mode = fields.optional("mode", |at| {
         let words = [

@@ -8,7 +8,7 @@ use wattle_model::Protocol;
 use wattle_model::traffic::UpstreamTls;
 
 use super::super::Findings;
-use crate::istio::{entry as compiled, frontend, host, policy, routes};
+use crate::istio::{entry as compiled, frontend, host, policy};
 use crate::view::View;
 
 pub(in super::super) fn check(entry: &Resource<ServiceEntry>, view: &View<'_>, findings: &mut Findings<'_>) {
@@ -148,21 +148,24 @@ fn hosts(entry: &Resource<ServiceEntry>, view: &View<'_>, findings: &mut Finding
                 "name a host that no Service has",
             );
         }
-        let others = view.entries_of(&text);
-        let same = others
-            .into_iter()
-            .filter(|other| other.meta.namespace == entry.meta.namespace);
-        let first = same.min_by_key(|other| routes::age(&other.meta));
-        if let Some(first) = first.filter(|first| first.meta.name != entry.meta.name) {
+        let others = view.entries_of(&text).into_iter();
+        let mut before = others
+            .filter(|other| other.meta.namespace == entry.meta.namespace)
+            .take_while(|other| other.meta.name != entry.meta.name);
+        let shared = |other: &&Arc<Resource<ServiceEntry>>| {
+            let mut ports = entry.spec.ports.iter();
+            ports.any(|port| other.spec.ports.iter().any(|theirs| theirs.number == port.number))
+        };
+        if let Some(first) = before.find(shared) {
             let reason = format!(
-                "ServiceEntry {}/{} has the same host",
+                "ServiceEntry {}/{} has a port of the same host, and counts there",
                 first.meta.namespace, first.meta.name
             );
             findings.warn(
                 "conflicting-hosts",
                 &field,
                 reason,
-                "write one ServiceEntry for a host",
+                "write each port of a host in one ServiceEntry",
             );
         }
     }

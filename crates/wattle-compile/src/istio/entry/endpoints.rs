@@ -58,10 +58,12 @@ fn port_of<'a>(
     port: u16,
     view: &View<'a>,
 ) -> Option<(&'a Resource<ServiceEntry>, &'a EntryPort)> {
-    let mut entries = view.entries_of(&name.1).into_iter();
-    let entry = entries.find(|entry| entry.meta.namespace == name.0)?;
-    let mut ports = entry.spec.ports.iter();
-    Some((entry, ports.find(|written| written.number.number() == port)?))
+    let entries = view.entries_of(&name.1).into_iter();
+    let mut own = entries.filter(|entry| entry.meta.namespace == name.0);
+    own.find_map(|entry| {
+        let mut ports = entry.spec.ports.iter();
+        Some((&**entry, ports.find(|written| written.number.number() == port)?))
+    })
 }
 
 fn selected<'a>(

@@ -65,12 +65,13 @@ pub(super) fn open_hosts(dice: &mut Dice, nth: usize, world: &World) -> (String,
         "{number: 8080, name: http, protocol: HTTP}",
         "{number: 9100, name: tls, protocol: TLS}",
     );
-    let entry = match nth % 3 {
+    let entry = match nth % 4 {
         0 => format!("hosts: ['*.example'], ports: [{http}, {tls}]"),
         1 => format!(
             "hosts: [a.example, '*.b.example'], ports: [{}]",
             dice.one(&[http, tls])
         ),
+        2 => "hosts: [any.example], ports: [{number: 9100, name: tcp, protocol: TCP}]".to_owned(),
         _ => format!(
             "hosts: [block.example], addresses: [{}], ports: [{http}, {{number: 9100, name: tcp, protocol: TCP}}]",
             dice.one(&["10.244.250.0/24", "192.0.2.0/24"])
