@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use wattle_testkit::{Conversation, Mesh, Request, ask, eventually};
+use wattle_testkit::{Mesh, Request, ask, eventually};
 
 use crate::support::{Manifests, STRICT, bare_workload};
 

@@ -9,7 +9,7 @@ use wattle_testkit::Request;
 pub(super) fn beyond(dice: &mut Dice, nth: usize, world: &World) -> (String, Steps) {
     let outside = world.beyond;
     let workloads = world.addresses.clone();
-    let text = if nth % 2 == 0 {
+    let text = if nth.is_multiple_of(2) {
         let network = match dice.below(4) {
             _ if nth.is_multiple_of(4) => {
                 format!("networks: [{{cidr: 10.0.0.0/8, except: ['{outside}']}}], ")
