@@ -61,6 +61,6 @@ pub use workload_group::{GroupMeta, WorkloadGroup};
 
 pub(crate) use destination_rule::destination_rule;
 pub(crate) use service_entry::service_entry;
-pub(crate) use sidecar::{outbound_traffic_policy, sidecar};
+pub(crate) use sidecar::{outbound_mode, sidecar};
 pub(crate) use virtual_service::virtual_service;
 pub(crate) use workload_group::workload_group;

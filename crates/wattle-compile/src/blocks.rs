@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn an_address_stands_for_what_is_in_no_smaller_block() {
-        let cases: [(&str, &[&str], &[&str], Option<&str>); 10] = [
+        type Case<'a> = (&'a str, &'a [&'a str], &'a [&'a str], Option<&'a str>);
+        let cases: [Case<'_>; 10] = [
             ("10.0.0.0/8", &[], &[], Some("10.0.0.0")),
             ("10.0.0.0/8", &[], &["10.0.0.0", "10.0.0.1"], Some("10.0.0.2")),
             ("10.0.0.0/8", &["10.0.0.0/9"], &["10.128.0.0"], Some("10.128.0.1")),

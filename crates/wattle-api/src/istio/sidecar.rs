@@ -16,7 +16,7 @@ use super::value::WorkloadSelector;
 
 mod read;
 
-pub(crate) use read::{outbound_traffic_policy, sidecar};
+pub(crate) use read::{outbound_mode, sidecar};
 
 /// `spec` of a Sidecar; at least one field beside the selector is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

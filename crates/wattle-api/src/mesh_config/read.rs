@@ -9,7 +9,7 @@ use super::{
 };
 use crate::decode::{Cursor, Decoded, Fields};
 use crate::diagnostic::Finding;
-use crate::istio::{outbound_traffic_policy, time};
+use crate::istio::{OutboundTrafficPolicy, outbound_mode, time};
 use crate::matcher::TextMatch;
 use crate::scalar::{self, Port};
 use crate::tree::{self, Node, Value, quote};
@@ -92,6 +92,15 @@ pub(crate) fn mesh_config(cursor: &Cursor<'_>) -> Decoded<MeshConfig> {
         extension_providers: authorizing.collect(),
         path_normalization,
         outbound_traffic_policy: outbound,
+    })
+}
+
+fn outbound_traffic_policy(cursor: &Cursor<'_>) -> Decoded<OutboundTrafficPolicy> {
+    let fields = cursor.fields(&["mode"])?;
+    let mode = fields.optional("mode", outbound_mode)?;
+    Ok(OutboundTrafficPolicy {
+        mode: mode.unwrap_or_default(),
+        egress_proxy: None,
     })
 }
 

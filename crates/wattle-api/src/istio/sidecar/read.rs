@@ -223,15 +223,9 @@ fn egress_namespace(text: &str) -> Option<EgressNamespace> {
     })
 }
 
-pub(crate) fn outbound_traffic_policy(cursor: &Cursor<'_>) -> Decoded<OutboundTrafficPolicy> {
+fn outbound_traffic_policy(cursor: &Cursor<'_>) -> Decoded<OutboundTrafficPolicy> {
     let fields = cursor.fields(&["mode", "egressProxy"])?;
-    let mode = fields.optional("mode", |at| {
-        let words = [
-            ("REGISTRY_ONLY", OutboundMode::RegistryOnly),
-            ("ALLOW_ANY", OutboundMode::AllowAny),
-        ];
-        scalar::word(at, &words)
-    });
+    let mode = fields.optional("mode", outbound_mode);
     let egress_proxy = fields.optional("egressProxy", |at| {
         let proxy = destination(at)?;
         if proxy.port.is_none() {
@@ -243,4 +237,12 @@ pub(crate) fn outbound_traffic_policy(cursor: &Cursor<'_>) -> Decoded<OutboundTr
         mode: mode?.unwrap_or_default(),
         egress_proxy: egress_proxy?,
     })
+}
+
+pub(crate) fn outbound_mode(cursor: &Cursor<'_>) -> Decoded<OutboundMode> {
+    let words = [
+        ("REGISTRY_ONLY", OutboundMode::RegistryOnly),
+        ("ALLOW_ANY", OutboundMode::AllowAny),
+    ];
+    scalar::word(cursor, &words)
 }
