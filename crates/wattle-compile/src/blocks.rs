@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use wattle_model::IpBlock;
 
 use crate::authorization::block as block_of;
@@ -17,6 +17,19 @@ pub(crate) fn told_apart(blocks: &BTreeSet<IpNet>, known: &BTreeSet<IpAddr>) -> 
         Some((block_of(block), outside_of(inside, known, *block)?))
     };
     blocks.iter().filter_map(alone).collect()
+}
+
+/// An address that can belong to nobody (RFC 5737, TEST-NET-1).
+const NOBODYS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+/// An address that is in no block and not among `known`: what it is to a caller, every other such address is. Where blocks
+/// hold all there are, it stands for none.
+pub(crate) fn elsewhere(blocks: &BTreeSet<IpNet>, known: &BTreeSet<IpAddr>) -> IpAddr {
+    if !blocks.iter().any(|block| block.contains(&NOBODYS)) {
+        return NOBODYS;
+    }
+    let all = IpNet::V4(Ipv4Net::default());
+    outside_of(blocks.iter(), known, all).unwrap_or(NOBODYS)
 }
 
 /// The first address of `block` that is in none of those inside it, which are in order, and not known.
@@ -86,6 +99,20 @@ mod tests {
                 .find(|(found, _)| *found == IpBlock::parse(block).unwrap());
             let address = found.map(|(_, address)| address.to_string());
             assert_eq!(address.as_deref(), expected, "{block} without {inside:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_elsewhere_is_in_no_block() {
+        let cases: [(&[&str], &str); 4] = [
+            (&["10.0.0.0/8"], "192.0.2.1"),
+            (&["192.0.2.0/24"], "0.0.0.0"),
+            (&["0.0.0.0/1", "192.0.2.0/24"], "128.0.0.0"),
+            (&["0.0.0.0/0"], "192.0.2.1"),
+        ];
+        for (blocks, expected) in cases {
+            let blocks = blocks.iter().map(|text| text.parse().unwrap()).collect();
+            assert_eq!(elsewhere(&blocks, &BTreeSet::new()).to_string(), expected);
         }
     }
 }

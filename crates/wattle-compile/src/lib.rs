@@ -46,7 +46,7 @@ mod view;
 
 pub use cache::ResourceName;
 pub use instance::Instance;
-pub use mesh::Mesh;
+pub use mesh::{Apart, Mesh};
 pub use read::Read;
 pub use request_authentication::KeyAddress;
 pub use settings::Settings;

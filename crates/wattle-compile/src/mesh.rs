@@ -9,6 +9,8 @@ use wattle_model::{Destination, Endpoints, Inbound, Workload};
 
 mod listing;
 
+pub use listing::Apart;
+
 use crate::any_route::AnyRoute;
 use crate::cache::{Cache, Compiled};
 use crate::store::Store;

@@ -2,9 +2,6 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-
 /// Whether a comma-separated field holds this token, without regard to case.
 pub fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     (headers.get_all(name).iter())
@@ -25,21 +22,19 @@ pub(crate) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
 /// forwarded. An upgrade to `h2c` is never forwarded: it would hide requests from every hop that passes it on.
 /// `te: trailers` stays, since gRPC needs it end to end.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) -> Option<HeaderValue> {
-    let upgrade = upgrade_asked_for(headers);
-    if headers.contains_key(header::CONNECTION) {
+    let found = Found::among(headers);
+    let upgrade = if found.of_this_hop {
+        upgrade_asked_for(headers)
+    } else {
+        None
+    };
+    if found.of_this_hop {
         for value in take_all(headers, &header::CONNECTION) {
             tokens(&value).for_each(|name| remove_named(headers, name));
         }
+        OF_THIS_HOP.iter().for_each(|name| drop(headers.remove(name)));
     }
-    for name in [
-        &KEEP_ALIVE,
-        &PROXY_CONNECTION,
-        &header::TRANSFER_ENCODING,
-        &header::UPGRADE,
-    ] {
-        headers.remove(name);
-    }
-    if headers.contains_key(header::TE) {
+    if found.te {
         let trailers = has_token(headers, &header::TE, "trailers");
         headers.remove(header::TE);
         if trailers {
@@ -80,22 +75,44 @@ pub fn restore_upgrade(headers: &mut HeaderMap, protocols: HeaderValue) {
 
 /// What HTTP/2 forbids in a head or trailers (RFC 9113 §8.2.2).
 pub(crate) fn strip_for_h2(headers: &mut HeaderMap) {
-    for name in [
-        &header::CONNECTION,
-        &KEEP_ALIVE,
-        &PROXY_CONNECTION,
-        &header::TRANSFER_ENCODING,
-        &header::UPGRADE,
-    ] {
-        headers.remove(name);
+    let found = Found::among(headers);
+    if found.of_this_hop {
+        OF_THIS_HOP.iter().for_each(|name| drop(headers.remove(name)));
     }
-    if headers.get(header::TE).is_some_and(|te| te != "trailers") {
+    if found.te && headers.get(header::TE).is_some_and(|te| te != "trailers") {
         headers.remove(header::TE);
     }
 }
 
+/// What belongs to one hop by its nature, but for `te`.
+static OF_THIS_HOP: [HeaderName; 5] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// What of it a message has: looked through once, since most have nothing, and a lookup of each name would hash it.
+#[derive(Default)]
+struct Found {
+    of_this_hop: bool,
+    te: bool,
+}
+
+impl Found {
+    fn among(headers: &HeaderMap) -> Self {
+        let mut found = Self::default();
+        for name in headers.keys() {
+            found.of_this_hop |= OF_THIS_HOP.contains(name);
+            found.te |= *name == header::TE;
+        }
+        found
+    }
+}
+
 /// Fields that frame or route a message, or say who sends it: too late in a trailer, where nobody checked them.
-const NEVER_TRAILERS: [HeaderName; 14] = [
+static NEVER_TRAILERS: [HeaderName; 14] = [
     header::CONTENT_LENGTH,
     header::CONTENT_ENCODING,
     header::CONTENT_TYPE,
@@ -116,7 +133,11 @@ const NEVER_TRAILERS: [HeaderName; 14] = [
 pub(crate) fn strip_from_trailers(trailers: &mut HeaderMap) {
     strip_for_h2(trailers);
     // Trailers are few, mostly gRPC's status: looked through once, nothing hashed.
-    if trailers.keys().any(|name| NEVER_TRAILERS.contains(name)) {
+    let gives_status = |name: &HeaderName| name.as_str().starts_with("grpc-");
+    if trailers
+        .keys()
+        .any(|name| !gives_status(name) && NEVER_TRAILERS.contains(name))
+    {
         for name in &NEVER_TRAILERS {
             trailers.remove(name);
         }

@@ -4,11 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use wattle_model::IpBlock;
 
 use super::Mesh;
 use crate::istio::entry;
 use crate::{Instance, Name, blocks, egress, endpoints, host, inbound};
+
+/// Addresses that nothing names and that mean different things, by one that stands for all alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Apart {
+    /// An address in no block.
+    pub elsewhere: IpAddr,
+    /// Blocks, each with an address that is in no smaller one of them.
+    pub blocks: Vec<(IpBlock, IpAddr)>,
+}
 
 impl Mesh {
     /// Services, and hosts of ServiceEntries, that need a virtual address and have none yet, by name.
@@ -106,9 +116,9 @@ impl Mesh {
         self.store.entries.values().flat_map(of).collect()
     }
 
-    /// What callers in `from` tell apart among the addresses that nothing names, by port: blocks, each with an address that
-    /// is in no smaller one of them. `None` stands for all ports that are not named.
-    pub fn outside(&self, from: &str) -> BTreeMap<Option<u16>, Vec<(IpBlock, IpAddr)>> {
+    /// What callers in `from` tell apart among the addresses that nothing names, by port. `None` stands for all ports that
+    /// are not named.
+    pub fn outside(&self, from: &str) -> BTreeMap<Option<u16>, Apart> {
         let (from, view): (Arc<str>, _) = (from.into(), self.view());
         let always = egress::blocks(&from, &view);
         let mut by_port: BTreeMap<_, _> = entry::open_ports(&from, &view)
@@ -124,10 +134,15 @@ impl Mesh {
         } else {
             self.known_addresses()
         };
-        by_port
-            .into_iter()
-            .map(|(port, blocks)| (port, blocks::told_apart(&(&blocks | &always), &known)))
-            .collect()
+        let apart = |(port, blocks): (_, BTreeSet<IpNet>)| {
+            let blocks = &blocks | &always;
+            let apart = Apart {
+                elsewhere: blocks::elsewhere(&blocks, &known),
+                blocks: blocks::told_apart(&blocks, &known),
+            };
+            (port, apart)
+        };
+        by_port.into_iter().map(apart).collect()
     }
 
     /// Addresses of workloads, Services and hosts of ServiceEntries.

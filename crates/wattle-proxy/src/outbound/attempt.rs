@@ -12,6 +12,7 @@ use wattle_model::Reason;
 use super::forward::Forward;
 use crate::phases::connect::{self, ConnectFailure, Connection, Wanted};
 use crate::phases::exchange;
+use crate::phases::record::GRPC_STATUS;
 use crate::phases::uploaded::Uploaded;
 use crate::worker::Upstream;
 
@@ -176,16 +177,15 @@ pub(super) fn blame(failure: &ConnectFailure) -> Outcome {
 
 /// Does the response speak for the endpoint?
 pub(super) fn verdict(response: &Response, grpc: bool) -> Outcome {
-    let grpc_status = || match grpc {
-        true => response.head.headers.get("grpc-status"),
-        false => None,
-    };
     match response.head.status.as_u16() {
         502..=504 => Outcome::GatewayError,
         500..=599 => Outcome::ServerError,
         429 => Outcome::Backpressure,
-        _ if grpc_status().is_some_and(|status| status == "14") => Outcome::GatewayError,
-        _ if grpc_status().is_some_and(|status| status == "8") => Outcome::Backpressure,
-        _ => Outcome::Success,
+        _ if !grpc => Outcome::Success,
+        _ => match response.head.headers.get(&GRPC_STATUS) {
+            Some(status) if status == "14" => Outcome::GatewayError,
+            Some(status) if status == "8" => Outcome::Backpressure,
+            _ => Outcome::Success,
+        },
     }
 }

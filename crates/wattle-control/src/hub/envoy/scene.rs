@@ -1,23 +1,18 @@
 //! What one client sees of the mesh, and what was read to know it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use wattle_compile::{Mesh, ResourceName as Compiled};
+use wattle_compile::{Apart, Mesh, ResourceName as Compiled};
 use wattle_envoy::{GrpcClient, Others, Resources, Scene, Served, Sidecar, bootstrap};
 use wattle_identity::SpiffeId;
-use wattle_model::{BackendId, Destination, Endpoints, Hop, Inbound, IpBlock, Locality, Workload, port};
+use wattle_model::{BackendId, Destination, Endpoints, Hop, Inbound, Locality, Workload, port};
 
 use super::Program;
 
-/// An address that can belong to nobody (RFC 5737, TEST-NET-1): what it is to a caller, every unknown address is.
-const NOBODYS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 /// A port on which nobody serves the mesh (tcpmux), for all that nothing is said of.
 const NOBODYS_PORT: u16 = 1;
-
-/// What callers tell apart among the addresses that nothing names: [`Mesh::outside`].
-type Outside = BTreeMap<Option<u16>, Vec<(IpBlock, IpAddr)>>;
 
 /// Destinations and endpoints as seen from one namespace.
 #[derive(Debug, Default)]
@@ -26,7 +21,8 @@ pub(super) struct Seen {
     endpoints: BTreeMap<BackendId, Arc<Endpoints>>,
     /// Listeners of its own that a gRPC server asks for.
     served: Vec<Arc<str>>,
-    outside: Outside,
+    /// What is told apart among these addresses.
+    outside: BTreeMap<Option<u16>, Apart>,
     /// What addresses are that nothing names, and on ports of which more is said.
     others: Others,
     open: BTreeMap<u16, Others>,
@@ -43,12 +39,13 @@ impl Seen {
     ) -> Self {
         let mut seen = Self::gather(mesh, names, from);
         seen.outside = mesh.outside(from);
-        for (port, blocks) in seen.outside.clone() {
+        for (port, apart) in seen.outside.clone() {
             let number = port.unwrap_or(NOBODYS_PORT);
             let mut ask = |address| seen.look(mesh, &SocketAddr::new(address, number).to_string(), from);
             let others = Others {
-                anywhere: ask(NOBODYS),
-                blocks: blocks
+                anywhere: ask(apart.elsewhere),
+                blocks: apart
+                    .blocks
                     .into_iter()
                     .filter_map(|(block, address)| Some((block, ask(address)?)))
                     .collect(),
