@@ -3,7 +3,8 @@
 
 mod support;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use support::keys::certify;
 use support::mesh::{Mesh, backend, destination, endpoint, object, secured};
@@ -12,7 +13,10 @@ use wattle_model::{
     Attribute, Authorization, Condition, Inbound, InboundPort, MtlsMode, Operation, PathNormalization,
     Policy, PolicyRule, Protocol, Source, TextMatch,
 };
-use wattle_testkit::{Answer, Echo, Need, Request, ask, lacks};
+use wattle_testkit::{Answer, Echo, Need, Request, ask, eventually, lacks};
+
+/// Longest wait for a listener.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn guarded(port: u16, mtls: MtlsMode, target: SocketAddr) -> Inbound {
     let declared = InboundPort {
@@ -103,8 +107,13 @@ fn side_of(inbound: impl FnOnce(u16, SocketAddr) -> Inbound) -> Side {
         .find(|listener| listener.name == "inbound")
         .unwrap();
     inbound.address = support::address(port);
+    let envoy = Running::start(&bootstrap, port);
+    for at in [web, stranger, clear] {
+        // Its listeners open one after the other.
+        eventually("it listens there too", PATIENCE, || TcpStream::connect(at).ok());
+    }
     Side {
-        _envoy: Running::start(&bootstrap, port),
+        _envoy: envoy,
         web,
         stranger,
         clear,
