@@ -82,6 +82,7 @@ pub(super) fn read(mesh: &Mesh, question: &Question) -> Result<Asked, ExplainErr
         None => uri.authority().map(ToString::to_string).unwrap_or_default(),
     };
     let scheme = uri.scheme_str().unwrap_or("http").to_owned();
+    let compared = address.unwrap_or_else(|| somewhere_inside(mesh));
     let head = Head {
         method: method.to_string(),
         scheme: if scheme == "https" {
@@ -94,7 +95,7 @@ pub(super) fn read(mesh: &Mesh, question: &Question) -> Result<Asked, ExplainErr
         query: uri.query().map(ToOwned::to_owned),
         headers,
         labels,
-        from: address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        from: compared,
     };
     let host = uri.host().unwrap_or_default();
     Ok(Asked {
@@ -102,7 +103,10 @@ pub(super) fn read(mesh: &Mesh, question: &Question) -> Result<Asked, ExplainErr
             workload,
             namespace,
             identity: id.as_ref().map(ToString::to_string),
-            address: address.map_or_else(|| "unknown".to_owned(), |address| address.to_string()),
+            address: match address {
+                Some(address) => address.to_string(),
+                None => format!("unknown, compared as {compared}"),
+            },
         },
         request: Request {
             method: question.method.clone(),
@@ -110,7 +114,7 @@ pub(super) fn read(mesh: &Mesh, question: &Question) -> Result<Asked, ExplainErr
             headers: question.headers.clone(),
         },
         id,
-        address: address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        address: compared,
         destination: format!("{host}:{port}"),
         port,
         opaque: !matches!(scheme.as_str(), "http" | "grpc" | "h2c" | "ws"),
@@ -118,6 +122,14 @@ pub(super) fn read(mesh: &Mesh, question: &Question) -> Result<Asked, ExplainErr
         head,
         claims: question.claims.as_deref().map(Claims::read).transpose()?,
     })
+}
+
+/// Where a caller of the mesh may be that has no address yet: inside the cluster, and in its last place, which a rule for
+/// some addresses hardly means.
+fn somewhere_inside(mesh: &Mesh) -> IpAddr {
+    let inside = mesh.settings().cluster_networks.first();
+    let last = inside.and_then(|network| network.hosts().next_back());
+    last.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
 /// Who sends.

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use wattle_compile::{Instance, Mesh};
 use wattle_model::traffic::UpstreamTls;
 use wattle_model::{
-    Ask, AuthorizationDecision, Backend, BackendId, ConnectionFacts, Endpoint, EndpointHealth, Endpoints,
-    Filters, Hop, Inbound, MtlsMode, PeerFacts, Protocol, Reason, RequestFacts, Share, Step, Verdict,
+    Backend, BackendId, Endpoint, EndpointHealth, Endpoints, Filters, Hop, Inbound, MtlsMode, Reason, Share,
     host_of,
 };
 
 use super::asked::{Asked, Head, described};
+use super::inbound::judge;
 use super::route::{Routed, backend_filters, filtered};
-use super::token::Taken;
-use super::{BackendStep, TraceLine, WorkloadStep, lines, said};
+use super::{BackendStep, WorkloadStep, said};
 
 pub(super) fn steps(mesh: &mut Mesh, asked: &Asked, route: &Routed<'_>) -> Vec<BackendStep> {
     if !route.forwards {
@@ -115,10 +114,10 @@ fn unnamed(step: &mut BackendStep, found: &Backend, asked: &Asked, route: &Route
 }
 
 /// What leaves the source's proxy.
-struct Carried {
-    head: Head,
+pub(super) struct Carried {
+    pub(super) head: Head,
     /// As bytes, not as a request.
-    opaque: bool,
+    pub(super) opaque: bool,
     /// The hop, where the backend's policy and not the endpoint says it.
     hop: Option<Hop>,
 }
@@ -229,85 +228,4 @@ fn mode_text(inbound: &Inbound, port: u16) -> String {
         Some(origin) => format!("{} by {origin}", effective.mtls.as_str()),
         None => format!("{} by default", effective.mtls.as_str()),
     }
-}
-
-/// Asks the inbound side exactly as its proxy would.
-fn judge(step: &mut WorkloadStep, asked: &Asked, inbound: &Inbound, local: SocketAddr, carried: &Carried) {
-    let peer = asked.id.as_ref().filter(|_| step.mtls).map(|id| PeerFacts {
-        principal: id.principal(),
-        namespace: id.namespace(),
-        service_account: id.service_account(),
-    });
-    let connection = ConnectionFacts {
-        peer,
-        peer_ip: asked.address,
-        local_ip: local.ip(),
-        port: local.port(),
-        sni: asked.server_name.as_deref(),
-    };
-    let mut trace: Vec<Step> = Vec::new();
-    if let Err(refusal) = inbound.admit(&connection, &mut trace) {
-        step.allowed = false;
-        step.reason = Some(refusal.reason.id().to_owned());
-        step.policy = refusal.policy.map(ToString::to_string);
-        step.trace = lines(trace);
-        return;
-    }
-    // The sending proxy says on mutual TLS what it carries; plaintext is looked into where its port is not declared opaque.
-    let looked_into = match inbound.port(local.port()).protocol {
-        _ if step.mtls => !carried.opaque,
-        Protocol::Tcp | Protocol::Tls => false,
-        _ => !asked.opaque,
-    };
-    let claims = asked.claims.as_ref().filter(|_| looked_into);
-    let token = match claims.map(|claims| claims.taken(inbound, &mut trace)) {
-        Some(Taken::Refused) => {
-            step.allowed = false;
-            step.reason = Some(Reason::TokenInvalid.id().to_owned());
-            step.trace = lines(trace);
-            return;
-        }
-        Some(Taken::Verified(facts)) => Some(facts),
-        Some(Taken::Ignored) | None => None,
-    };
-    let facts = looked_into.then(|| RequestFacts {
-        token: token.as_ref(),
-        remote_ip: wattle_model::original_client(peer.is_some(), &carried.head.headers),
-        ..carried.head.facts()
-    });
-    for ask in inbound.asks(&connection, facts.as_ref(), &mut trace) {
-        trace.push(asked_outside(&ask));
-    }
-    match inbound.authorize(&connection, facts.as_ref(), &mut trace) {
-        AuthorizationDecision::Allowed { policy } => step.policy = policy.map(ToString::to_string),
-        AuthorizationDecision::Refused { reason, policy, rule } => {
-            step.allowed = false;
-            step.reason = Some(reason.id().to_owned());
-            let rule = rule.map(|rule| format!(" rule {rule}")).unwrap_or_default();
-            step.policy = policy.map(|policy| format!("{policy}{rule}"));
-        }
-    }
-    step.trace = lines(trace);
-    if let Some(allowed_by) = step.policy.as_ref().filter(|_| step.allowed) {
-        step.policy = Some(with_rule(allowed_by, &step.trace));
-    }
-}
-
-/// What follows holds if the authorizer lets it in, which only asking it can tell.
-fn asked_outside(ask: &Ask<'_>) -> Step {
-    let (name, service) = (&ask.authorizer.name, &ask.authorizer.service);
-    Step::new(
-        format!("{} rule {}", ask.policy, ask.rule),
-        Verdict::Skipped,
-        format!("asks {name} at {service}, whose answer is not known here"),
-    )
-}
-
-/// The rule that allowed, from the trace.
-fn with_rule(policy: &str, trace: &[TraceLine]) -> String {
-    let matched = trace
-        .iter()
-        .rev()
-        .find(|line| line.verdict == "matched" && line.subject.starts_with(policy));
-    matched.map_or_else(|| policy.to_owned(), |line| line.subject.clone())
 }

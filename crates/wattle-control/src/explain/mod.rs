@@ -6,6 +6,7 @@
 
 mod asked;
 mod backend;
+mod inbound;
 mod question;
 mod route;
 mod said;
@@ -178,8 +179,9 @@ pub fn explain(mesh: &mut Mesh, question: &Question) -> Result<Explanation, Expl
     };
     let destination = destination.seen_by(&asked.head.facts().caller);
     let address = route::virtual_address(mesh, &destination);
+    let dialled = route::dialled(&asked, address.as_deref());
     let resolved = route::resolved(&asked, &destination, address);
-    let route = route::step(&asked, &destination);
+    let route = route::step(&asked, &destination, dialled);
     let backends = backend::steps(mesh, &asked, &route);
     let answer = text::answer(&route.step, &backends);
     Ok(Explanation {

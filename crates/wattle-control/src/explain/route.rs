@@ -1,5 +1,7 @@
 //! What the outbound proxy does: the destination, the rule, its filters.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
 use wattle_compile::Mesh;
 use wattle_model::{
     Abort, Access, Action, ConnectionDecision, Destination, Filters, OutboundFacts, Outcome, PathMatch,
@@ -44,7 +46,17 @@ pub(super) fn resolved(asked: &Asked, destination: &Destination, address: Option
     }
 }
 
-pub(super) fn step<'a>(asked: &Asked, destination: &'a Destination) -> Routed<'a> {
+/// The address that the caller dials: the one it names, else the destination's virtual one, if it has any.
+pub(super) fn dialled(asked: &Asked, virtual_address: Option<&str>) -> IpAddr {
+    let named = asked.destination.parse().map(|named: SocketAddr| named.ip());
+    let assigned = virtual_address.and_then(|address| address.parse().ok());
+    named
+        .ok()
+        .or(assigned)
+        .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+}
+
+pub(super) fn step<'a>(asked: &Asked, destination: &'a Destination, dialled: IpAddr) -> Routed<'a> {
     // A proxy does not look into what is declared opaque: no rule applies there.
     let mut trace: Vec<Step> = Vec::new();
     let facts = asked.head.facts();
@@ -54,7 +66,7 @@ pub(super) fn step<'a>(asked: &Asked, destination: &'a Destination) -> Routed<'a
     }
     let opaque = asked.opaque || matches!(destination.protocol, Protocol::Tcp | Protocol::Tls);
     if opaque {
-        return whole(asked, destination);
+        return whole(asked, destination, dialled);
     }
     let RouteDecision { rule, outcome, .. } = destination.route(&facts, 0, &mut trace);
     let shares = destination.shares(rule);
@@ -92,11 +104,11 @@ pub(super) fn step<'a>(asked: &Asked, destination: &'a Destination) -> Routed<'a
 }
 
 /// An opaque connection goes by its own routes, or to the default backend as a whole.
-fn whole<'a>(asked: &Asked, destination: &'a Destination) -> Routed<'a> {
+fn whole<'a>(asked: &Asked, destination: &'a Destination, dialled: IpAddr) -> Routed<'a> {
     let mut trace: Vec<Step> = Vec::new();
     let facts = OutboundFacts {
         server_name: asked.server_name.as_deref(),
-        destination: asked.address,
+        destination: dialled,
         caller: asked.head.facts().caller,
     };
     let ConnectionDecision { route, backend } = destination.route_connection(&facts, 0, &mut trace);

@@ -265,7 +265,7 @@ fn the_text_shows_answer_rule_and_verdict() {
         .to_string();
     for part in [
         "refused 403 policy_denied by AuthorizationPolicy default/no-secrets",
-        "source        default/page (spiffe://cluster.local/ns/default/sa/page, address unknown)",
+        "source        default/page (spiffe://cluster.local/ns/default/sa/page, address unknown, compared as 10.255.255.254)",
         "destination   Service default/reviews port 9080 (10.96.",
         "  · HTTPRoute default/reviews",
         "  verdict     refused policy_denied by AuthorizationPolicy default/no-secrets",

@@ -196,3 +196,79 @@ spec: {host: reviews, trafficPolicy: {tls: {mode: DISABLE}}}
         "{found}"
     );
 }
+
+#[test]
+fn a_policy_under_trial_is_told_of_and_decides_nothing() {
+    let trial = "
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: trial, annotations: {istio.io/dry-run: 'true'}}
+spec: {selector: {matchLabels: {app: reviews}}, action: DENY, rules: [{}]}
+";
+    let (_directory, mut mesh) = load(&[MESH, trial].concat());
+    let question = Question {
+        from: "page".to_owned(),
+        method: "GET".to_owned(),
+        url: "http://reviews:9080/reviews/1".to_owned(),
+        ..Question::default()
+    };
+    let (_directory, mut without) = load(MESH);
+    let explained = explain(&mut mesh, &question).unwrap();
+    assert_eq!(explained.answer, explain(&mut without, &question).unwrap().answer);
+    let workloads = explained.backends.iter().flat_map(|backend| &backend.workloads);
+    let told: Vec<_> = workloads
+        .flat_map(|workload| &workload.trace)
+        .map(|line| &*line.detail)
+        .collect();
+    assert!(
+        told.iter()
+            .any(|line| line.starts_with("dry run: would be refused by AuthorizationPolicy default/trial")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_connection_is_told_by_the_address_that_is_dialled_and_not_by_the_callers() {
+    let rules = "
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: data}
+spec:
+  hosts: [data.example]
+  addresses: [192.0.2.10, 192.0.2.20]
+  resolution: STATIC
+  ports: [{number: 5432, name: tcp, protocol: TCP}]
+  endpoints: [{address: 198.51.100.1, labels: {at: one}}, {address: 198.51.100.2, labels: {at: two}}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: data}
+spec: {host: data.example, subsets: [{name: one, labels: {at: one}}, {name: two, labels: {at: two}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: data}
+spec:
+  hosts: [data.example]
+  tcp:
+  - match: [{destinationSubnets: [192.0.2.20/32]}]
+    route: [{destination: {host: data.example, subset: two}}]
+  - route: [{destination: {host: data.example, subset: one}}]
+";
+    let (_directory, mut mesh) = load(&[MESH, rules].concat());
+    for (address, endpoint) in [
+        ("192.0.2.10", "198.51.100.1:5432"),
+        ("192.0.2.20", "198.51.100.2:5432"),
+    ] {
+        let question = Question {
+            from: "page".to_owned(),
+            method: "CONNECT".to_owned(),
+            url: format!("tcp://{address}:5432"),
+            ..Question::default()
+        };
+        let explained = explain(&mut mesh, &question).unwrap();
+        assert_eq!(explained.backends[0].outside, [endpoint], "{address}");
+    }
+}
