@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::ffi::OsStr;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -18,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const USER: u32 = 1337;
 
 /// A program of that user, without a capability.
-fn of_user(program: &str) -> Command {
+fn of_user(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.uid(USER).gid(USER).stdin(Stdio::null());
     command
@@ -47,11 +48,14 @@ impl Drop for Running {
     }
 }
 
-fn control_plane(config: &Path, state: &Path) -> Running {
-    for directory in [config, state] {
+/// The build may lie where that user may not look: it gets a copy in a directory of its own.
+fn control_plane(program: &Path, config: &Path, state: &Path) -> Running {
+    let copy = program.join("wattle");
+    std::fs::copy(WATTLE, &copy).unwrap();
+    for directory in [program, config, state] {
         chown(directory, Some(USER), Some(USER)).unwrap();
     }
-    let mut command = of_user(WATTLE);
+    let mut command = of_user(copy);
     command
         .arg("control")
         .arg("--config")
@@ -91,8 +95,8 @@ fn no_process_of_the_same_user_reads_the_memory_of_a_proxy_or_a_control_plane() 
     assert!(status.contains(&format!("Uid:\t{USER}\t{USER}")), "{status}");
     assert_eq!(readable(proxy.pid), [""; 0]);
 
-    let (config, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let control = control_plane(config.path(), state.path());
+    let [program, config, state] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
+    let control = control_plane(program.path(), config.path(), state.path());
     assert_eq!(readable(control.0.id()), [""; 0]);
     mesh.stop();
 }
