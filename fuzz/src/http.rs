@@ -77,7 +77,7 @@ struct Witness {
 }
 
 impl Handler for Witness {
-    async fn handle(&self, request: Request) -> Response {
+    async fn handle(&self, request: Box<Request>) -> Response {
         let head = format!(
             "{:?}",
             (
@@ -88,7 +88,7 @@ impl Handler for Witness {
         );
         if request.head.asks_for_tunnel() || request.head.asks_for_upgrade() {
             self.seen.borrow_mut().push(head);
-            return tunnel(request);
+            return tunnel(*request);
         }
         let body = request.body.collect(1 << 20).await;
         let length = body.as_ref().map(Bytes::len).ok();

@@ -71,6 +71,12 @@ impl<T> Picked<T> {
         &self.member
     }
 
+    /// When it was chosen, by the clock of who chose.
+    #[inline]
+    pub const fn picked_at(&self) -> u64 {
+        self.picked_at
+    }
+
     /// Whether health was disregarded in taking it, because too few endpoints are fit, see [`crate::Panic`].
     #[inline]
     pub const fn panic(&self) -> bool {

@@ -6,8 +6,8 @@ use std::future::Future;
 
 /// Answers requests; shared by all connections of a worker as `Rc<H>`.
 pub trait Handler {
-    /// Answers one request. Dropped midway when the client goes.
-    fn handle(&self, request: Request) -> impl Future<Output = Response>;
+    /// Answers one request, which stays in one place so that no step on its way holds a copy. Dropped midway when the client goes.
+    fn handle(&self, request: Box<Request>) -> impl Future<Output = Response>;
 
     /// The head sent to a peer whose bytes are not HTTP or exceed a bound; the connection closes after it.
     fn refuse(&self, error: &ParseError) -> ResponseHead {

@@ -16,12 +16,20 @@ pub(crate) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
         .filter(|token| !token.is_empty())
 }
 
+/// What [`strip_hop_by_hop`] saw.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Stripped {
+    /// The protocols of an upgrade that was asked for, to be put back by [`restore_upgrade`] if it is to be forwarded.
+    pub upgrade: Option<HeaderValue>,
+    /// There are fields named `wattle-…`, which proxies of the mesh tell each other.
+    pub of_the_mesh: bool,
+}
+
 /// Removes what belongs to this hop: the fields `connection` names, and those that are hop-by-hop by nature.
 ///
-/// Answers with the protocols of an upgrade that was asked for, to be put back by [`restore_upgrade`] if it is to be
-/// forwarded. An upgrade to `h2c` is never forwarded: it would hide requests from every hop that passes it on.
+/// An upgrade to `h2c` is never forwarded: it would hide requests from every hop that passes it on.
 /// `te: trailers` stays, since gRPC needs it end to end.
-pub fn strip_hop_by_hop(headers: &mut HeaderMap) -> Option<HeaderValue> {
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) -> Stripped {
     let found = Found::among(headers);
     let upgrade = if found.of_this_hop {
         upgrade_asked_for(headers)
@@ -34,14 +42,23 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) -> Option<HeaderValue> {
         }
         OF_THIS_HOP.iter().for_each(|name| drop(headers.remove(name)));
     }
-    if found.te {
+    if found.te && !is_te_trailers(headers) {
         let trailers = has_token(headers, &header::TE, "trailers");
         headers.remove(header::TE);
         if trailers {
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
         }
     }
-    upgrade
+    Stripped {
+        upgrade,
+        of_the_mesh: found.of_the_mesh,
+    }
+}
+
+/// Whether `te` says nothing but `trailers`, as gRPC does.
+fn is_te_trailers(headers: &HeaderMap) -> bool {
+    let mut said = headers.get_all(header::TE).iter();
+    said.next().is_some_and(|te| te == "trailers") && said.next().is_none()
 }
 
 fn upgrade_asked_for(headers: &HeaderMap) -> Option<HeaderValue> {
@@ -79,7 +96,7 @@ pub(crate) fn strip_for_h2(headers: &mut HeaderMap) {
     if found.of_this_hop {
         OF_THIS_HOP.iter().for_each(|name| drop(headers.remove(name)));
     }
-    if found.te && headers.get(header::TE).is_some_and(|te| te != "trailers") {
+    if found.te && !is_te_trailers(headers) {
         headers.remove(header::TE);
     }
 }
@@ -99,17 +116,20 @@ static OF_THIS_HOP: [HeaderName; 5] = [
 struct Found {
     of_this_hop: bool,
     te: bool,
+    of_the_mesh: bool,
 }
 
 impl Found {
     fn among(headers: &HeaderMap) -> Self {
         let mut found = Self::default();
         for name in headers.keys() {
-            match name.as_str().len() {
+            let text = name.as_str().as_bytes();
+            match text.len() {
                 7 | 10 | 16 | 17 => found.of_this_hop |= OF_THIS_HOP.contains(name),
-                2 => found.te |= *name == header::TE,
+                2 => found.te |= text == b"te",
                 _ => {}
             }
+            found.of_the_mesh |= text.starts_with(b"wattle-");
         }
         found
     }
@@ -135,13 +155,13 @@ static NEVER_TRAILERS: [HeaderName; 14] = [
 
 /// Removes fields that may not come as trailers, since they would change how the message is read (RFC 9110 §6.5.1).
 pub(crate) fn strip_from_trailers(trailers: &mut HeaderMap) {
-    strip_for_h2(trailers);
-    // Trailers are few, mostly gRPC's status: looked through once, nothing hashed.
+    // Mostly they are gRPC's status, which needs no further look.
     let is_grpcs = |name: &HeaderName| matches!(name.as_str(), "grpc-status" | "grpc-message");
-    if trailers
-        .keys()
-        .any(|name| !is_grpcs(name) && NEVER_TRAILERS.contains(name))
-    {
+    if trailers.keys().all(is_grpcs) {
+        return;
+    }
+    strip_for_h2(trailers);
+    if trailers.keys().any(|name| NEVER_TRAILERS.contains(name)) {
         for name in &NEVER_TRAILERS {
             trailers.remove(name);
         }

@@ -29,7 +29,7 @@ pub use body::{Body, BodyError, Frame, Kept, Sender, Watch, Watched};
 pub use drain::{Drain, DrainSignal};
 pub use error::{ParseError, SendError, SendErrorKind, ServeError};
 pub use handler::{Ended, Handler, Served};
-pub use headers::{has_token, restore_upgrade, strip_hop_by_hop};
+pub use headers::{Stripped, has_token, restore_upgrade, strip_hop_by_hop};
 pub use io::Io;
 pub use limits::Limits;
 pub use message::{Answered, Informational, Request, RequestHead, Response, ResponseHead, Scheme};

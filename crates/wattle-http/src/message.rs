@@ -120,6 +120,12 @@ impl Request {
             informational: Informational::default(),
         }
     }
+
+    /// The same request with this body.
+    pub(crate) fn with(mut self: Box<Self>, body: Body) -> Box<Self> {
+        self.body = body;
+        self
+    }
 }
 
 /// A response: head and body.
@@ -147,7 +153,7 @@ pub struct Answered {
     /// The response.
     pub response: Response,
     /// The request, when its body is still there as a whole.
-    pub request: Option<Request>,
+    pub request: Option<Box<Request>>,
 }
 
 /// Where 1xx responses to a request go; nowhere by default.

@@ -47,7 +47,7 @@ async fn hop(server: DuplexStream) -> DuplexStream {
     let outbound = Rc::new(Call(move |mut request: Request| {
         let client = client.clone();
         async move {
-            let upgrade = wattle_http::strip_hop_by_hop(&mut request.head.headers);
+            let upgrade = wattle_http::strip_hop_by_hop(&mut request.head.headers).upgrade;
             if let Some(upgrade) = upgrade {
                 wattle_http::restore_upgrade(&mut request.head.headers, upgrade);
             }

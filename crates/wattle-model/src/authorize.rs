@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use crate::{
     Authorization, ConnectionFacts, ExternalAuthorizer, Gate, Inbound, ObjectRef, Policy, Reason,
     RequestFacts, Step, Trace, Verdict,
-    path::{lenient_path, normal_path},
+    path::{is_plain, lenient_path, normal_path},
 };
 
 use subject::{Effect, Subject};
@@ -179,11 +179,13 @@ fn matched<'a>(
         return None;
     }
     let raw = request.map_or("", |request| request.path);
-    let normal = normal_path(raw);
-    let lenient = lenient_path(raw);
-    let lenient = Some(&*lenient).filter(|lenient| *lenient != normal);
+    let forms = (!is_plain(raw)).then(|| (normal_path(raw), lenient_path(raw)));
+    let (normal, lenient) = match &forms {
+        Some((normal, lenient)) => (&**normal, Some(&**lenient).filter(|lenient| lenient != normal)),
+        None => (raw, None),
+    };
     let also = lenient.filter(|_| effect.doubts());
-    for path in [Some(&*normal), also].into_iter().flatten() {
+    for path in [Some(normal), also].into_iter().flatten() {
         let subject = Subject {
             connection,
             request,

@@ -24,6 +24,9 @@ pub enum PathNormalization {
 impl PathNormalization {
     /// The path and query that the application gets.
     pub fn of<'a>(self, path_and_query: &'a str) -> Cow<'a, str> {
+        if self == Self::AsSent {
+            return Cow::Borrowed(path_and_query);
+        }
         let path = path_and_query.split('?').next().unwrap_or_default();
         match self.path(path) {
             Cow::Borrowed(_) => Cow::Borrowed(path_and_query),

@@ -25,10 +25,20 @@ pub fn percent_decode(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether no server reads it otherwise than it is written: no escape, no `\`, no dot behind a slash, no two slashes.
+pub(crate) fn is_plain(path: &str) -> bool {
+    let mut before = 0;
+    path.bytes().all(|byte| {
+        let odd = matches!(byte, b'%' | b'\\') || (before == b'/' && matches!(byte, b'.' | b'/'));
+        before = byte;
+        !odd
+    })
+}
+
 /// The normal form of a path, as Istio's default (`BASE`) makes it: `\` is `/`, escapes of unreserved characters are
 /// decoded (RFC 3986 §6.2.2.2), dot segments are resolved (§6.2.2.3). Slashes are not merged and `%2F` stays.
 pub fn normal_path(path: &str) -> Cow<'_, str> {
-    if !path.contains(['%', '\\']) && !path.contains("/.") {
+    if is_plain(path) || (!path.contains(['%', '\\']) && !path.contains("/.")) {
         return Cow::Borrowed(path);
     }
     let decoded = decode_where(path.as_bytes(), |byte| {
@@ -41,7 +51,7 @@ pub fn normal_path(path: &str) -> Cow<'_, str> {
 /// The path as a lenient server may read it: everything decoded, slashes merged, dot segments resolved.
 /// DENY policies are compared with this form too, so that spelling a path oddly is no way around them.
 pub(crate) fn lenient_path(path: &str) -> Cow<'_, str> {
-    if !path.contains(['%', '\\']) && !path.contains("/.") && !path.contains("//") {
+    if is_plain(path) {
         return Cow::Borrowed(path);
     }
     let decoded = decode_where(path.as_bytes(), |_| true);
@@ -204,6 +214,14 @@ mod tests {
         fn the_normal_form_has_no_dot_segments_and_is_total(path in "/[a./%2eE\\\\]{0,24}") {
             let normal = normal_path(&path).into_owned();
             prop_assert!(normal.split('/').all(|segment| segment != "." && segment != ".."), "{}", normal);
+        }
+
+        #[test]
+        fn what_is_plain_has_one_form(path in "/[a./%2e\\\\]{0,12}") {
+            if is_plain(&path) {
+                prop_assert!(!path.contains(['%', '\\']));
+                prop_assert_eq!(without_dot_segments(&merged_slashes(&path)), path);
+            }
         }
 
         #[test]

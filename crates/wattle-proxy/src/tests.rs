@@ -97,8 +97,8 @@ pub(crate) fn endpoint(address: SocketAddr) -> Endpoint {
 pub(crate) struct Application<F>(F);
 
 impl<F: AsyncFn(Request) -> Response + 'static> Handler for Application<F> {
-    async fn handle(&self, request: Request) -> Response {
-        (self.0)(request).await
+    async fn handle(&self, request: Box<Request>) -> Response {
+        (self.0)(*request).await
     }
 
     fn refuse(&self, error: &ParseError) -> ResponseHead {

@@ -33,8 +33,8 @@ impl From<Gone> for Refused {
 }
 
 impl Handler for Api {
-    async fn handle(&self, request: Request) -> Response {
-        self.answer(request)
+    async fn handle(&self, request: Box<Request>) -> Response {
+        self.answer(*request)
             .await
             .unwrap_or_else(|refused| refused.response())
     }

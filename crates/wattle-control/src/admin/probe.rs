@@ -13,7 +13,7 @@ use super::answer::text;
 pub(super) struct Probe(pub(super) Arc<State>);
 
 impl Handler for Probe {
-    async fn handle(&self, request: Request) -> Response {
+    async fn handle(&self, request: Box<Request>) -> Response {
         if !matches!(request.head.method, Method::GET | Method::HEAD) {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
         }

@@ -89,9 +89,9 @@ pub(crate) struct Front<S> {
 }
 
 impl<S: Service> Handler for Front<S> {
-    async fn handle(&self, request: Request) -> Response {
+    async fn handle(&self, request: Box<Request>) -> Response {
         let method = request.head.method.clone();
-        self.reply(request).await.signed(&self.signature, &method)
+        self.reply(*request).await.signed(&self.signature, &method)
     }
 }
 

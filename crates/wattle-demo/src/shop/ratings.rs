@@ -23,7 +23,7 @@ pub(crate) struct Ratings {
 type Refusal = (Code, &'static str);
 
 impl Handler for Ratings {
-    async fn handle(&self, request: Request) -> Response {
+    async fn handle(&self, request: Box<Request>) -> Response {
         let answered = match (&request.head.method, request.head.path_and_query.as_str()) {
             (&Method::POST, RATE) => rate(request.body).await,
             (&Method::POST, LIST_VOTES) => list_votes(request.body).await,

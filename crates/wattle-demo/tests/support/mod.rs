@@ -149,8 +149,8 @@ pub fn header(head: &ResponseHead, name: &str) -> String {
 struct Call<F>(F);
 
 impl<F: Fn(Request) -> R, R: Future<Output = Response>> Handler for Call<F> {
-    fn handle(&self, request: Request) -> impl Future<Output = Response> {
-        (self.0)(request)
+    fn handle(&self, request: Box<Request>) -> impl Future<Output = Response> {
+        (self.0)(*request)
     }
 }
 

@@ -60,29 +60,22 @@ impl Client {
     /// Fails with the request given back when nothing of it was accepted, or when the connection ended before a byte of
     /// the response, the method is idempotent and the body is still there. Dropping the future closes the connection.
     pub async fn send(self, request: Request) -> Result<Response, SendError> {
-        self.send_kept(request).await.map(|answered| answered.response)
+        let answered = self.send_kept(Box::new(request)).await;
+        answered.map(|answered| answered.response)
     }
 
     /// The same, with the request beside the response where its body is still there: for a response that says that
     /// nothing was done.
-    pub async fn send_kept(self, request: Request) -> Result<Answered, SendError> {
-        let Request {
-            head,
-            body,
-            informational,
-        } = request;
+    pub async fn send_kept(self, mut request: Box<Request>) -> Result<Answered, SendError> {
         let mut exchange = self.0;
         let reused = exchange.requests > 0;
-        let copy = body.try_clone();
-        if let Err(body) = exchange.begin(&head, body) {
-            let request = Some(Box::new(Request {
-                head,
-                body,
-                informational,
-            }));
+        let copy = request.body.try_clone();
+        let body = std::mem::take(&mut request.body);
+        if let Err(body) = exchange.begin(&request.head, body) {
+            request.body = body;
             return Err(SendError {
                 kind: SendErrorKind::Unrepresentable,
-                request,
+                request: Some(request),
                 reused,
             });
         }
@@ -91,7 +84,7 @@ impl Client {
                 if let Poll::Ready(Err(error)) = exchange.poll_upload(cx) {
                     return Poll::Ready(Err(SendErrorKind::Body(error)));
                 }
-                let polled = exchange.poll_head(cx, &head.method, &informational);
+                let polled = exchange.poll_head(cx, &request.head.method, &request.informational);
                 if polled.is_ready() || !std::mem::take(&mut exchange.upload.released) {
                     return polled;
                 }
@@ -104,25 +97,14 @@ impl Client {
                     head: response,
                     body: ResponseBody::start(exchange),
                 };
-                let request = copy.map(|body| Request {
-                    head,
-                    body,
-                    informational,
-                });
+                let request = copy.map(|body| request.with(body));
                 Ok(Answered { response, request })
             }
             Err(kind) => {
-                let body = repeatable(&kind, &head, &mut exchange, copy);
-                let request = body.map(|body| {
-                    Box::new(Request {
-                        head,
-                        body,
-                        informational,
-                    })
-                });
+                let body = repeatable(&kind, &request.head, &mut exchange, copy);
                 Err(SendError {
                     kind,
-                    request,
+                    request: body.map(|body| request.with(body)),
                     reused,
                 })
             }

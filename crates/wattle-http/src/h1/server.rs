@@ -181,7 +181,7 @@ impl<H: Handler> Server<H> {
     }
 
     /// Sets the connection to this request and makes what the handler sees.
-    fn begin(&mut self, parsed: ParsedRequest) -> (Request, Asked) {
+    fn begin(&mut self, parsed: ParsedRequest) -> (Box<Request>, Asked) {
         let head = parsed.head;
         let asked = Asked {
             head_only: head.method == Method::HEAD,
@@ -207,14 +207,12 @@ impl<H: Handler> Server<H> {
             _ => Body::H1Request(RequestBody::new(&self.conn)),
         };
         let informational = Informational(Sink::H1(RequestSink::new(&self.conn)));
-        (
-            Request {
-                head,
-                body,
-                informational,
-            },
-            asked,
-        )
+        let request = Request {
+            head,
+            body,
+            informational,
+        };
+        (Box::new(request), asked)
     }
 
     /// Tells the peer why its bytes were refused, and closes.

@@ -174,30 +174,26 @@ impl Client {
     /// or when the connection ended before a response, the method is idempotent and the body is still there.
     /// Dropping the future resets the stream.
     pub async fn send(&self, request: Request) -> Result<Response, SendError> {
-        self.send_kept(request).await.map(|answered| answered.response)
+        let answered = self.send_kept(Box::new(request)).await;
+        answered.map(|answered| answered.response)
     }
 
     /// The same, with the request beside the response where its body is still there: for a response that says that
     /// nothing was done.
-    pub async fn send_kept(&self, request: Request) -> Result<Answered, SendError> {
+    pub async fn send_kept(&self, mut request: Box<Request>) -> Result<Answered, SendError> {
         let reused = self.0.requests.get() > 0;
         let (response, send) = match self.open(&request).await {
             Ok(opened) => opened,
             Err(kind) => {
-                let request = Some(Box::new(request));
                 return Err(SendError {
                     kind,
-                    request,
+                    request: Some(request),
                     reused,
                 });
             }
         };
-        let Request {
-            head,
-            body,
-            informational,
-        } = request;
-        let copy = body.try_clone();
+        let copy = request.body.try_clone();
+        let body = std::mem::take(&mut request.body);
         let upload = (!body.is_end()).then(|| Box::new(Pump::new(send, body)));
         let active = Active::new(&self.0);
         let mut pending = Pending {
@@ -206,28 +202,17 @@ impl Client {
             upload_failed: false,
             active,
         };
-        match poll_fn(|cx| pending.poll(cx, &informational)).await {
+        match poll_fn(|cx| pending.poll(cx, &request.informational)).await {
             Ok(response) => {
-                let response = pending.finish(response, &head);
-                let request = copy.map(|body| Request {
-                    head,
-                    body,
-                    informational,
-                });
+                let response = pending.finish(response, &request.head);
+                let request = copy.map(|body| request.with(body));
                 Ok(Answered { response, request })
             }
             Err(kind) => {
-                let body = pending.repeatable(&kind, &head, copy);
-                let request = body.map(|body| {
-                    Box::new(Request {
-                        head,
-                        body,
-                        informational,
-                    })
-                });
+                let body = pending.repeatable(&kind, &request.head, copy);
                 Err(SendError {
                     kind,
-                    request,
+                    request: body.map(|body| request.with(body)),
                     reused,
                 })
             }

@@ -254,5 +254,11 @@ pub(super) fn response_out(head: ResponseHead, length: Option<u64>, extended: bo
 
 /// The announced length of a body.
 pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    let digits = headers.get(header::CONTENT_LENGTH)?.as_bytes();
+    let add = |number: u64, digit: &u8| match digit {
+        b'0'..=b'9' => number.checked_mul(10)?.checked_add(u64::from(digit - b'0')),
+        _ => None,
+    };
+    let first = digits.first().map(|_| 0)?;
+    digits.iter().try_fold(first, add)
 }

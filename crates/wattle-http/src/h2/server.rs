@@ -57,13 +57,16 @@ pub async fn serve<H: Handler>(
             (going, served.ended) = (true, Ended::Drained);
             conn.graceful_shutdown();
         }
+        // Read for the first request of a turn: to read the clock for each would cost more than it tells.
+        let mut now = None;
         // Twice: what streams wrote in the first turn is taken up by the engine in the second.
         for _ in 0..2 {
             loop {
                 match conn.poll_accept(cx) {
                     Poll::Ready(Some(Ok((request, respond)))) => {
                         served.requests += 1;
-                        streams.push(stream(handler.clone(), request, respond, early_resets.clone()));
+                        let resets = (*now.get_or_insert_with(Instant::now), early_resets.clone());
+                        streams.push(stream(handler.clone(), request, respond, resets));
                     }
                     Poll::Ready(Some(Err(error))) => return Poll::Ready(failed(&error, streams.is_empty())),
                     Poll::Ready(None) => return batch.poll_out(cx).map(|_| Ok(())),
@@ -162,9 +165,8 @@ async fn stream<H: Handler>(
     handler: Rc<H>,
     request: http::Request<RecvStream>,
     respond: SendResponse<Bytes>,
-    early_resets: Rc<Cell<u64>>,
+    (begun, early_resets): (Instant, Rc<Cell<u64>>),
 ) {
-    let begun = Instant::now();
     let respond = Rc::new(RefCell::new(respond));
     let (parts, recv) = request.into_parts();
     let (head, extended) = match convert::request_in(parts) {
@@ -185,11 +187,11 @@ async fn stream<H: Handler>(
         informational.send(&ResponseHead::new(StatusCode::CONTINUE));
     }
     let response = {
-        let mut handling = pin!(handler.handle(Request {
+        let mut handling = pin!(handler.handle(Box::new(Request {
             head,
             body,
             informational
-        }));
+        })));
         poll_fn(|cx| {
             // The client lost interest: dropping the handler passes that on. Asked first, so that nothing begins for a
             // stream that was reset with the bytes that opened it.

@@ -28,8 +28,8 @@ pub fn run<T>(test: impl Future<Output = T>) -> T {
 pub struct Call<F>(pub F);
 
 impl<F: Fn(Request) -> R, R: Future<Output = Response>> Handler for Call<F> {
-    fn handle(&self, request: Request) -> impl Future<Output = Response> {
-        self.0(request)
+    fn handle(&self, request: Box<Request>) -> impl Future<Output = Response> {
+        self.0(*request)
     }
 }
 

@@ -41,8 +41,8 @@ struct Desk<P> {
 }
 
 impl<P: Pages + 'static> Handler for Desk<P> {
-    async fn handle(&self, request: Request) -> Response {
-        self.pages.page(self.audience, request).await
+    async fn handle(&self, request: Box<Request>) -> Response {
+        self.pages.page(self.audience, *request).await
     }
 }
 

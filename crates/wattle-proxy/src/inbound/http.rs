@@ -187,7 +187,7 @@ impl Requests {
     }
 
     /// Refuses what the application has not seen.
-    fn turned_away(&self, record: Record, head: &RequestHead, refused: impl Into<Refused>) -> Response {
+    fn turned_away(&self, record: Box<Record>, head: &RequestHead, refused: impl Into<Refused>) -> Response {
         self.refused(record, self.kept(refused.into(), head, None))
     }
 
@@ -206,8 +206,7 @@ impl Requests {
         app.clone()
     }
 
-    async fn send(&self, app: &App, wanted: Wanted, request: Request) -> Result<Response, Reason> {
-        let mut request = Box::new(request);
+    async fn send(&self, app: &App, wanted: Wanted, mut request: Box<Request>) -> Result<Response, Reason> {
         for _ in 0..MAX_STALE {
             let connection = connect::app(&self.worker, app, wanted).await.map_err(|failure| {
                 tracing::debug!(
@@ -217,7 +216,7 @@ impl Requests {
                 );
                 failure.reason
             })?;
-            match exchange::exchange(connection, *request).await {
+            match exchange::exchange(connection, request).await {
                 Ok(answered) => return Ok(answered.response),
                 Err(SendError {
                     kind: SendErrorKind::Unrepresentable,
@@ -234,7 +233,7 @@ impl Requests {
         Err(Reason::UpstreamResetBeforeResponse)
     }
 
-    fn refused(&self, mut record: Record, refused: impl Into<Refused>) -> Response {
+    fn refused(&self, mut record: Box<Record>, refused: impl Into<Refused>) -> Response {
         let refused = refused.into();
         record.local(refused.reason);
         record.detail(refused.detail);
@@ -247,7 +246,7 @@ impl Requests {
 }
 
 impl Handler for Requests {
-    async fn handle(&self, mut request: Request) -> Response {
+    async fn handle(&self, mut request: Box<Request>) -> Response {
         if self.marked {
             transform::unmark_request(&mut request.head);
         }
@@ -297,7 +296,6 @@ impl Handler for Requests {
         if let Some(let_in) = tunnel.filter(|_| exchange::is_tunnel(&response, connect)) {
             record.while_let_in(staying::of(&self.worker, *let_in));
         }
-        transform::leave_upstream(&mut response.head);
         to_client
             .iter()
             .for_each(|change| change.apply(&mut response.head.headers));

@@ -41,7 +41,6 @@ pub(super) enum Tried {
 pub(super) struct Trying<'a> {
     forward: &'a Forward<'a>,
     picked: Option<Picked<Upstream>>,
-    started: u64,
 }
 
 impl<'a> Trying<'a> {
@@ -49,7 +48,6 @@ impl<'a> Trying<'a> {
         Self {
             forward,
             picked: Some(picked),
-            started: forward.worker.clock.now_ns(),
         }
     }
 
@@ -57,13 +55,14 @@ impl<'a> Trying<'a> {
     pub(super) fn ended(mut self, outcome: Option<Outcome>) -> Option<Picked<Upstream>> {
         let mut picked = self.picked.take();
         if let (Some(picked), Some(outcome)) = (&mut picked, outcome) {
-            picked.outcome(self.elapsed(), outcome);
+            self.tell(picked, outcome);
         }
         picked
     }
 
-    fn elapsed(&self) -> u64 {
-        self.forward.worker.clock.now_ns() - self.started
+    fn tell(&self, picked: &mut Picked<Upstream>, outcome: Outcome) {
+        let elapsed = self.forward.worker.clock.now_ns() - picked.picked_at();
+        picked.outcome(elapsed, outcome);
     }
 }
 
@@ -77,14 +76,14 @@ impl Deref for Trying<'_> {
 
 impl Drop for Trying<'_> {
     fn drop(&mut self) {
+        let Some(mut picked) = self.picked.take() else {
+            return;
+        };
         let outcome = match self.forward.too_slow.get() {
             true => Outcome::Failure,
             false => Outcome::Cancelled,
         };
-        let elapsed = self.elapsed();
-        if let Some(picked) = &mut self.picked {
-            picked.outcome(elapsed, outcome);
-        }
+        self.tell(&mut picked, outcome);
     }
 }
 
@@ -116,7 +115,7 @@ impl Forward<'_> {
             self.rests_on.replace(proof.clone());
         }
         let marked = connection.is_marked();
-        let sending = pin!(exchange::exchange(connection, *request));
+        let sending = pin!(exchange::exchange(connection, request));
         let sent = match self.limits.response {
             None => sending.await,
             Some(uploaded) => {
@@ -137,7 +136,7 @@ fn tried(sent: Result<Answered, SendError>, marked: bool) -> Tried {
             response,
             request: Some(request),
         }) if marked => match exchange::turned_back(&response, &request.head.method) {
-            Some(reason) => Tried::Again(Box::new(request), reason),
+            Some(reason) => Tried::Again(request, reason),
             None => Tried::Response(Box::new(response)),
         },
         Ok(Answered { response, .. }) => Tried::Response(Box::new(response)),

@@ -49,7 +49,7 @@ pub(super) struct Forward<'a> {
 /// A response with the record that goes along.
 pub(super) struct Forwarded {
     pub(super) response: Response,
-    pub(super) record: Record,
+    pub(super) record: Box<Record>,
     /// Tag of the endpoint that answered.
     pub(super) tag: Option<u64>,
     /// As [`Forward::rests_on`].
@@ -87,9 +87,9 @@ impl Forward<'_> {
     pub(super) async fn run(
         &self,
         request: Box<Request>,
-        mut record: Record,
-    ) -> Result<Forwarded, (Reason, Record)> {
-        let now = self.worker.clock.now_ns();
+        mut record: Box<Record>,
+    ) -> Result<Forwarded, (Reason, Box<Record>)> {
+        let now = self.worker.clock.recent_ns();
         record.count(self.cluster.bounds.begin(now, self.retry.is_some()));
         let whole = uploaded::is_whole(&request.body);
         let mut tries = pin!(self.every_try(request, record.is_grpc()));

@@ -30,7 +30,7 @@ pub(super) struct Outbound {
 }
 
 impl Handler for Outbound {
-    async fn handle(&self, mut request: Request) -> Response {
+    async fn handle(&self, mut request: Box<Request>) -> Response {
         let mut record = Record::begin(
             &self.worker,
             &request.head,
@@ -60,9 +60,13 @@ impl Handler for Outbound {
             delay::wait(delay, &mut record).await;
         }
         let cors = std::mem::take(&mut decision.cors);
-        // In one place from here on, so that no step holds a copy.
-        let request = Box::new(request);
-        let mut response = self.follow(request, record, &service, (decision, random)).await;
+        let mut response = match decision.outcome {
+            Outcome::Forward { .. } => {
+                let decided = (&mut decision, random);
+                self.forward(request, record, &service, decided).await
+            }
+            _ => self.answered_here(record, &service, decision),
+        };
         transform::cors(&mut response.head, cors);
         response
     }
@@ -80,19 +84,16 @@ impl Outbound {
         });
     }
 
-    /// Does what was decided, but for what every answer gets.
-    async fn follow<'a>(
+    /// What was decided to be answered without a backend.
+    fn answered_here(
         &self,
-        request: Box<Request>,
-        mut record: Record,
-        service: &'a Rc<Service>,
-        (decision, random): (RouteDecision<'a>, u64),
+        mut record: Box<Record>,
+        service: &Service,
+        decision: RouteDecision<'_>,
     ) -> Response {
         let grpc = record.is_grpc();
         let mut response = match decision.outcome {
-            Outcome::Forward { .. } => {
-                return self.forward(request, record, service, (decision, random)).await;
-            }
+            Outcome::Forward { .. } => return self.refuse_with(record, service, Reason::Internal),
             Outcome::Refuse(reason) => return self.refuse_with(record, service, reason),
             // It says what a browser may ask, and is no answer of the rule, as in Envoy.
             Outcome::Preflight(permission) => {
@@ -112,14 +113,14 @@ impl Outbound {
     }
 
     /// An answer of the proxy's own.
-    fn answer(&self, mut record: Record, service: &Service, mut response: Response) -> Response {
+    fn answer(&self, mut record: Box<Record>, service: &Service, mut response: Response) -> Response {
         record.on(metrics::refused(&self.worker, service, record.is_grpc()));
         record.local_head(&response.head);
         response.body = record.watch(response.body);
         response
     }
 
-    fn refuse_with(&self, mut record: Record, service: &Service, reason: Reason) -> Response {
+    fn refuse_with(&self, mut record: Box<Record>, service: &Service, reason: Reason) -> Response {
         record.on(metrics::refused(&self.worker, service, record.is_grpc()));
         record.local(reason);
         let mut response = reply::local(reason, record.is_grpc());
@@ -149,11 +150,11 @@ impl Outbound {
     async fn forward<'a>(
         &self,
         mut request: Box<Request>,
-        mut record: Record,
+        mut record: Box<Record>,
         service: &'a Rc<Service>,
-        (mut decision, random): (RouteDecision<'a>, u64),
+        (decision, random): (&mut RouteDecision<'a>, u64),
     ) -> Response {
-        let session = Session::resume(&self.worker, service, &mut decision, &request.head);
+        let session = Session::resume(&self.worker, service, decision, &request.head);
         let Outcome::Forward {
             backend,
             index,
@@ -173,7 +174,7 @@ impl Outbound {
         transform_request(&mut request, rule, *filters);
         let timeouts = rule.map(|rule| rule.timeouts).unwrap_or_default();
         let (until, uploaded) = bound(&mut request, &mut record, &timeouts);
-        mirror::send(&self.worker, service, &decision, random, &mut request);
+        mirror::send(&self.worker, service, decision, random, &mut request);
         let connect = request.head.method == Method::CONNECT;
         let (hash, cookie) = pick::hash(&self.worker, &cluster, &request.head, self.downstream.ip());
         let forward = Forward {
@@ -213,7 +214,7 @@ impl Outbound {
     }
 
     /// A local reply after endpoints were tried: it counts on the edge to the last of them.
-    fn fail(&self, mut record: Record, service: &Service, reason: Reason) -> Response {
+    fn fail(&self, mut record: Box<Record>, service: &Service, reason: Reason) -> Response {
         if !record.is_placed() {
             record.on(metrics::refused(&self.worker, service, record.is_grpc()));
         }

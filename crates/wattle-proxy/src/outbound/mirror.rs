@@ -233,7 +233,7 @@ async fn once(worker: &Rc<Worker>, cluster: &SharedCluster, (copy, asked): (Requ
             return None;
         }
     };
-    let mut answer = match exchange::exchange(connection, copy).await {
+    let mut answer = match exchange::exchange(connection, Box::new(copy)).await {
         Ok(answered) => answered.response,
         Err(error) => {
             // A copy that was cut off is no fault of the endpoint's, nor is a kept connection that was closed.

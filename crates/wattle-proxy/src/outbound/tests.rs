@@ -133,7 +133,7 @@ impl World {
             downstream: PEER.into(),
             local: SERVICE.into(),
         };
-        outbound.handle(request).await
+        outbound.handle(Box::new(request)).await
     }
 
     async fn cluster(&self) -> Rc<Cluster> {

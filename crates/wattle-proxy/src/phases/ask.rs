@@ -51,7 +51,7 @@ pub(crate) async fn ask(
         let connection = connect::http(worker, picked.member().payload(), wanted, &authority)
             .await
             .map_err(|failure| Failure::new(failure.reason.id(), failure.detail))?;
-        match exchange::exchange(connection, request).await {
+        match exchange::exchange(connection, Box::new(request)).await {
             Ok(answered) => return Ok(answered.response),
             Err(SendError {
                 request: Some(again), ..

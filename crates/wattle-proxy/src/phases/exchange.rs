@@ -33,7 +33,10 @@ pub(crate) async fn keep_small_body(request: &mut Request) -> Result<(), Reason>
 }
 
 /// Sends a request and gives the response's head as the application sent it, with the request where it can be sent again.
-pub(crate) async fn exchange(connection: Connection, mut request: Request) -> Result<Answered, SendError> {
+pub(crate) async fn exchange(
+    connection: Connection,
+    mut request: Box<Request>,
+) -> Result<Answered, SendError> {
     match connection {
         Connection::Http1(client, _) => client.send_kept(request).await,
         Connection::Multiplexed {

@@ -82,7 +82,10 @@ async fn ask(
     let connection = connect::http(worker, upstream, wanted, request.head.authority.as_str())
         .await
         .ok()?;
-    let Response { head, body } = exchange::exchange(connection, request).await.ok()?.response;
+    let Response { head, body } = exchange::exchange(connection, Box::new(request))
+        .await
+        .ok()?
+        .response;
     let message = body.collect(MAX_ANSWER).await.ok()?;
     Some((head.status, message))
 }

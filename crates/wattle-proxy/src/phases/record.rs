@@ -53,19 +53,19 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Starts the clock. `body` is replaced by one that is counted where its length is not known.
+    /// Starts the clock. In one place until the response has passed, so that no step holds a copy. `body` is replaced by one that is counted where its length is not known.
     pub(crate) fn begin(
         worker: &Rc<Worker>,
         head: &RequestHead,
         body: &mut Body,
         downstream: SocketAddr,
         local: SocketAddr,
-    ) -> Self {
+    ) -> Box<Self> {
         let line = worker
             .access
             .is_some()
             .then(|| Box::new(Line::of(worker, head, downstream, local)));
-        Self {
+        Box::new(Self {
             worker: worker.clone(),
             metrics: None,
             start_ns: worker.clock.now_ns(),
@@ -82,7 +82,7 @@ impl Record {
             picked: None,
             permit: None,
             done: false,
-        }
+        })
     }
 
     /// Is it gRPC?
@@ -213,8 +213,8 @@ impl Record {
     }
 
     /// Goes along with the response's body.
-    pub(crate) fn watch(self, body: Body) -> Body {
-        body.watched(Box::new(self))
+    pub(crate) fn watch(self: Box<Self>, body: Body) -> Body {
+        body.watched(self)
     }
 
     fn poll_withdrawn(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use wattle_http::{RequestHead, ResponseHead, Spelling, restore_upgrade, strip_hop_by_hop};
 use wattle_model::{CallerFacts, CorsReply, Filters, PathMatch, PathNormalization};
 
-use super::route;
+use super::{reply, route};
 
 /// Tells the far proxy how an HTTP/1 message looked, on connections that multiplex it on HTTP/2: minor version, then spelling.
 const HTTP1: HeaderName = HeaderName::from_static("wattle-http1");
@@ -17,12 +17,13 @@ const CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert
 
 /// Removes hop-by-hop fields, and fields that only proxies may set. An upgrade stays asked for.
 pub(crate) fn leave_downstream(head: &mut RequestHead) {
-    let upgrade = strip_hop_by_hop(&mut head.headers);
-    if let Some(protocols) = upgrade {
+    let stripped = strip_hop_by_hop(&mut head.headers);
+    if let Some(protocols) = stripped.upgrade {
         restore_upgrade(&mut head.headers, protocols);
     }
-    remove(&mut head.headers, &HTTP1);
-    remove(&mut head.headers, &PHRASE);
+    if stripped.of_the_mesh {
+        remove(&mut head.headers, &[HTTP1, PHRASE]);
+    }
 }
 
 /// Whether an HTTP/2 request says for whom it is; HTTP/1 was asked by its parser, and HTTP/1.0 need not.
@@ -32,20 +33,25 @@ pub(crate) fn has_host(head: &RequestHead) -> bool {
 
 /// Removes hop-by-hop fields of a response; those of an accepted upgrade stay.
 pub(crate) fn leave_upstream(head: &mut ResponseHead) {
-    remove(&mut head.headers, &HTTP1);
-    remove(&mut head.headers, &PHRASE);
-    let upgrade = strip_hop_by_hop(&mut head.headers);
+    leave(head, &[HTTP1, PHRASE]);
+}
+
+/// The same of an application's, and what only proxies may say: one that repeats another's refusal must not be taken for its
+/// proxy.
+pub(crate) fn leave_application(head: &mut ResponseHead) {
+    leave(head, &[HTTP1, PHRASE, reply::REASON, reply::REFUSAL]);
+}
+
+fn leave(head: &mut ResponseHead, not_from_here: &[HeaderName]) {
+    let stripped = strip_hop_by_hop(&mut head.headers);
+    if stripped.of_the_mesh {
+        remove(&mut head.headers, not_from_here);
+    }
     if head.status == http::StatusCode::SWITCHING_PROTOCOLS
-        && let Some(protocols) = upgrade
+        && let Some(protocols) = stripped.upgrade
     {
         restore_upgrade(&mut head.headers, protocols);
     }
-}
-
-/// Removes what only proxies may say: an application that repeats another's refusal must not be taken for its proxy.
-pub(crate) fn leave_application(head: &mut ResponseHead) {
-    remove(&mut head.headers, &super::reply::REASON);
-    remove(&mut head.headers, &super::reply::REFUSAL);
 }
 
 /// The path in the form that policies are to judge and the application is to get.
@@ -159,7 +165,7 @@ pub(crate) fn name_peer(headers: &mut HeaderMap, client_cert: Option<&HeaderValu
         Some(value) => {
             headers.insert(CLIENT_CERT, value.clone());
         }
-        None => remove(headers, &CLIENT_CERT),
+        None => drop(headers.remove(CLIENT_CERT)),
     }
     // Rare: names are told apart by their lengths.
     if headers.keys().any(is_client_cert_alike) {
@@ -194,9 +200,8 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// Looks before it removes: most messages have none.
-fn remove(headers: &mut HeaderMap, name: &HeaderName) {
-    if headers.contains_key(name) {
+fn remove(headers: &mut HeaderMap, names: &[HeaderName]) {
+    for name in names {
         headers.remove(name);
     }
 }

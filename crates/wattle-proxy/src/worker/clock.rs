@@ -8,6 +8,8 @@ use std::time::{Instant, SystemTime};
 pub(crate) struct Clock {
     start: Instant,
     wall: wattle_net::Clock,
+    /// When it was read last.
+    read_ns: Cell<u64>,
     state: Cell<u64>,
 }
 
@@ -19,6 +21,7 @@ impl Clock {
         Self {
             start: *START,
             wall,
+            read_ns: Cell::new(0),
             state: Cell::new(rand::random::<u64>() | 1),
         }
     }
@@ -26,7 +29,16 @@ impl Clock {
     /// Nanoseconds since the first worker started.
     #[inline]
     pub(crate) fn now_ns(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        let now = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.read_ns.set(now);
+        now
+    }
+
+    /// The same as it was read last, by the request in work or by a sweep: for what need not be exact. To read the clock costs
+    /// as much as to choose an endpoint.
+    #[inline]
+    pub(crate) fn recent_ns(&self) -> u64 {
+        self.read_ns.get()
     }
 
     /// Wall time, for logs and certificates.

@@ -75,7 +75,7 @@ impl Destinations {
     fn look(&self, worker: &Worker, address: SocketAddr) -> Found {
         let mut entries = self.entries.borrow_mut();
         if let Some(entry) = entries.get(&address) {
-            entry.last_used.set(worker.clock.now_ns());
+            entry.last_used.set(worker.clock.recent_ns());
             return match &entry.slot {
                 Slot::Ready(service) => Found::Service(service.clone()),
                 Slot::Waiting(notify) => Found::Wait(notify.clone()),

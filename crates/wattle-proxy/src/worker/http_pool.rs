@@ -148,7 +148,7 @@ impl h1::Checkin for Return {
         let Some(permit) = self.permit.borrow_mut().take() else {
             return;
         };
-        let now = worker.clock.now_ns();
+        let now = worker.clock.recent_ns();
         if worker.draining.is_draining() || self.is_worn(&client, now) {
             return;
         }

@@ -104,7 +104,7 @@ struct Answers {
 }
 
 impl Handler for Answers {
-    async fn handle(&self, request: Request) -> Response {
+    async fn handle(&self, request: Box<Request>) -> Response {
         let path = request.head.path_and_query.to_string();
         let words: Vec<&str> = path.trim_matches('/').split('/').collect();
         match (&request.head.method, words.as_slice()) {

@@ -149,6 +149,9 @@ impl<H: Handler> Server<H> {
 
     /// Reads what is left of the request's body, within bounds; false when the connection cannot be used again.
     async fn discard(&mut self) -> bool {
+        if self.conn.borrow().decoder.is_done() {
+            return !self.conn.borrow().broken;
+        }
         let mut left = self.limits.max_discard_bytes;
         self.timer.set(Some(LINGER));
         poll_fn(|cx| {

@@ -17,7 +17,7 @@ use crate::identity::{Outside, Pem};
 struct Asked(String);
 
 impl Handler for Asked {
-    async fn handle(&self, _: Request) -> Response {
+    async fn handle(&self, _: Box<Request>) -> Response {
         let mut response = Response::new(StatusCode::OK, Body::Empty);
         response.head.headers.insert("x-asked", self.0.parse().unwrap());
         response

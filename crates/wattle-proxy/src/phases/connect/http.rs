@@ -215,7 +215,7 @@ async fn single(
     pool: &Rc<HttpPool>,
     dial: impl AsyncFnOnce() -> Result<Opened, ConnectFailure>,
 ) -> Result<Connection, ConnectFailure> {
-    let _waiting = match pool.check_out(worker.clock.now_ns()) {
+    let _waiting = match pool.check_out(worker.clock.recent_ns()) {
         Some((client, proof)) => return Ok(Connection::Http1(client, proof)),
         None => pool.bounds().pending().map_err(over_bound)?,
     };
