@@ -200,6 +200,7 @@ install_python() {
   if [[ "${WATTLE_NO_INSTALL:-}" == 1 ]] || ! have python3; then return 1; fi
   say "installing Python libraries of ${list##*/} into $CACHE/python"
   "$WATTLE_PYTHON" -c 'import pip' 2>/dev/null || python3 -m venv --clear "$CACHE/python" || return 1
-  "$WATTLE_PYTHON" -m pip install --quiet --disable-pip-version-check --only-binary=:all: -r "$list" >&2 || return 1
+  "$WATTLE_PYTHON" -m pip install --quiet --disable-pip-version-check --only-binary=:all: --require-hashes \
+    -r "$list" >&2 || return 1
   cp "$list" "$installed"
 }
