@@ -11,6 +11,7 @@ use crate::backend;
 use crate::egress::Outside;
 use crate::host::{self, Target};
 use crate::istio;
+use crate::istio::owner;
 use crate::istio::scope::{self, Dialled};
 use crate::port::{self, SeenPort};
 use crate::view::View;
@@ -92,8 +93,17 @@ fn of_service(
     })
 }
 
-/// A host of a ServiceEntry, by its name or its address.
+/// A host of a ServiceEntry, by its name or its address. To a Service no stranger adds ports so.
 fn of_entry(name: &Arc<str>, target: &Target, from: &Arc<str>, view: &View<'_>) -> Option<Destination> {
+    let service = match target {
+        Target::Address(address, _) => view.service_at(*address),
+        Target::Service(service, _) => Some(service.clone()),
+        Target::Foreign => None,
+    };
+    let there = service.filter(|service| {
+        let found = view.service(service);
+        found.is_some_and(|found| found.spec.exposure != Exposure::ExternalName)
+    });
     let (frontend, port) = match target {
         Target::Address(address, port) => (istio::entry::at_address(*address, *port, from, view)?, *port),
         Target::Service(..) | Target::Foreign => {
@@ -105,6 +115,10 @@ fn of_entry(name: &Arc<str>, target: &Target, from: &Arc<str>, view: &View<'_>) 
             )
         }
     };
+    let author = &frontend.name.0;
+    if there.is_some_and(|service| !owner::speaks_for(author, &service.0, from, view)) {
+        return None;
+    }
     Some(Destination {
         name: Arc::clone(name),
         ..port::of_host(&frontend, port, from, view)?
