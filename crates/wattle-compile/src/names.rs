@@ -78,7 +78,7 @@ pub(crate) fn names(namespace: &Arc<str>, view: &View<'_>) -> Names {
         for written in &entry.spec.hosts {
             let text: Arc<str> = written.to_string().into();
             let is_service = host::service(&text, namespace, view.settings)
-                .is_some_and(|name| is_full(&text, &name, store, view));
+                .is_some_and(|name| is_taken((&text, &name), entry, namespace, view));
             // The first of the nearest that callers see is what the host is, as for its destinations.
             let is_nearest = *nearest.entry(Arc::clone(&text)).or_insert(near(entry)) == near(entry);
             if !is_service
@@ -96,9 +96,16 @@ pub(crate) fn names(namespace: &Arc<str>, view: &View<'_>) -> Names {
     }
 }
 
-/// Is `text` the full name of a Service that is there?
-fn is_full(text: &str, name: &Name, store: &Store, view: &View<'_>) -> bool {
-    store.services.contains_key(name) && *host::qualified(name, view.settings) == *text
+/// Is a host the full name of a Service that is there, or a short one that a stranger may not take from it?
+fn is_taken(
+    (text, service): (&str, &Name),
+    entry: &Resource<ServiceEntry>,
+    from: &str,
+    view: &View<'_>,
+) -> bool {
+    view.named().services.contains_key(service)
+        && (*host::qualified(service, view.settings) == *text
+            || !owner::speaks_for(&entry.meta.namespace, &service.0, from, view))
 }
 
 /// Hosts by their full names.

@@ -7,16 +7,16 @@ use wattle_model::NameTarget;
 
 use super::{SERVICE, followed, mesh, told, virtual_service};
 
-const OUTSIDE: &str = "api.example";
+pub(super) const OUTSIDE: &str = "api.example";
 
-fn entry(namespace: &str, rest: &str) -> String {
+pub(super) fn entry(namespace: &str, rest: &str) -> String {
     format!(
         "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: e, namespace: {namespace}}}\n\
          spec: {{hosts: [{OUTSIDE}], {rest}}}\n"
     )
 }
 
-fn at(address: &str, port: u16) -> String {
+pub(super) fn at(address: &str, port: u16) -> String {
     format!(
         "resolution: STATIC, addresses: [{address}], ports: [{{number: {port}, name: http, protocol: HTTP}}], \
          endpoints: [{{address: 192.0.2.1}}]"
@@ -24,7 +24,7 @@ fn at(address: &str, port: u16) -> String {
 }
 
 /// Whose ServiceEntry a destination is of, for callers in each namespace; nothing where no object names it.
-fn declared(mesh: &mut Mesh, name: &str) -> [String; 4] {
+pub(super) fn declared(mesh: &mut Mesh, name: &str) -> [String; 4] {
     ["a", "b", "c", "wattle-system"].map(|from| {
         let destination = mesh.destination(name, from).unwrap();
         let service = destination.service.as_ref();

@@ -4,6 +4,7 @@
 use wattle_compile::{Mesh, Settings};
 use wattle_model::Destination;
 
+mod addresses;
 mod entries;
 mod routes;
 
