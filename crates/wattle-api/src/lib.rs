@@ -97,6 +97,7 @@ pub use mesh_config::{
     NormalizationType, PathNormalization, ProviderService,
 };
 pub use meta::{Labels, Meta, Origin};
+pub use name::is_label;
 pub use object::{Object, Resource};
 pub use parse::{MAX_FILE_BYTES, Parsed, Refused, fields_of, parse, parse_bytes, parse_bytes_in, parse_in};
 pub use peer::{Mtls, MtlsMode, PeerAuthentication, Selector};

@@ -41,7 +41,8 @@ fn suggestion(text: &str) -> String {
 }
 
 /// Whether it is an RFC 1123 label.
-pub(crate) fn is_label(text: &str) -> bool {
+#[must_use]
+pub fn is_label(text: &str) -> bool {
     let bytes = text.as_bytes();
     let inner = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     bytes.len() <= 63

@@ -11,6 +11,7 @@ use crate::backend;
 use crate::egress::Outside;
 use crate::host::{self, Target};
 use crate::istio;
+use crate::istio::owner;
 use crate::istio::scope::{self, Dialled};
 use crate::port::{self, SeenPort};
 use crate::view::View;
@@ -22,7 +23,7 @@ pub(crate) fn destination(name: &Arc<str>, from: &Arc<str>, view: &View<'_>) -> 
     let service = match &target {
         Target::Service(service, port) => of_service(name, service, *port, from, view),
         Target::Address(address, port) => view
-            .service_at(*address)
+            .service_at(*address, from)
             .and_then(|service| of_service(name, &service, *port, from, view)),
         Target::Foreign => None,
     };
@@ -35,18 +36,18 @@ pub(crate) fn destination(name: &Arc<str>, from: &Arc<str>, view: &View<'_>) -> 
         .or_else(workload);
     let found = found.unwrap_or_else(|| outside(name, &target, from, view));
     Some(Destination {
-        outside: matches!(target, Target::Address(address, _) if !is_owned(address, view)),
+        outside: matches!(target, Target::Address(address, _) if !is_owned(address, from, view)),
         ..found
     })
 }
 
 /// Does a Service, a ServiceEntry or a workload have this address, whoever may see it? Where a ServiceEntry goes to what was
 /// dialled, its addresses are those of the outside.
-fn is_owned(address: IpAddr, view: &View<'_>) -> bool {
+fn is_owned(address: IpAddr, from: &str, view: &View<'_>) -> bool {
     let entries = view.entry_hosts_at(address);
     let mut virtually = entries.iter().map(|(entry, _)| entry.spec.resolution);
     virtually.any(|resolution| resolution != Resolution::None)
-        || view.service_at(address).is_some()
+        || view.service_at(address, from).is_some()
         || view.workload_at(address).is_some()
 }
 
@@ -92,8 +93,17 @@ fn of_service(
     })
 }
 
-/// A host of a ServiceEntry, by its name or its address.
+/// A host of a ServiceEntry, by its name or its address. To a Service no stranger adds ports so.
 fn of_entry(name: &Arc<str>, target: &Target, from: &Arc<str>, view: &View<'_>) -> Option<Destination> {
+    let service = match target {
+        Target::Address(address, _) => view.service_at(*address, from),
+        Target::Service(service, _) => Some(service.clone()),
+        Target::Foreign => None,
+    };
+    let there = service.filter(|service| {
+        let found = view.service(service);
+        found.is_some_and(|found| found.spec.exposure != Exposure::ExternalName)
+    });
     let (frontend, port) = match target {
         Target::Address(address, port) => (istio::entry::at_address(*address, *port, from, view)?, *port),
         Target::Service(..) | Target::Foreign => {
@@ -105,6 +115,10 @@ fn of_entry(name: &Arc<str>, target: &Target, from: &Arc<str>, view: &View<'_>) 
             )
         }
     };
+    let author = &frontend.name.0;
+    if there.is_some_and(|service| !owner::speaks_for(author, &service.0, from, view)) {
+        return None;
+    }
     Some(Destination {
         name: Arc::clone(name),
         ..port::of_host(&frontend, port, from, view)?

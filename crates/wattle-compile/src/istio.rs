@@ -10,6 +10,7 @@ pub(crate) mod frontend;
 pub(crate) mod host;
 pub(crate) mod http;
 pub(crate) mod ingress;
+pub(crate) mod owner;
 pub(crate) mod policy;
 pub(crate) mod routes;
 pub(crate) mod scope;

@@ -11,7 +11,7 @@
 //! A host of a ServiceEntry that has neither (`resolution: NONE`, blocks of addresses, a pattern without endpoints) is
 //! whatever the resolvers outside say it is, and is not named here.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use wattle_api::{ClusterIp, Exposure, Resource, Service};
 use wattle_model::{EndpointHealth, NameTarget, NamedHost, Names};
 
 use crate::cache::{Compiled, ResourceName};
-use crate::istio::frontend;
+use crate::istio::{frontend, owner};
 use crate::store::Store;
 use crate::view::View;
 use crate::{Mesh, Name, Read, host};
@@ -67,17 +67,25 @@ pub(crate) fn names(namespace: &Arc<str>, view: &View<'_>) -> Names {
     for (name, service) in &store.services {
         table.add_service(name, &service.spec, view);
     }
-    let mut known = HashSet::new();
-    for entry in store.istio.service_entries.values() {
-        if !frontend::is_visible(entry, namespace) {
-            continue;
-        }
+    let (mut nearest, mut known) = (HashMap::new(), HashSet::new());
+    let near = |entry: &Resource<ServiceEntry>| owner::nearness(&entry.meta.namespace, namespace, view);
+    let entries = store.istio.service_entries.values();
+    let mut entries: Vec<_> = entries
+        .filter(|entry| frontend::is_visible(entry, namespace))
+        .collect();
+    entries.sort_by_key(|entry| near(entry));
+    for entry in entries {
         for written in &entry.spec.hosts {
             let text: Arc<str> = written.to_string().into();
             let is_service = host::service(&text, namespace, view.settings)
-                .is_some_and(|name| is_full(&text, &name, store, view));
-            // The first that callers see is what the host is, as for its destinations.
-            if !is_service && is_addressed(written, &entry.spec) && known.insert(Arc::clone(&text)) {
+                .is_some_and(|name| is_taken((&text, &name), entry, namespace, view));
+            // The first of the nearest that callers see is what the host is, as for its destinations.
+            let is_nearest = *nearest.entry(Arc::clone(&text)).or_insert(near(entry)) == near(entry);
+            if !is_service
+                && is_nearest
+                && is_addressed(written, &entry.spec)
+                && known.insert(Arc::clone(&text))
+            {
                 table.add_entry(entry, &text, store);
             }
         }
@@ -88,9 +96,16 @@ pub(crate) fn names(namespace: &Arc<str>, view: &View<'_>) -> Names {
     }
 }
 
-/// Is `text` the full name of a Service that is there?
-fn is_full(text: &str, name: &Name, store: &Store, view: &View<'_>) -> bool {
-    store.services.contains_key(name) && *host::qualified(name, view.settings) == *text
+/// Is a host the full name of a Service that is there, or a short one that a stranger may not take from it?
+fn is_taken(
+    (text, service): (&str, &Name),
+    entry: &Resource<ServiceEntry>,
+    from: &str,
+    view: &View<'_>,
+) -> bool {
+    view.named().services.contains_key(service)
+        && (*host::qualified(service, view.settings) == *text
+            || !owner::speaks_for(&entry.meta.namespace, &service.0, from, view))
 }
 
 /// Hosts by their full names.

@@ -66,7 +66,7 @@ fn follow_virtual_service(
     backends: &mut Backends,
     view: &View<'_>,
 ) -> bool {
-    let Some(applying) = istio::routes::of_host(&frontend.host, from, view) else {
+    let Some(applying) = istio::routes::of_host(frontend, from, view) else {
         return false;
     };
     let scene = Scene {

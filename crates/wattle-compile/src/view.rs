@@ -13,6 +13,7 @@ use wattle_model::ObjectRef;
 
 use crate::any_route::AnyRoute;
 use crate::instance::without_number;
+use crate::istio::owner::{self, Nearness};
 use crate::route::{object_ref, unread};
 use crate::store::{Label, Store, in_namespace, slots};
 use crate::{Instance, Name, Read, Settings};
@@ -48,10 +49,16 @@ impl<'a> View<'a> {
         self.store.services.get(name)
     }
 
-    /// The Service with this virtual address; the first by name when several claim it.
-    pub(crate) fn service_at(&self, address: IpAddr) -> Option<Name> {
+    /// The Service with this virtual address for callers in `from`: when several claim it their own namespace's, else the
+    /// root namespace's, else the one that it was assigned to, else the first by name.
+    pub(crate) fn service_at(&self, address: IpAddr, from: &str) -> Option<Name> {
         self.read(Read::Address(address));
-        self.store.services_at.get(&address)?.first().cloned()
+        let assigned = self.store.assigned_at.get(&address);
+        let is_assigned = |name: &Name| assigned.is_some_and(|names| names.contains(name));
+        let near = |name: &Name| owner::nearness(&name.0, from, self);
+        let claims = |name: &&Name| assigned.is_none() || is_assigned(name) || near(name) < Nearness::Other;
+        let claiming = self.store.services_at.get(&address)?.iter().filter(claims);
+        claiming.min_by_key(|name| near(name)).cloned()
     }
 
     /// Services of the workload's namespace that select it, by name.

@@ -31,18 +31,18 @@ fn reached(object: &str, changes: fn(&Destination) -> bool) -> Vec<&'static str>
 
 fn virtual_service(export: &str) -> String {
     format!(
-        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: v, namespace: author}}\n\
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: v, namespace: shop}}\n\
          spec: {{hosts: [s.shop.svc.cluster.local], {export}http: [{{redirect: {{uri: /away}}}}]}}\n"
     )
 }
 
 #[test]
-fn a_virtual_service_is_for_callers_of_the_namespaces_that_it_is_exported_to() {
+fn a_virtual_service_of_the_service_is_for_callers_of_the_namespaces_that_it_is_exported_to() {
     let routed = |destination: &Destination| !destination.routes.is_empty();
     for (export, expected) in [
-        ("exportTo: ['.'], ", vec!["author"]),
+        ("exportTo: ['.'], ", vec!["shop"]),
         ("exportTo: [friend], ", vec!["friend"]),
-        ("exportTo: ['.', friend], ", vec!["author", "friend"]),
+        ("exportTo: ['.', friend], ", vec!["shop", "friend"]),
         ("", vec!["shop", "author", "friend", "other", "wattle-system"]),
     ] {
         assert_eq!(reached(&virtual_service(export), routed), expected, "{export}");

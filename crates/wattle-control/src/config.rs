@@ -8,6 +8,7 @@ use std::time::Duration;
 use wattle_compile::Settings;
 use wattle_identity::Lifetimes;
 use wattle_net::Clock;
+use wattle_source::Directory;
 
 use crate::keys::KeySettings;
 
@@ -20,7 +21,7 @@ pub const METRICS_PORT: u16 = 15014;
 #[derive(Clone, Debug)]
 pub struct ControlConfig {
     /// Directories of manifests, watched; where two hold the same object the first wins.
-    pub directories: Vec<PathBuf>,
+    pub directories: Vec<Directory>,
     /// Discovery and certificates for proxies, over mutual TLS; default all addresses, [`DISCOVERY_PORT`].
     pub discovery: SocketAddr,
     /// `/metrics`, `/ready` and `/healthz` for scrapers and probes; default all addresses, [`METRICS_PORT`].
@@ -61,7 +62,7 @@ pub struct TrustSettings {
 
 impl ControlConfig {
     /// Defaults of DESIGN §8 with this state directory and these directories of manifests.
-    pub fn new(state: impl Into<PathBuf>, directories: Vec<PathBuf>) -> Self {
+    pub fn new(state: impl Into<PathBuf>, directories: Vec<Directory>) -> Self {
         let state = state.into();
         Self {
             directories,

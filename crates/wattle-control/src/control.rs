@@ -241,7 +241,7 @@ impl Drop for Control {
 }
 
 /// Watches the directories until stopped; several are merged, the first winning.
-fn watch(directories: &[PathBuf], tasks: &TaskTracker, stop: &CancellationToken) -> mpsc::Receiver<Batch> {
+fn watch(directories: &[Directory], tasks: &TaskTracker, stop: &CancellationToken) -> mpsc::Receiver<Batch> {
     let mut sources = Vec::new();
     if directories.is_empty() {
         // A mesh of nothing is a mesh too: it says so at once.
@@ -252,7 +252,7 @@ fn watch(directories: &[PathBuf], tasks: &TaskTracker, stop: &CancellationToken)
     for directory in directories {
         let (sender, receiver) = mpsc::channel(MAX_BATCHES);
         sources.push(receiver);
-        let (watching, stop, shown) = (Directory::new(directory), stop.clone(), directory.clone());
+        let (watching, stop, shown) = (directory.clone(), stop.clone(), directory.root().to_owned());
         tasks.spawn(async move {
             let ended = tokio::select! {
                 ended = watching.run(sender) => ended,

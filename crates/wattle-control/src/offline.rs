@@ -11,12 +11,12 @@ use crate::virtual_ips::VirtualIps;
 
 /// Reads the manifests below `directory` and compiles them with default settings; gives everything there is to say about them.
 pub fn load(directory: &Path) -> (Mesh, Vec<Diagnostic>) {
-    load_with(directory, Settings::default())
+    load_with(&Directory::new(directory), Settings::default())
 }
 
 /// The same with other settings.
-pub fn load_with(directory: &Path, settings: Settings) -> (Mesh, Vec<Diagnostic>) {
-    let snapshot = Directory::new(directory).read();
+pub fn load_with(directory: &Directory, settings: Settings) -> (Mesh, Vec<Diagnostic>) {
+    let snapshot = directory.read();
     let mut mesh = Mesh::new(settings);
     mesh.reset(snapshot.objects.into_iter().map(Arc::unwrap_or_clone).collect());
     for unreadable in snapshot.unreadable {

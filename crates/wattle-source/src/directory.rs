@@ -1,10 +1,11 @@
 //! The directory source: every YAML and JSON file below a directory, watched.
 
+mod confined;
 mod disk;
 mod signal;
 mod state;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -16,6 +17,8 @@ use crate::event::{Batch, Event};
 use disk::Disk;
 use signal::{Force, Watch};
 
+/// Of objects that name no namespace.
+const DEFAULT: &str = "default";
 /// How often everything is read again, in case the kernel lost a notice.
 const REREAD: Duration = Duration::from_secs(30);
 /// How often everything is read again where the kernel gives no notices.
@@ -27,7 +30,7 @@ const MAX_LOOKS: usize = disk::MAX_DEPTH + 1;
 #[derive(Debug, Clone)]
 pub struct Directory {
     root: PathBuf,
-    namespace: String,
+    only: Option<String>,
     reread: Duration,
 }
 
@@ -39,22 +42,34 @@ pub enum DirectoryError {
     Interrupted(#[source] JoinError),
 }
 
+impl From<PathBuf> for Directory {
+    fn from(root: PathBuf) -> Self {
+        Self::new(root)
+    }
+}
+
 impl Directory {
     /// The manifests below `root`; those that name no namespace are in `default`.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self {
             root: root.into(),
-            namespace: "default".to_owned(),
+            only: None,
             reread: REREAD,
         }
     }
 
-    /// The same with another namespace for objects that name none.
+    /// The same for an author of one namespace, in which are objects that name none; others do not count.
     #[must_use]
-    pub fn namespace(mut self, namespace: &str) -> Self {
-        namespace.clone_into(&mut self.namespace);
+    pub fn only(mut self, namespace: &str) -> Self {
+        self.only = Some(namespace.to_owned());
         self
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The same with another period between complete reads; default 30 s.
@@ -75,7 +90,10 @@ impl Directory {
     fn reader(&self) -> Reader {
         Reader {
             disk: Disk::new(self.root.clone()),
-            state: State::new(&self.namespace),
+            state: self
+                .only
+                .as_deref()
+                .map_or_else(|| State::new(DEFAULT), State::only),
         }
     }
 

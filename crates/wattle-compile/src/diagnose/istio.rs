@@ -1,6 +1,7 @@
 //! What is to be said about Istio's networking kinds.
 
 mod destination_rule;
+mod elsewhere;
 mod service_entry;
 mod sidecar;
 mod unreachable;

@@ -13,7 +13,8 @@ use wattle_model::{
 };
 
 use super::frontend::{self, Frontend};
-use super::policy;
+use super::owner::Nearness;
+use super::{owner, policy};
 use crate::route::object_ref;
 use crate::view::View;
 
@@ -28,20 +29,35 @@ pub(crate) fn at_address<'a>(
     from: &str,
     view: &View<'a>,
 ) -> Option<Frontend<'a>> {
-    let hosts = view.entry_hosts_at(address);
-    let found = hosts.into_iter().find(|(entry, host)| {
-        frontend::is_visible(entry, from) && frontend::of_entry(entry, host).port(port).is_some()
-    });
-    if let Some((entry, host)) = found {
-        return Some(frontend::of_entry(entry, &host));
+    let near = |entry: &Resource<ServiceEntry>| owner::nearness(&entry.meta.namespace, from, view);
+    let mut hosts = view.entry_hosts_at(address);
+    hosts.retain(|(entry, _)| frontend::is_visible(entry, from));
+    let nearest = hosts.iter().map(|(entry, _)| near(entry)).min();
+    let mut hosts = hosts
+        .into_iter()
+        .filter(|(entry, _)| Some(near(entry)) == nearest);
+    let found = hosts.find_map(|(entry, host)| at_port(entry, host, port));
+    // Nobody adds ports to an address that the callers' own or the root namespace names.
+    if found.is_some() || nearest.is_some_and(|nearest| nearest < Nearness::Other) {
+        return found;
     }
     // Blocks of addresses: few, and only of what no single address names.
-    view.open_entries().into_iter().find_map(|entry| {
-        let covers = entry.spec.addresses.iter().any(|block| block.contains(&address));
-        let host = entry.spec.hosts.first()?;
-        let frontend = frontend::of_entry(entry, &host.to_string().into());
-        (covers && frontend::is_visible(entry, from) && frontend.port(port).is_some()).then_some(frontend)
+    let mut blocks = view.open_entries();
+    blocks.retain(|entry| {
+        let mut written = entry.spec.addresses.iter();
+        frontend::is_visible(entry, from) && written.any(|block| block.contains(&address))
+    });
+    blocks.sort_by_key(|entry| near(entry));
+    blocks.into_iter().find_map(|entry| {
+        let host: Arc<str> = entry.spec.hosts.first()?.to_string().into();
+        let counts = owner::counts(entry, &host, from, view);
+        at_port(entry, host, port).filter(|_| counts)
     })
+}
+
+fn at_port<'a>(entry: &'a Resource<ServiceEntry>, host: Arc<str>, port: u16) -> Option<Frontend<'a>> {
+    let frontend = frontend::of_entry(entry, &host);
+    frontend.port(port).is_some().then_some(frontend)
 }
 
 /// What may be sent to any address on a port: to hosts that any address may have, because they are patterns or resolve
@@ -87,7 +103,10 @@ pub(crate) fn open(port: u16, from: &Arc<str>, view: &View<'_>) -> Open {
             continue;
         };
         let hosts = entry.spec.hosts.iter();
-        let hosts: Vec<_> = hosts.filter(|host| is_open(entry, host.is_pattern())).collect();
+        let hosts: Vec<_> = hosts
+            .filter(|host| is_open(entry, host.is_pattern()))
+            .filter(|host| owner::counts(entry, &host.to_string().into(), from, view))
+            .collect();
         let by_name = entry.spec.resolution == Resolution::DynamicDns;
         // By name, each host is a backend of its own, which DestinationRules are for.
         let groups = hosts.chunks(if by_name { 1 } else { hosts.len().max(1) });

@@ -7,7 +7,7 @@ use wattle_api::istio::{AppProtocol, EntryPort, Resolution, ServiceEntry};
 use wattle_api::{Exposure, Resource, Service};
 use wattle_model::{BackendId, ByName, HostMatch, Protocol, ServicePort};
 
-use super::host;
+use super::{host, owner};
 use crate::backend_policy::{self, Tls};
 use crate::view::View;
 use crate::{Name, backend};
@@ -46,16 +46,15 @@ pub(crate) fn find<'a>(host: &Arc<str>, from: &str, view: &View<'a>) -> Option<F
     of_entries(host, from, view)
 }
 
-/// A host of ServiceEntries that callers in `from` may see: those of one namespace.
+/// A host of ServiceEntries that callers in `from` may see: those of one namespace, the nearest, else the first by name.
 pub(crate) fn of_entries<'a>(host: &Arc<str>, from: &str, view: &View<'a>) -> Option<Frontend<'a>> {
-    let visible = view.entries_of(host).into_iter();
-    let mut visible = visible.filter(|entry| is_visible(entry, from)).peekable();
-    let namespace = &visible.peek()?.meta.namespace;
+    let mut counting = owner::counting(view.entries_of(host), from, view).peekable();
+    let namespace = &counting.peek()?.meta.namespace;
     Some(Frontend {
         name: (Arc::clone(namespace), Arc::clone(host)),
         host: Arc::clone(host),
         of: Of::Entries(
-            visible
+            counting
                 .filter(|entry| entry.meta.namespace == *namespace)
                 .map(|entry| &entry.spec)
                 .collect(),

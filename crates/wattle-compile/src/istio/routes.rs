@@ -6,21 +6,27 @@ use wattle_api::istio::{GatewayRef, VirtualService};
 use wattle_api::{Kind, Meta, Resource};
 use wattle_model::ObjectRef;
 
-use super::host;
+use super::frontend::Frontend;
+use super::{host, owner};
 use crate::route::object_ref;
 use crate::view::View;
 
-/// The VirtualService for `host`: of the narrowest pattern, the oldest that is exported to `from`.
+/// The VirtualService for a host: of the narrowest pattern, the oldest that is exported to `from` and may route it there.
 ///
 /// Istio leaves open which of several counts for the mesh; `diagnose` reports the others.
 pub(crate) fn of_host<'a>(
-    host: &str,
+    frontend: &Frontend<'_>,
     from: &str,
     view: &View<'a>,
 ) -> Option<&'a Arc<Resource<VirtualService>>> {
-    host::covering(host).find_map(|pattern| {
+    let may_route = |found: &Resource<VirtualService>| {
+        owner::may_route(&found.meta.namespace, &frontend.name.0, from, view)
+    };
+    host::covering(&frontend.host).find_map(|pattern| {
         let there = view.virtual_services_of(&pattern);
-        let applying = there.into_iter().filter(|found| applies(found, from));
+        let applying = there
+            .into_iter()
+            .filter(|found| applies(found, from) && may_route(found));
         applying.min_by_key(|found| age(&found.meta))
     })
 }

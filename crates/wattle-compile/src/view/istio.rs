@@ -50,14 +50,14 @@ impl<'a> View<'a> {
             .collect()
     }
 
-    /// Hosts of ServiceEntries that have this address, written or assigned, by name.
+    /// Hosts of ServiceEntries that have this address: those that it was assigned to, then those that write it, by name.
     pub(crate) fn entry_hosts_at(&self, address: IpAddr) -> Vec<(&'a Arc<Resource<ServiceEntry>>, Arc<str>)> {
         self.read(Read::Address(address));
         let istio = &self.store.istio;
         let written = istio.entries_at.get(&address).into_iter().flatten();
-        let mut found: Vec<_> = written
-            .filter_map(|(name, host)| Some((istio.service_entries.get(name)?, Arc::clone(host))))
-            .collect();
+        let written =
+            written.filter_map(|(name, host)| Some((istio.service_entries.get(name)?, Arc::clone(host))));
+        let mut found = Vec::new();
         for (namespace, host) in self.store.assigned_at.get(&address).into_iter().flatten() {
             let own = self
                 .entries_of(host)
@@ -65,6 +65,7 @@ impl<'a> View<'a> {
                 .filter(|entry| entry.meta.namespace == *namespace);
             found.extend(own.map(|entry| (entry, Arc::clone(host))));
         }
+        found.extend(written);
         found
     }
 

@@ -91,7 +91,7 @@ fn the_callers_are_those_of_the_meshs_own_trust_domain() {
         trust_domain: "prod.example".into(),
         ..wattle_compile::Settings::default()
     };
-    let (mut mesh, _) = crate::offline::load_with(directory.path(), settings);
+    let (mut mesh, _) = crate::offline::load_with(&directory.path().to_owned().into(), settings);
     let claim = "nothing in shop reaches bank/ledger".parse().unwrap();
     let reach = prove(&mut mesh, &claim).unwrap();
     let witness = reach.workloads[0].witness.clone().unwrap();

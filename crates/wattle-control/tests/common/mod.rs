@@ -60,7 +60,7 @@ impl World {
     }
 
     pub async fn resume(&mut self, adjust: impl FnOnce(&mut ControlConfig)) {
-        let mut config = ControlConfig::new(self.state.path(), vec![self.config.path().to_owned()]);
+        let mut config = ControlConfig::new(self.state.path(), vec![self.config.path().to_owned().into()]);
         config.discovery = SocketAddr::from(([127, 0, 0, 1], 0));
         config.metrics = SocketAddr::from(([127, 0, 0, 1], 0));
         config.drain = Duration::from_millis(500);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wattle_api::{Diagnostic, Finding, Object, ObjectKey, Parsed, Place, Severity, parse_bytes_in};
 
+use super::confined::confine;
 use crate::event::{Batch, Event, Snapshot, Unreadable};
 use crate::layers::{Layers, Version};
 
@@ -23,6 +24,8 @@ pub enum Contents {
 #[derive(Debug)]
 pub struct State {
     namespace: String,
+    /// Nothing of another namespace counts.
+    confined: bool,
     files: BTreeMap<Arc<str>, File>,
     layers: Layers<Arc<str>>,
 }
@@ -43,8 +46,18 @@ impl State {
     pub fn new(namespace: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),
+            confined: false,
             files: BTreeMap::new(),
             layers: Layers::new(),
+        }
+    }
+
+    /// An empty state of objects of one namespace; others do not count.
+    #[must_use]
+    pub fn only(namespace: &str) -> Self {
+        Self {
+            confined: true,
+            ..Self::new(namespace)
         }
     }
 
@@ -107,8 +120,17 @@ impl State {
     }
 
     fn read(&mut self, path: &Arc<str>, bytes: &[u8], leaving: &BTreeSet<Arc<str>>) {
-        let parsed = parse_bytes_in(bytes, path, &self.namespace);
-        let (versions, own) = self.versions(path, parsed, leaving);
+        let mut parsed = parse_bytes_in(bytes, path, &self.namespace);
+        let strayed = match self.confined {
+            true => confine(&mut parsed, &self.namespace, path),
+            false => Vec::new(),
+        };
+        let (mut versions, own) = self.versions(path, parsed, leaving);
+        for key in strayed {
+            if let Some(version) = self.last_good(path, &key, leaving) {
+                versions.entry(key).or_insert(version);
+            }
+        }
         let file = self.files.entry(Arc::clone(path)).or_default();
         file.own = own;
         let keys = versions.keys().cloned().collect();

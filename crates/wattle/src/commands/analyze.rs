@@ -1,13 +1,13 @@
 //! `wattle analyze`: what is wrong with manifests, or does not do what their writer may expect.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use wattle_compile::Settings;
 use wattle_control::view::DiagnosticView;
+use wattle_source::Directory;
 
 use super::offline::Assumed;
 use crate::cli::Shared;
@@ -19,9 +19,9 @@ use crate::output;
 #[derive(Debug, Args)]
 #[command(after_help = "Exit code 0 if nothing is found at or above --fail-on, 1 otherwise.")]
 pub(crate) struct Arguments {
-    /// Directory of manifests; without it the running mesh
-    #[arg(value_name = "DIRECTORY")]
-    dir: Option<PathBuf>,
+    /// Directory of manifests; without it the running mesh. After NAMESPACE= it is for objects of that namespace alone
+    #[arg(value_name = "[NAMESPACE=]DIRECTORY", value_parser = super::manifests::parser())]
+    dir: Option<Directory>,
     #[command(flatten)]
     assumed: Assumed,
     /// The least severity that makes the exit code 1
@@ -88,10 +88,10 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> anyhow::Result<Exit
 }
 
 /// Everything there is to say about the manifests of a directory.
-fn offline(directory: &Path, settings: Settings) -> anyhow::Result<Vec<DiagnosticView>> {
-    let there = std::fs::read_dir(directory).map(drop);
+fn offline(directory: &Directory, settings: Settings) -> anyhow::Result<Vec<DiagnosticView>> {
+    let there = std::fs::read_dir(directory.root()).map(drop);
     there
-        .map_err(|error| anyhow::anyhow!("cannot read {}: {error}", directory.display()))
+        .map_err(|error| anyhow::anyhow!("cannot read {}: {error}", directory.root().display()))
         .advise("cannot analyze the manifests", "name a directory of YAML files")?;
     let (_, diagnostics) = wattle_control::offline::load_with(directory, settings);
     Ok(diagnostics.iter().map(DiagnosticView::from).collect())
@@ -164,7 +164,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let manifests = format!("{service}\n---\n{route}\n");
         std::fs::write(directory.path().join("mesh.yaml"), manifests).unwrap();
-        offline(directory.path(), Settings::default()).unwrap()
+        offline(&Directory::new(directory.path()), Settings::default()).unwrap()
     }
 
     #[test]
@@ -205,6 +205,6 @@ mod tests {
 
     #[test]
     fn a_directory_that_is_not_there_is_said_so() {
-        assert!(offline(Path::new("/nowhere/at/all"), Settings::default()).is_err());
+        assert!(offline(&Directory::new("/nowhere/at/all"), Settings::default()).is_err());
     }
 }

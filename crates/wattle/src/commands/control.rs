@@ -12,6 +12,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use wattle_control::{Control, ControlConfig, KeySettings};
 use wattle_model::IpBlock;
+use wattle_source::Directory;
 
 use crate::failure::Advise as _;
 use crate::mesh::port;
@@ -19,15 +20,17 @@ use crate::mesh::port;
 /// Arguments of `wattle control`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Directory of manifests, watched; may be given several times, the first wins
+    /// Directory of manifests, watched; may be given several times, the first wins. After NAMESPACE= its author may write
+    /// objects of that namespace alone
     #[arg(
         long,
         env = "WATTLE_CONTROL_CONFIG",
-        value_name = "DIRECTORY",
+        value_name = "[NAMESPACE=]DIRECTORY",
         value_delimiter = ',',
+        value_parser = super::manifests::parser(),
         required = true
     )]
-    config: Vec<PathBuf>,
+    config: Vec<Directory>,
     /// Directory for keys, join tokens and virtual addresses; only its owner may read it
     #[arg(long, env = "WATTLE_CONTROL_STATE", value_name = "DIRECTORY")]
     state: PathBuf,
@@ -153,8 +156,9 @@ mod tests {
 
     #[test]
     fn without_flags_the_defaults_hold() {
-        let config = config("wattle control --config /a --config /b --state /s").unwrap();
-        let defaults = ControlConfig::new("/s", vec!["/a".into(), "/b".into()]);
+        let config = config("wattle control --config /a --config shop=/b --state /s").unwrap();
+        let directories = vec![Directory::new("/a"), Directory::new("/b").only("shop")];
+        let defaults = ControlConfig::new("/s", directories);
         assert_eq!(format!("{config:?}"), format!("{defaults:?}"));
     }
 

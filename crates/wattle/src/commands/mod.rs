@@ -11,6 +11,7 @@ pub(crate) mod diff;
 pub(crate) mod exec_in;
 pub(crate) mod explain;
 pub(crate) mod get;
+pub(crate) mod manifests;
 pub(crate) mod member;
 pub(crate) mod offline;
 pub(crate) mod policy;

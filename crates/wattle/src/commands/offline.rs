@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use wattle_api::Severity;
 use wattle_compile::{Mesh, Settings};
+use wattle_source::Directory;
 
 /// A directory instead of the running mesh.
 #[derive(Debug, Clone, Default, Args)]
@@ -78,7 +79,7 @@ impl Assumed {
 /// A mesh as its manifests say; errors are told on standard error and counted.
 pub(crate) fn load(directory: &Path, settings: Settings) -> anyhow::Result<(Mesh, usize)> {
     std::fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
-    let (mesh, diagnostics) = wattle_control::offline::load_with(directory, settings);
+    let (mesh, diagnostics) = wattle_control::offline::load_with(&Directory::new(directory), settings);
     let errors: Vec<_> = diagnostics
         .iter()
         .filter(|one| one.severity == Severity::Error)

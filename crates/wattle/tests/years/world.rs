@@ -97,7 +97,7 @@ impl World {
         symlink("run-1-0", run.path().join("years")).unwrap();
         let supervisor = UnixListener::bind(home.join("supervisor.sock")).unwrap();
         let bridge = Bridge::create(Plan::default()).unwrap();
-        let mut config = ControlConfig::new(home.join("control"), vec![manifests]);
+        let mut config = ControlConfig::new(home.join("control"), vec![manifests.into()]);
         config.discovery = SocketAddr::new(bridge.address(), 15012);
         config.metrics = SocketAddr::new(bridge.address(), 15014);
         config.clock = clock.clone();

@@ -8,6 +8,7 @@ use wattle_model::Protocol;
 use wattle_model::traffic::UpstreamTls;
 
 use super::super::Findings;
+use super::elsewhere;
 use crate::istio::{entry as compiled, frontend, host, policy};
 use crate::view::View;
 
@@ -148,6 +149,7 @@ fn hosts(entry: &Resource<ServiceEntry>, view: &View<'_>, findings: &mut Finding
                 "name a host that no Service has",
             );
         }
+        elsewhere::declared(entry, &text, &field, view, findings);
         let others = view.entries_of(&text).into_iter();
         let mut before = others
             .filter(|other| other.meta.namespace == entry.meta.namespace)

@@ -7,9 +7,9 @@ use wattle_api::istio::{Destination, GatewayRef, HttpAction, HttpRule, VirtualSe
 use wattle_model::Backend;
 
 use super::super::Findings;
-use super::unreachable;
+use super::{elsewhere, unreachable};
 use crate::istio::policy::{self, Unresolved};
-use crate::istio::{frontend, host, http, routes};
+use crate::istio::{frontend, host, http, owner, routes};
 use crate::view::View;
 
 pub(in super::super) fn check(
@@ -61,10 +61,14 @@ fn hosts(found: &Resource<VirtualService>, view: &View<'_>, findings: &mut Findi
     for (index, written) in found.spec.hosts.iter().enumerate() {
         let field = format!("spec.hosts[{index}]");
         let pattern = host::pattern(written, namespace, view.settings);
+        let frontend = frontend::find(&pattern, namespace, view).filter(|_| !written.is_pattern());
+        // Of a pattern it depends on the host; there only who may route all of them is older.
+        let owner = frontend.as_ref().map_or(namespace, |frontend| &frontend.name.0);
         let others = view.virtual_services_of(&pattern);
-        let older = others
-            .into_iter()
-            .filter(|other| routes::applies(other, namespace));
+        let older = others.into_iter().filter(|other| {
+            routes::applies(other, namespace)
+                && owner::may_route(&other.meta.namespace, owner, namespace, view)
+        });
         let first = older.min_by_key(|other| routes::age(&other.meta));
         if let Some(first) =
             first.filter(|first| first.meta.name != found.meta.name || first.meta.namespace != *namespace)
@@ -80,10 +84,9 @@ fn hosts(found: &Resource<VirtualService>, view: &View<'_>, findings: &mut Findi
                 "write one VirtualService for a host",
             );
         }
-        if written.is_pattern() {
-            continue;
-        }
-        match frontend::find(&pattern, namespace, view) {
+        elsewhere::routed(found, (written, &pattern), &field, view, findings);
+        match frontend {
+            None if written.is_pattern() => {}
             None => {
                 let reason = format!("nothing has the host {pattern}");
                 let hint = "name a Service or a host of a ServiceEntry";

@@ -117,12 +117,16 @@ impl Seen {
 
 /// Everything that can be dialled: ports of Services and ServiceEntries at their address, and of workloads at theirs.
 pub(super) fn dialable(mesh: &Mesh) -> BTreeSet<Arc<str>> {
-    let addresses: BTreeMap<_, _> = mesh
-        .services()
-        .filter_map(|(_, address, host)| Some((host, address?)))
-        .collect();
-    let ports = mesh.ports().into_iter();
-    let services = ports.filter_map(|(host, port)| Some(SocketAddr::new(*addresses.get(&host)?, port)));
+    // Several namespaces may declare a host, each at an address of its own.
+    let mut addresses = BTreeMap::<_, Vec<_>>::new();
+    for (_, address, host) in mesh.services() {
+        addresses.entry(host).or_default().extend(address);
+    }
+    let at = |(host, port)| {
+        let there = addresses.get(&host).into_iter().flatten();
+        there.map(move |address| SocketAddr::new(*address, port))
+    };
+    let services = mesh.ports().into_iter().flat_map(at);
     services
         .chain(mesh.workload_ports())
         .map(|address| address.to_string().into())

@@ -199,16 +199,21 @@ fn announced(dice: &mut Dice, world: &World) -> (String, Steps) {
     (text, steps)
 }
 
-/// Objects of another namespace that this one sees, or does not.
+/// Objects of another namespace that this one sees, or does not: the root namespace may route its host, a stranger where
+/// the owner lets it.
 fn seen_by(dice: &mut Dice) -> (String, Steps) {
+    let lets = "apiVersion: v1\nkind: Namespace\n\
+        metadata: {name: default, labels: {wattle.io/istio-defaults: enabled}}\n---\n";
+    let author = dice.one(&["wattle-system", "elsewhere"]);
+    let owner = dice.one(&["", lets]);
     let scope = |dice: &mut Dice| {
         dice.one(&["['*']", "['.']", "[default]", "[elsewhere]", "['.', default]"])
             .to_owned()
     };
     let text = format!(
-        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: shop-any, namespace: default}}\n\
+        "{owner}apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: shop-any, namespace: default}}\n\
          spec: {{host: shop-any, exportTo: {}, subsets: [{{name: v2, labels: {{version: v2}}}}]}}\n---\n\
-         apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: shop, namespace: elsewhere}}\nspec:\n  \
+         apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: shop, namespace: {author}}}\nspec:\n  \
          hosts: [shop.default.svc.cluster.local]\n  exportTo: {}\n  http:\n  - match: [{{uri: {{prefix: /a}}}}]\n    \
          route: [{{destination: {{host: shop-any.default.svc.cluster.local, subset: v2}}}}]\n  \
          - route: [{{destination: {{host: other.default.svc.cluster.local}}}}]\n",

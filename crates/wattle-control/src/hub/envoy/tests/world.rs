@@ -107,3 +107,27 @@ fn who_takes_all_and_there_is_nothing_is_told_so() {
     let client = Client::connect(&mut bench, 1, "reviews-0", Method::World);
     assert_eq!(client.log, ["cds ", "lds "]);
 }
+
+#[test]
+fn a_host_that_several_namespaces_declare_is_dialled_at_the_address_of_each() {
+    let entry = |namespace: &str, address: &str| {
+        format!(
+            "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n\
+             metadata: {{name: api, namespace: {namespace}}}\nspec: {{hosts: [api.example], addresses: [{address}], \
+             resolution: STATIC, endpoints: [{{address: 192.0.2.1}}], ports: [{{number: 80, name: http, protocol: HTTP}}]}}\n"
+        )
+    };
+    let manifests = format!(
+        "{MANIFESTS}{}{}",
+        entry("default", "10.9.0.1"),
+        entry("other", "10.9.0.2")
+    );
+    let (_, client) = envoy(&manifests);
+    assert!(
+        client
+            .log
+            .contains(&"lds 10.0.0.1:9080 10.9.0.1:80 10.9.0.2:80 inbound".to_owned()),
+        "{:?}",
+        client.log
+    );
+}
