@@ -1,12 +1,14 @@
 //! `wattle up` keeps what the manifests want: it restarts, replaces, stops and ends, and leaves nothing behind.
 #![allow(clippy::unwrap_used)]
 
-use std::os::unix::fs::chown;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
+use wattle_capture::apart;
 use wattle_testkit::{Mesh, Need, eventually, lacks};
 
 const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
@@ -189,28 +191,91 @@ fn an_application_sees_nothing_of_the_meshs_keys_without_root_either() {
         "metadata: {name: web}",
         "metadata: {name: web, labels: {app: web}}",
     );
+    let output = up_as_nobody(&[("job.yaml", &job), ("web.yaml", &web)]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(7), "{error}");
+}
+
+/// A mesh without root, to the end of its job.
+fn up_as_nobody(files: &[(&str, &str)]) -> Output {
     let place = tempfile::Builder::new().prefix("wt").tempdir_in("/tmp").unwrap();
     let (manifests, run) = (place.path().join("manifests"), place.path().join("run"));
     for directory in [place.path(), &manifests, &run] {
         let _ = std::fs::create_dir(directory);
         chown(directory, Some(NOBODY), Some(NOBODY)).unwrap();
     }
-    write(&manifests, "job.yaml", &job);
-    write(&manifests, "web.yaml", &web);
+    files
+        .iter()
+        .for_each(|(name, text)| write(&manifests, name, text));
     // Where it was built an ordinary user may not be able to look.
     let binary = place.path().join("wattle");
     std::fs::copy(WATTLE, &binary).unwrap();
-    let output = Command::new(&binary)
-        .args(["up", "--exit-with", "job", "-o", "json"])
-        .arg(&manifests)
-        .env("WATTLE_RUN_DIR", &run)
-        .current_dir("/")
-        .uid(NOBODY)
-        .gid(NOBODY)
-        .output()
-        .unwrap();
+    let mut command = up_to_the_end_of_the_job(&binary, &manifests, &run);
+    command.current_dir("/").uid(NOBODY).gid(NOBODY).output().unwrap()
+}
+
+fn up_to_the_end_of_the_job(binary: &Path, manifests: &Path, run: &Path) -> Command {
+    let mut command = Command::new(binary);
+    command.args(["up", "--exit-with", "job"]).arg(manifests);
+    command.env("WATTLE_RUN_DIR", run);
+    command
+}
+
+/// Tries every other process of the mesh, then one of its own, and says of each what it could.
+const TOUCH: &str = r#"for place in /proc/[0-9]*; do
+  pid=${place#/proc/}; who=$(tr '\0' ' ' < $place/cmdline | cut -c 1-60)
+  [ $pid = $$ ] && continue
+  case $(kill -0 $pid 2>&1) in
+    '') echo "SIGNALLED $who";;
+    *ermitted*) echo "not signalled $who";;
+  esac
+  for file in environ maps mem; do true 2>&- < $place/$file && echo "READ $file of $who"; done
+done 2>/dev/null
+sleep 600 & true < /proc/$!/environ && kill $!; wait $!; echo "ended its own with $?"
+"#;
+
+/// That a program of a mesh, whose job runs [`TOUCH`], touched nobody else.
+#[track_caller]
+fn touched_its_own_alone(output: &Output) {
+    let said = String::from_utf8_lossy(&output.stdout);
     let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(7), "{error}");
+    assert_eq!(output.status.code(), Some(0), "{said}{error}");
+    assert!(!said.contains("SIGNALLED") && !said.contains("READ"), "{said}");
+    // The neighbour, proxies, the control plane.
+    for untouched in ["sleep 600", "proxy --id", "control --"] {
+        let found = said
+            .lines()
+            .any(|line| line.contains("not signalled") && line.contains(untouched));
+        assert!(found, "{untouched}: {said}{error}");
+    }
+    assert!(said.contains("ended its own with 143"), "{said}");
+}
+
+#[test]
+fn an_application_signals_and_reads_its_own_processes_alone_as_root_and_without() {
+    let domains = Need::Kernel("Landlock that scopes signals", apart::is_possible());
+    if lacks(&[Need::Root, domains]) {
+        return;
+    }
+    let job = "apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {name: job}\nspec: \
+         {command: [sh, touch.sh], restartPolicy: Never, dependsOn: [web]}\n";
+    // One that looks after its application may still ask whether it is there.
+    let probe = "  readiness: {exec: {command: [sh, -c, 'kill -0 $(cat web.pid)']}}";
+    let web = process("web", "one", probe)
+        .replace(
+            "metadata: {name: web}",
+            "metadata: {name: web, labels: {app: web}}",
+        )
+        .replace("echo \"says $WORD\"", "echo $$ > web.pid");
+    let files = [("job.yaml", job), ("web.yaml", &web), ("touch.sh", TOUCH)];
+    touched_its_own_alone(&up_as_nobody(&files));
+
+    let manifests = directory(&files);
+    let runtime = tempfile::Builder::new().prefix("wt").tempdir_in("/tmp").unwrap();
+    std::fs::set_permissions(runtime.path(), Permissions::from_mode(0o711)).unwrap();
+    let run = runtime.path().join("run");
+    let as_root = up_to_the_end_of_the_job(WATTLE.as_ref(), manifests.path(), &run).output();
+    touched_its_own_alone(&as_root.unwrap());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! speaks as much of the test runner's language as cargo and nextest need.
 #![allow(clippy::unwrap_used, unsafe_code)]
 
+mod apart;
 mod dial;
 mod dns;
 mod lifecycle;
@@ -92,6 +93,14 @@ const SCENARIOS: &[Scenario] = &[
     (
         "a_proxy_holds_no_more_than_it_needs",
         programs::a_proxy_holds_little,
+    ),
+    (
+        "a_program_signals_and_reads_its_own_processes_and_no_others",
+        apart::own_processes_alone,
+    ),
+    (
+        "a_program_that_looks_after_others_reaches_them",
+        apart::one_that_looks_after_others,
     ),
     (
         "a_low_port_needs_no_privilege",
