@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs::Permissions;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -9,7 +11,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use wattle_capture::apart;
-use wattle_testkit::{Mesh, Need, eventually, lacks};
+use wattle_testkit::{Mesh, Need, Spot, eventually, lacks};
 
 const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
 /// Longest wait for anything, on a busy machine.
@@ -276,6 +278,53 @@ fn an_application_signals_and_reads_its_own_processes_alone_as_root_and_without(
     let run = runtime.path().join("run");
     let as_root = up_to_the_end_of_the_job(WATTLE.as_ref(), manifests.path(), &run).output();
     touched_its_own_alone(&as_root.unwrap());
+}
+
+/// What the kernel tells a program at `from` that says something to `to` in a datagram and waits for the answer.
+fn told_of_a_datagram(from: &Spot, to: SocketAddr) -> Option<ErrorKind> {
+    let socket = from.enter(|| UdpSocket::bind("0.0.0.0:0")).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.connect(to).unwrap();
+    let said = socket.send(b"hello").and_then(|_| socket.recv(&mut [0; 8]));
+    said.err().map(|error| error.kind())
+}
+
+#[test]
+fn a_process_takes_no_datagrams_where_its_namespace_says_so_unless_it_says_otherwise() {
+    if lacks(&[Need::Root]) {
+        return;
+    }
+    let namespace =
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: default, annotations: {wattle.io/udp: deny}}\n";
+    let allowed = "metadata: {name: open, annotations: {wattle.io/udp: allow}}";
+    let manifests = directory(&[
+        ("web.yaml", &process("web", "one", "")),
+        (
+            "open.yaml",
+            &process("open", "one", "").replace("metadata: {name: open}", allowed),
+        ),
+        ("namespace.yaml", namespace),
+    ]);
+    let mesh = Mesh::up(WATTLE, manifests.path());
+    let web = mesh.wait_ready("web");
+    let open = SocketAddr::new(mesh.wait_ready("open").address.unwrap(), 9000);
+    let server = mesh.spot("open").enter(|| UdpSocket::bind(open)).unwrap();
+    std::thread::spawn(move || {
+        while let Ok((_, client)) = server.recv_from(&mut [0; 8]) {
+            server.send_to(b"hello", client).unwrap();
+        }
+    });
+    let refused = [ErrorKind::PermissionDenied, ErrorKind::ConnectionRefused];
+    let told = told_of_a_datagram(&mesh.spot("web"), open);
+    assert!(told.is_some_and(|told| refused.contains(&told)), "{told:?}");
+    assert_eq!(told_of_a_datagram(&mesh.bridge(), open), None);
+
+    std::fs::remove_file(manifests.path().join("namespace.yaml")).unwrap();
+    mesh.wait_for("web", "replaced", PATIENCE, |now| {
+        now.phase == "ready" && now.pid != web.pid
+    });
+    assert_eq!(told_of_a_datagram(&mesh.spot("web"), open), None);
+    mesh.stop();
 }
 
 #[test]
