@@ -198,7 +198,7 @@ fn check(rule: &JwtRule, fields: &Fields<'_>) -> Decoded<()> {
     Ok(())
 }
 
-/// `https://…`, or `http://…` with a warning.
+/// `https://…`, or `http://…` with a warning: which addresses may answer in plaintext is the control plane's to say.
 fn uri(cursor: &Cursor<'_>) -> Decoded<String> {
     let text = scalar::filled(cursor)?;
     let parsed: Option<http::Uri> = text.parse().ok();
@@ -210,8 +210,8 @@ fn uri(cursor: &Cursor<'_>) -> Decoded<String> {
         Some("http") => {
             cursor.warn(
                 "insecure",
-                "whoever is on the way can exchange the keys",
-                "write https://",
+                "whoever is on the way could exchange the keys: they are fetched in plaintext from loopback alone",
+                "write https://, or allow the address by `--keys-plaintext` of the control plane",
             );
             Ok(text)
         }

@@ -135,7 +135,7 @@ pub enum Protocol {
     Sctp,
 }
 
-/// A Namespace; only its labels mean something.
+/// A Namespace; only its labels and annotations mean something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Namespace {}
 

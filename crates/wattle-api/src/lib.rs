@@ -21,6 +21,7 @@ mod backend_traffic;
 mod condition;
 mod config_map;
 mod core;
+mod datagrams;
 mod decode;
 mod diagnostic;
 mod document;
@@ -68,6 +69,7 @@ pub use core::{
     ClusterIp, Exposure, Namespace, Protocol, Service, ServiceAccount, ServicePort, ServiceTraffic,
     TargetPort, TrafficDistribution,
 };
+pub use datagrams::Datagrams;
 pub use diagnostic::{Diagnostic, Finding, Place, Severity};
 pub use duration::{format_duration, parse_duration};
 pub use egress_policy::{

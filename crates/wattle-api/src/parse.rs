@@ -14,7 +14,7 @@ use crate::object::Object;
 use crate::registry::{self, Known};
 use crate::report::Report;
 use crate::tree::{self, Node, Value};
-use crate::{config_map, linkerd_annotations, mesh_config, scalar};
+use crate::{config_map, datagrams, linkerd_annotations, mesh_config, scalar};
 
 mod kinds;
 
@@ -219,7 +219,8 @@ impl Parser {
         match decoded {
             Ok(object) if !report.failed() => {
                 let annotations = linkerd_annotations::findings(object.meta(), object.origin());
-                for warning in warnings.into_iter().chain(annotations) {
+                let datagrams = datagrams::finding(object.meta(), object.origin());
+                for warning in warnings.into_iter().chain(annotations).chain(datagrams) {
                     self.say(warning.about(Severity::Warning, Some(object.key()), Arc::clone(&self.file)));
                 }
                 self.parsed.objects.push(object);

@@ -13,6 +13,7 @@ use rustix::mount::MountPropagationFlags;
 use rustix::thread::UnshareFlags;
 use serde::{Deserialize, Serialize};
 
+use crate::apart;
 use crate::privileges::{Exemption, PROXY_UID, Privileges};
 use crate::users;
 
@@ -40,6 +41,17 @@ pub struct Bind {
     pub target: PathBuf,
 }
 
+/// Whom a program may signal and trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reach {
+    /// Itself and what it starts, where the kernel can ([`apart`]). The default.
+    #[default]
+    Own,
+    /// Whom its user and privileges let it: for commands that look after a program which is already there.
+    Others,
+}
+
 /// How a program is started. Its environment, working directory and pipes are those of [`SpawnSpec::command`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SpawnSpec {
@@ -51,6 +63,8 @@ pub struct SpawnSpec {
     pub run_as: Option<RunAs>,
     /// Default: a workload's.
     pub privileges: Privileges,
+    /// Default: its own processes alone.
+    pub reach: Reach,
     /// Name files and the like; default none.
     pub binds: Vec<Bind>,
     /// Host name the program sees, at most 64 bytes; default the machine's.
@@ -151,6 +165,10 @@ impl SpawnSpec {
         self.unshare().map_err(at("make a mount namespace"))?;
         self.bind_all().map_err(at("bind name files"))?;
         self.set_hostname().map_err(at("set the host name"))?;
+        if self.reach == Reach::Own {
+            // Before the user changes: it takes a privilege. After the mounts, which some domains forbid.
+            apart::enter().map_err(at("hold it apart"))?;
+        }
         self.change_user().map_err(at("change the user"))?;
         if self.privileges.forbids_gaining() {
             rustix::thread::set_no_new_privs(true)

@@ -2,8 +2,8 @@
 //!
 //! **Owns** the isolated world a local mesh runs in ([`isolation`]), one network namespace for each
 //! workload ([`Netns`]) and the bridge between them ([`Bridge`]), traffic redirection as data rendered
-//! to nftables ([`Redirect`]), starting a program inside a namespace as another user ([`SpawnSpec`]), the
-//! files that resolve names there ([`names`]), address allocation ([`Allocator`]), what is left
+//! to nftables ([`Redirect`]), starting a program inside a namespace as another user ([`SpawnSpec`]) and
+//! apart from the others ([`apart`]), the files that resolve names there ([`names`]), address allocation ([`Allocator`]), what is left
 //! on disk by a crash ([`leftover`]), memory that a program no longer needs ([`memory`]) and the checks of the machine
 //! ([`preflight`]).
 //!
@@ -23,6 +23,7 @@
 #![allow(unsafe_code)]
 
 pub mod address;
+pub mod apart;
 pub mod bridge;
 pub mod exec;
 pub mod isolation;

@@ -6,6 +6,8 @@
 //!
 //! DNS is redirected if asked for: what goes to port 53, over UDP and TCP, whichever resolver it is meant for. That
 //! includes resolvers on loopback, such as a machine's own stub, which the proxy then asks itself.
+//!
+//! Datagrams are not carried by the mesh. They pass by it, or are refused if asked for: whatever is neither TCP nor ICMP.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -35,6 +37,9 @@ pub const PASSTHROUGH_IPV6: &str = "::6";
 
 /// The table all rules live in.
 const TABLE: &str = "inet wattle";
+
+/// What a namespace needs of a network besides: who is there, what does not fit, what is unreachable.
+const ICMP: &str = "icmp, ipv6-icmp";
 
 /// Why rules were not changed; the old ones stay in force.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +79,8 @@ pub struct Redirect {
     pub exclude_inbound_ports: BTreeSet<u16>,
     /// The only ports of the workload redirected on the way in; default empty, which means all.
     pub include_inbound_ports: BTreeSet<u16>,
+    /// Whether datagrams are rejected on both ways, but for loopback, the proxy's own and queries that it takes; default no.
+    pub refuse_datagrams: bool,
 }
 
 impl Default for Redirect {
@@ -90,6 +97,7 @@ impl Default for Redirect {
             include_outbound_cidrs: BTreeSet::new(),
             exclude_inbound_ports: BTreeSet::new(),
             include_inbound_ports: BTreeSet::new(),
+            refuse_datagrams: false,
         }
     }
 }
@@ -113,6 +121,9 @@ impl Redirect {
         self.render_output(&mut out);
         self.render_prerouting(&mut out);
         self.render_input(&mut out);
+        if self.refuse_datagrams {
+            self.render_refusal(&mut out);
+        }
         out.push_str("}\n");
         out
     }
@@ -213,6 +224,28 @@ impl Redirect {
                 "tcp dport {{ {outbound_port}, {inbound_port} }} ct state new ct status & dnat == 0 reject with tcp reset"
             ),
         );
+        out.push_str("\t}\n");
+    }
+
+    /// Rejected with a message of ICMP, so that a program notices at once. After redirection: a query that the proxy takes
+    /// is for loopback by then.
+    fn render_refusal(&self, out: &mut String) {
+        let reject = format!("meta l4proto != {{ tcp, {ICMP} }} reject");
+        out.push_str("\tchain datagrams_out {\n\t\ttype filter hook output priority 0; policy accept;\n");
+        for own in [
+            "oifname \"lo\" accept".to_owned(),
+            "ip daddr 127.0.0.0/8 accept".to_owned(),
+            "ip6 daddr ::1 accept".to_owned(),
+            format!("meta skuid {} accept", self.proxy_uid),
+            format!("meta mark {:#x} accept", self.mark),
+            reject.clone(),
+        ] {
+            rule(out, &own);
+        }
+        out.push_str("\t}\n\tchain datagrams_in {\n\t\ttype filter hook input priority 0; policy accept;\n");
+        for own in ["iifname \"lo\" accept", "ct state established accept", &reject] {
+            rule(out, own);
+        }
         out.push_str("\t}\n");
     }
 

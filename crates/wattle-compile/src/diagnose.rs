@@ -8,6 +8,7 @@ use crate::store::Store;
 use crate::view::View;
 
 mod attached;
+mod datagrams;
 mod external;
 mod istio;
 mod limit;
@@ -94,6 +95,7 @@ fn of(object: &Object, store: &Store, settings: &Settings) -> Vec<Diagnostic> {
         found: Vec::new(),
     };
     linkerd::check_annotations(object, &mut findings);
+    datagrams::check(object, &mut findings);
     if let Some(route) = AnyRoute::of(object) {
         route::check(&route, &view, &mut findings);
         return findings.found;

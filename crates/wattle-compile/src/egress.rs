@@ -20,6 +20,7 @@ use crate::istio::scope::{self, Dialled};
 use crate::route::{catch_all, object_ref, unread};
 use crate::view::View;
 
+pub(crate) mod names;
 mod network;
 
 pub(crate) use network::blocks;

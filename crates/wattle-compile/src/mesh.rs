@@ -183,7 +183,7 @@ impl Mesh {
             .collect()
     }
 
-    fn view(&self) -> View<'_> {
+    pub(crate) fn view(&self) -> View<'_> {
         View::new(&self.store, &self.settings)
     }
 

@@ -8,6 +8,8 @@
 //! | an ExternalName Service, by the same names | an alias of the name it stands for |
 //! | a host of a ServiceEntry, `*.` patterns included | its written addresses, else its virtual one |
 //!
+//! Which names outside callers may ask for is what they may call there ([`egress::names`](crate::egress::names)).
+//!
 //! A host of a ServiceEntry that has neither (`resolution: NONE`, blocks of addresses, a pattern without endpoints) is
 //! whatever the resolvers outside say it is, and is not named here.
 
@@ -17,9 +19,10 @@ use std::sync::Arc;
 
 use wattle_api::istio::{Host, ServiceEntry};
 use wattle_api::{ClusterIp, Exposure, Resource, Service};
-use wattle_model::{EndpointHealth, NameTarget, NamedHost, Names};
+use wattle_model::{EndpointHealth, HostMatch, NameTarget, NamedHost, Names};
 
 use crate::cache::{Compiled, ResourceName};
+use crate::egress;
 use crate::istio::{frontend, owner};
 use crate::store::Store;
 use crate::view::View;
@@ -67,7 +70,7 @@ pub(crate) fn names(namespace: &Arc<str>, view: &View<'_>) -> Names {
     for (name, service) in &store.services {
         table.add_service(name, &service.spec, view);
     }
-    let (mut nearest, mut known) = (HashMap::new(), HashSet::new());
+    let (mut nearest, mut known, mut registered) = (HashMap::new(), HashSet::new(), BTreeSet::new());
     let near = |entry: &Resource<ServiceEntry>| owner::nearness(&entry.meta.namespace, namespace, view);
     let entries = store.istio.service_entries.values();
     let mut entries: Vec<_> = entries
@@ -79,20 +82,24 @@ pub(crate) fn names(namespace: &Arc<str>, view: &View<'_>) -> Names {
             let text: Arc<str> = written.to_string().into();
             let is_service = host::service(&text, namespace, view.settings)
                 .is_some_and(|name| is_taken((&text, &name), entry, namespace, view));
-            // The first of the nearest that callers see is what the host is, as for its destinations.
             let is_nearest = *nearest.entry(Arc::clone(&text)).or_insert(near(entry)) == near(entry);
-            if !is_service
-                && is_nearest
-                && is_addressed(written, &entry.spec)
-                && known.insert(Arc::clone(&text))
-            {
-                table.add_entry(entry, &text, store);
+            if is_service || !is_nearest {
+                continue;
+            }
+            // The first of the nearest that callers see is what the host is, as for its destinations.
+            let is_first = is_addressed(written, &entry.spec) && known.insert(Arc::clone(&text));
+            if !(is_first && table.add_entry(entry, &text, store)) {
+                registered.insert(text);
             }
         }
     }
+    let scopes = egress::names::scopes(namespace, view);
+    registered.retain(|host| !scopes.is_empty() && !table.hosts.contains_key(&**host));
     Names {
         namespace: Arc::clone(namespace),
         hosts: distinct(table.hosts),
+        registered: registered.iter().map(|host| HostMatch::parse(host)).collect(),
+        scopes,
     }
 }
 
@@ -165,17 +172,19 @@ impl Table<'_> {
         );
     }
 
-    fn add_entry(&mut self, entry: &Resource<ServiceEntry>, host: &Arc<str>, store: &Store) {
+    /// Says whether the host has addresses.
+    fn add_entry(&mut self, entry: &Resource<ServiceEntry>, host: &Arc<str>, store: &Store) -> bool {
         let name: Box<str> = host.to_ascii_lowercase().into();
         let key = (Arc::clone(&entry.meta.namespace), Arc::clone(host));
         let Some(addresses) = entry_addresses(&entry.spec, &key, store) else {
-            return;
+            return false;
         };
         self.hosts.entry(name.clone()).or_insert(NamedHost {
             name,
             aliases: Vec::new(),
             target: NameTarget::Addresses(addresses),
         });
+        true
     }
 }
 

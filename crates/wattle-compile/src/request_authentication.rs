@@ -52,11 +52,14 @@ pub struct KeyAddress {
     pub time: Duration,
     /// Namespaces of the policies that want them.
     pub namespaces: BTreeSet<Arc<str>>,
+    /// Each of these namespaces takes Istio's defaults, by which they may come in plaintext.
+    pub plaintext: bool,
 }
 
 impl Mesh {
     /// Every address that a RequestAuthentication takes keys from, each once.
     pub fn key_addresses(&self) -> BTreeMap<Arc<str>, KeyAddress> {
+        let view = self.view();
         let mut addresses: BTreeMap<Arc<str>, KeyAddress> = BTreeMap::new();
         for object in self.objects() {
             let Object::RequestAuthentication(policy) = object else {
@@ -68,6 +71,10 @@ impl Mesh {
                 wanted.time = time.max(wanted.time);
                 wanted.namespaces.insert(Arc::clone(&policy.meta.namespace));
             }
+        }
+        for wanted in addresses.values_mut() {
+            let mut namespaces = wanted.namespaces.iter();
+            wanted.plaintext = namespaces.all(|namespace| view.has_istio_defaults(namespace));
         }
         addresses
     }

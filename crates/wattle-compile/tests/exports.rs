@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use wattle_compile::{Mesh, Settings};
+use wattle_compile::{Mesh, ResourceName, Settings};
 use wattle_model::{Destination, Hop};
 
 const HOST: &str = "s.shop.svc.cluster.local:80";
@@ -116,4 +116,37 @@ fn an_entry_with_the_address_of_somebody_elses_workload_is_nobody_but_its_own_ac
         };
         assert_eq!((only.hop, &*only.workload.namespace), (Hop::MutualTls, namespace));
     }
+}
+
+#[test]
+fn callers_are_kept_to_names_by_objects_of_their_own_namespace_and_again_when_these_change() {
+    let mut mesh = Mesh::new(Settings::default());
+    let names = ResourceName::Names("shop".into());
+    let mut after = |api: &str, kind: &str, namespace: &str, spec: &str| {
+        let text = format!(
+            "apiVersion: {api}\nkind: {kind}\nmetadata: {{name: p, namespace: {namespace}}}\nspec: {spec}\n"
+        );
+        for object in wattle_api::parse(&text, "t.yaml").objects {
+            mesh.apply(object);
+        }
+        let changed = mesh.take_changed().contains(&names);
+        (mesh.names("shop").scopes.len(), changed)
+    };
+    let (own, istio) = ("wattle.io/v1alpha1", "networking.istio.io/v1");
+    let registry = "{outboundTrafficPolicy: {mode: REGISTRY_ONLY}}";
+    assert_eq!(
+        after(own, "EgressPolicy", "other", "{mode: AllowAny}"),
+        (0, false)
+    );
+    assert_eq!(
+        after(own, "EgressPolicy", "other", "{mode: RegistryOnly}"),
+        (0, false)
+    );
+    assert_eq!(
+        after(own, "EgressPolicy", "shop", "{mode: RegistryOnly}"),
+        (1, true)
+    );
+    assert_eq!(after(istio, "Sidecar", "other", registry), (1, false));
+    assert_eq!(after(istio, "Sidecar", "shop", registry), (2, true));
+    assert_eq!(after(own, "EgressPolicy", "shop", "{mode: AllowAny}"), (2, true));
 }

@@ -75,11 +75,35 @@ fn keys_are_wanted_once_from_each_address_within_the_longest_time() {
         let wanted = KeyAddress {
             time: Duration::from_secs(secs),
             namespaces: namespaces.iter().map(|name| Arc::from(*name)).collect(),
+            plaintext: false,
         };
         (address.into(), wanted)
     })
     .into();
     assert_eq!(mesh.key_addresses(), expected);
+}
+
+#[test]
+fn keys_may_come_in_plaintext_where_every_namespace_that_wants_them_takes_istios_defaults() {
+    let rule = "{jwtRules: [{issuer: i, jwksUri: 'http://k'}]}";
+    let defaults = |namespace: &str, word: &str| {
+        format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}, labels: {{wattle.io/istio-defaults: {word}}}}}\n---\n"
+        )
+    };
+    let plaintext = |objects: &[&str]| {
+        let wanted = mesh(objects).key_addresses();
+        wanted["http://k"].plaintext
+    };
+    let (a, b) = (policy("a", rule), policy("b", rule));
+    let (of_a, of_b) = (defaults("a", "enabled"), defaults("b", "enabled"));
+    assert!(!plaintext(&[&a]));
+    assert!(plaintext(&[&a, &of_a]));
+    assert!(!plaintext(&[&a, &b, &of_a]));
+    assert!(plaintext(&[&a, &b, &of_a, &of_b]));
+    let (all, not_a) = (defaults("wattle-system", "enabled"), defaults("a", "disabled"));
+    assert!(plaintext(&[&a, &b, &all]));
+    assert!(!plaintext(&[&a, &b, &all, &not_a]));
 }
 
 #[test]

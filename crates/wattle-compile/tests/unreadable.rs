@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use wattle_api::{Kind, ObjectKey};
 use wattle_compile::{Mesh, Settings};
 use wattle_model::{
-    Access, AuthorizationDecision, CallerFacts, ConnectionFacts, MtlsMode, NoTrace, Outcome, Reason,
+    Access, Asked, AuthorizationDecision, CallerFacts, ConnectionFacts, MtlsMode, NoTrace, Outcome, Reason,
     RequestFacts, TokenLocation,
 };
 
@@ -134,8 +134,11 @@ fn an_unreadable_policy_of_what_lies_outside_refuses_all_of_it_until_it_is_gone(
         let key = ObjectKey::new(kind, namespace, "e");
         mesh.refuse(key.clone());
         assert_eq!(outside(&mut mesh, "shop"), Access::Refused(reason), "{key:?}");
+        let asked = |mesh: &mut Mesh| mesh.names("shop").scopes.first().map(|scope| scope.asked.clone());
+        assert_eq!(asked(&mut mesh), Some(Asked::Registered(Vec::new())), "{key:?}");
         mesh.delete(&key);
         assert_eq!(outside(&mut mesh, "shop"), Access::Full, "{key:?}");
+        assert_eq!(asked(&mut mesh), None, "{key:?}");
     }
 }
 

@@ -9,10 +9,12 @@
 //! | HTTPS, SVCB | no record: their address hints and keys would lead past the address given here (RFC 9460, 3) |
 //! | anything else | forwarded untouched: mail, text and service records are the real owner's |
 //!
-//! Names that are not in the table are forwarded, and so is every message that is no plain query of class IN. A name
+//! Names that are not in the table are forwarded, and so is every message that is no plain query of class IN, unless the
+//! workload is kept to some names outside (`kept.rs`). A name
 //! in the table is never answered with "no such name", and questions for its addresses never leave the machine.
 
 mod chase;
+mod kept;
 
 use std::net::IpAddr;
 
@@ -53,6 +55,8 @@ pub enum Transport {
 pub enum Verdict {
     /// It is answered with these bytes.
     Reply(Vec<u8>),
+    /// It is answered with these bytes, since nobody outside may be asked.
+    Refuse(Vec<u8>),
     /// It goes to the resolvers as it came.
     Forward,
     /// It begins in the table, and the resolvers are asked for the rest.
@@ -67,6 +71,16 @@ pub fn answer(query: &[u8], transport: Transport, names: &Names, random: u64) ->
     let Some(head) = Head::read(query).filter(|head| !head.is_response) else {
         return Verdict::Drop;
     };
+    match own(query, &head, transport, names, random) {
+        Verdict::Forward => {
+            kept::refusal(query, &head, transport, names).map_or(Verdict::Forward, Verdict::Refuse)
+        }
+        own => own,
+    }
+}
+
+/// The same where every name may be asked for outside.
+fn own(query: &[u8], head: &Head, transport: Transport, names: &Names, random: u64) -> Verdict {
     if head.opcode != 0 || head.counts[0] == 0 {
         return Verdict::Forward;
     }
@@ -76,7 +90,7 @@ pub fn answer(query: &[u8], transport: Transport, names: &Names, random: u64) ->
     let Some((records, rest)) = records(question, names, random) else {
         return Verdict::Forward;
     };
-    let answered = reply(query, &head, question, records).and_then(|(message, limit)| match rest {
+    let answered = reply(query, head, question, records).and_then(|(message, limit)| match rest {
         Some(rest) if message.metadata.response_code == ResponseCode::NoError => {
             let rest = Rest {
                 name: rest,

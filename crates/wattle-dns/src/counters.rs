@@ -13,6 +13,7 @@ pub struct Counters {
     failures: AtomicU64,
     overloaded: AtomicU64,
     dropped: AtomicU64,
+    refused: AtomicU64,
     upstream_requests: AtomicU64,
     upstream_failures: AtomicU64,
     upstream_nanoseconds: AtomicU64,
@@ -33,6 +34,8 @@ pub struct Counts {
     pub overloaded: u64,
     /// Messages that were no queries.
     pub dropped: u64,
+    /// Queries that nobody outside was asked, since the workload is kept to other names.
+    pub refused: u64,
     /// Messages to resolvers, each try counted (Istio: `dns_upstream_requests_total`).
     pub upstream_requests: u64,
     /// Tries that failed or timed out (Istio: `dns_upstream_failures_total`).
@@ -50,6 +53,7 @@ pub(crate) enum Event {
     Failure,
     Overloaded,
     Dropped,
+    Refused,
 }
 
 impl Counters {
@@ -63,6 +67,7 @@ impl Counters {
             failures: self.failures.load(Relaxed),
             overloaded: self.overloaded.load(Relaxed),
             dropped: self.dropped.load(Relaxed),
+            refused: self.refused.load(Relaxed),
             upstream_requests: self.upstream_requests.load(Relaxed),
             upstream_failures: self.upstream_failures.load(Relaxed),
             upstream_latency: Duration::from_nanos(self.upstream_nanoseconds.load(Relaxed)),
@@ -77,6 +82,7 @@ impl Counters {
             Event::Failure => &self.failures,
             Event::Overloaded => &self.overloaded,
             Event::Dropped => &self.dropped,
+            Event::Refused => &self.refused,
         };
         counter.fetch_add(1, Relaxed);
     }

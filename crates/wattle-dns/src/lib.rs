@@ -7,7 +7,8 @@
 //! **Refuses to know** the mesh, its model, policy and HTTP: names and addresses come in as plain values, and nobody
 //! is told why a name has the address it has. It caches nothing and validates no DNSSEC.
 //!
-//! What is not in the table is forwarded byte for byte, whatever its type; a name that is in the table never becomes
+//! What is not in the table is forwarded byte for byte, whatever its type, unless the table keeps the workload to some
+//! names outside ([`Outside`]); a name that is in the table never becomes
 //! "no such name".
 //!
 //! **Start reading** at [`Names`], then [`answer`](mod@answer), then [`Server`].
@@ -15,6 +16,7 @@
 pub mod answer;
 mod counters;
 mod names;
+mod outside;
 mod question;
 mod resolv_conf;
 mod resolver;
@@ -25,6 +27,7 @@ mod watch;
 pub use answer::{Chase, Transport, Verdict, answer};
 pub use counters::{Counters, Counts};
 pub use names::{Host, MAX_ADDRESSES, MAX_NAMES, MAX_SEARCH, NameError, Names, NamesBuilder, TTL};
+pub use outside::Outside;
 pub use resolv_conf::{MAX_RESOLVERS, ResolvConf, ResolvConfError};
 pub use resolver::{MAX_TTL, MIN_TTL, ResolveError, Resolved, Resolver};
 pub use server::{Limits, Server, ServerError, ServerOptions};

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::outside::Outside;
+
 mod error;
 
 pub use error::NameError;
@@ -51,6 +53,8 @@ pub struct Names {
     wildcards: HashMap<Box<str>, Arc<Known>>,
     reverse: HashMap<IpAddr, Box<str>>,
     search: Vec<Box<str>>,
+    /// What may be asked for outside; `None` is all.
+    outside: Option<Outside>,
 }
 
 #[derive(Debug)]
@@ -120,6 +124,20 @@ impl Names {
         self.reverse.get(&address).map(AsRef::as_ref)
     }
 
+    /// Which names outside may be asked for; `None` is all.
+    #[must_use]
+    pub fn outside(&self) -> Option<&Outside> {
+        self.outside.as_ref()
+    }
+
+    /// Whether a resolver may have made a name by appending a search domain.
+    pub(crate) fn is_expanded(&self, name: &str) -> bool {
+        self.search.iter().any(|domain| {
+            name.strip_suffix(&**domain)
+                .is_some_and(|short| short.ends_with('.'))
+        })
+    }
+
     /// Number of names, short forms and wildcards included.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -161,8 +179,8 @@ fn alias<'a>(name: &'a str, known: &'a Arc<Known>) -> Found<'a> {
     }
 }
 
-/// A table that is being filled.
-#[derive(Debug)]
+/// A table that is being filled; by default for a resolver that appends nothing.
+#[derive(Debug, Default)]
 pub struct NamesBuilder {
     names: Names,
 }
@@ -202,6 +220,12 @@ impl NamesBuilder {
             None => self.add_exact(&aliases, known),
         }?;
         Ok(self)
+    }
+
+    /// Keeps the workload to these names outside.
+    pub fn keep_to(&mut self, outside: Outside) -> &mut Self {
+        self.names.outside = Some(outside);
+        self
     }
 
     /// The finished table.

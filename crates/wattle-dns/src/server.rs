@@ -3,6 +3,7 @@
 //! Runs on the runtime it is started in. Answers from the table are given in the listeners' own tasks; a forwarded
 //! query has a task of its own while a resolver is waited for.
 
+mod refusals;
 mod tcp;
 mod udp;
 
@@ -21,6 +22,7 @@ use crate::answer::{self, Chase, Transport};
 use crate::counters::{Counters, Event};
 use crate::names::Names;
 use crate::upstream::Upstream;
+use refusals::Refusals;
 
 /// How much is open at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +107,7 @@ struct Shared {
     limits: Limits,
     udp_queries: Arc<Semaphore>,
     tcp_connections: Arc<Semaphore>,
+    refusals: Refusals,
 }
 
 /// Carried by every task: tells it to stop, and tells the server that it is still there.
@@ -147,6 +150,7 @@ impl Server {
             limits: options.limits,
             udp_queries: Arc::new(Semaphore::new(options.limits.udp_queries)),
             tcp_connections: Arc::new(Semaphore::new(options.limits.tcp_connections)),
+            refusals: Refusals::default(),
         });
         let (stop, stopped) = watch::channel(());
         let (work_sender, work) = mpsc::channel(1);
@@ -251,8 +255,12 @@ impl Shared {
         self.count(match verdict {
             answer::Verdict::Reply(_) => Event::Answered,
             answer::Verdict::Forward | answer::Verdict::Chase(_) => Event::Forwarded,
+            answer::Verdict::Refuse(_) => Event::Refused,
             answer::Verdict::Drop => Event::Dropped,
         });
+        if let (answer::Verdict::Refuse(_), Some(outside)) = (&verdict, names.outside()) {
+            self.refusals.tell(query, outside);
+        }
         verdict
     }
 

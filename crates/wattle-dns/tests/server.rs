@@ -13,7 +13,7 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::Notify;
-use wattle_dns::{Host, Limits, Names, Server, ServerError, ServerOptions, Transport, Upstream};
+use wattle_dns::{Host, Limits, Names, Outside, Server, ServerError, ServerOptions, Transport, Upstream};
 
 use support::{PATIENCE, Stub, address, query, read, refusal, reply, upstream, within, write};
 
@@ -233,6 +233,32 @@ async fn a_new_table_is_in_force_for_the_next_query() {
     assert_eq!(code(&over_udp(at, &asked).await), ResponseCode::NXDomain);
     names.store(self::names(&[("new.example.com", "240.240.0.9")]).load_full());
     assert_eq!(first_address(&over_udp(at, &asked).await), "240.240.0.9");
+}
+
+#[tokio::test]
+async fn nobody_is_asked_for_a_name_that_the_workload_is_kept_from() {
+    let stub = Stub::start(|query, _| vec![refusal(query, ResponseCode::NXDomain)]).await;
+    let mut outside = Outside::nothing("EgressPolicy shop/kept".to_owned());
+    outside.add("api.example.net").unwrap();
+    let mut builder = Names::builder(&["shop.svc.cluster.local"]).unwrap();
+    builder.keep_to(outside);
+    let kept = Arc::new(ArcSwap::from_pointee(builder.build()));
+    let server = start(
+        kept.clone(),
+        upstream(&[stub.address], PATIENCE),
+        Limits::default(),
+    );
+    let (udp, tcp) = (server.udp_addresses()[0], server.tcp_addresses()[0]);
+    let other = query("c2VjcmV0.evil.example.", RecordType::TXT);
+    assert_eq!(code(&over_udp(udp, &other).await), ResponseCode::Refused);
+    assert_eq!(code(&over_tcp(tcp, &other).await), ResponseCode::Refused);
+    assert!(stub.seen().is_empty());
+    let allowed = query("api.example.net.", RecordType::TXT);
+    assert_eq!(code(&over_udp(udp, &allowed).await), ResponseCode::NXDomain);
+    let counts = server.counters().read();
+    assert_eq!((counts.refused, counts.forwarded, counts.answered), (2, 1, 0));
+    kept.store(names(&[]).load_full());
+    assert_eq!(code(&over_udp(udp, &other).await), ResponseCode::NXDomain);
 }
 
 #[tokio::test]

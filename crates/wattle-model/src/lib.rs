@@ -82,7 +82,7 @@ pub use inbound::{EffectivePort, Inbound, InboundPort, MtlsMode, Refusal, Worklo
 pub use ip_block::IpBlock;
 pub use matching::{CallerLabel, HeaderMatch, PathMatch, QueryMatch, RequestMatch, TextMatch};
 pub use mirror::Mirror;
-pub use names::{NameTarget, NamedHost, Names};
+pub use names::{Asked, NameScope, NameTarget, NamedHost, Names, Outside};
 pub use normalization::PathNormalization;
 pub use origin::{ObjectRef, RuleRef};
 pub use path::{has_path_prefix, normal_path, percent_decode};

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use wattle_dns::{
-    Counters, Counts, Host, Limits, MAX_ADDRESSES, Names as Table, Outward, ResolvConf, Server, ServerError,
-    ServerOptions, Upstream,
+    Counters, Counts, Host, Limits, MAX_ADDRESSES, Names as Table, NamesBuilder, Outside as Kept, Outward,
+    ResolvConf, Server, ServerError, ServerOptions, Upstream,
 };
-use wattle_model::{NameTarget, NamedHost, Names};
+use wattle_model::{CallerFacts, HostMatch, NameTarget, NamedHost, Names, ObjectRef, Outside};
 
 use crate::settings::Settings;
 
@@ -28,11 +28,23 @@ pub(crate) fn resolvers() -> ResolvConf {
     })
 }
 
+/// What is answered from: whose names, and by whom they are asked for.
+struct Shown {
+    names: Arc<Names>,
+    labels: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl Shown {
+    fn is_still(&self, names: &Arc<Names>, caller: &CallerFacts<'_>) -> bool {
+        Arc::ptr_eq(&self.names, names) && (!names.differs_by_caller() || self.labels == caller.labels)
+    }
+}
+
 /// The server, and what it answers from.
 pub(crate) struct NameServer {
     table: Arc<ArcSwap<Table>>,
     search: Vec<String>,
-    shown: Option<Arc<Names>>,
+    shown: Option<Shown>,
     server: Server,
 }
 
@@ -49,7 +61,7 @@ impl NameServer {
             listen: loopbacks().map(|ip| SocketAddr::new(ip, port)).collect(),
             limits: Limits::default(),
         };
-        let table = Arc::new(ArcSwap::from_pointee(Table::default()));
+        let table = Arc::new(ArcSwap::from_pointee(unknown()));
         let server = Server::start(&options, table.clone(), Arc::new(upstream))?;
         tracing::info!(port, resolvers = ?conf.resolvers, search = ?conf.search, "answering for names");
         Ok(Some(Self {
@@ -65,13 +77,20 @@ impl NameServer {
         self.server.counters().clone()
     }
 
-    /// Answers from these names from now on.
-    pub(crate) fn show(&mut self, names: &Arc<Names>) {
-        if self.shown.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, names)) {
+    /// Answers `caller` from these names from now on.
+    pub(crate) fn show(&mut self, names: &Arc<Names>, caller: &CallerFacts<'_>) {
+        if self
+            .shown
+            .as_ref()
+            .is_some_and(|shown| shown.is_still(names, caller))
+        {
             return;
         }
-        self.shown = Some(names.clone());
-        self.table.store(Arc::new(table(names, &self.search)));
+        self.shown = Some(Shown {
+            names: names.clone(),
+            labels: caller.labels.to_vec(),
+        });
+        self.table.store(Arc::new(table(names, caller, &self.search)));
     }
 }
 
@@ -82,21 +101,48 @@ fn loopbacks() -> impl Iterator<Item = IpAddr> {
     all.into_iter().filter(there)
 }
 
+/// Before it is known which names there are, and whom the workload may ask for others.
+fn unknown() -> Table {
+    let mut builder = NamesBuilder::default();
+    builder.keep_to(Kept::nothing("the mesh's names are not known yet".to_owned()));
+    builder.build()
+}
+
 /// The table; a host that cannot be in it is told and left out, and spoils no other.
-fn table(names: &Names, search: &[String]) -> Table {
-    let mut builder = match Table::builder(search) {
-        Ok(builder) => builder,
-        Err(error) => {
-            tracing::warn!(%error, "search domains are not recognised");
-            return Table::default();
-        }
-    };
+fn table(names: &Names, caller: &CallerFacts<'_>, search: &[String]) -> Table {
+    let mut builder = Table::builder(search).unwrap_or_else(|error| {
+        tracing::warn!(%error, "search domains are not recognised");
+        NamesBuilder::default()
+    });
     for host in &names.hosts {
         if let Err(error) = builder.add(entry(host)) {
             tracing::warn!(%error, "a name is left out");
         }
     }
+    if let Some(outside) = names.outside(caller) {
+        keep(&mut builder, &outside);
+    }
     builder.build()
+}
+
+/// Keeps the workload to some names outside. One that cannot be among them is left out, and so is not asked for.
+fn keep(builder: &mut NamesBuilder, outside: &Outside<'_>) {
+    let ObjectRef {
+        kind,
+        namespace,
+        name,
+        ..
+    } = outside.origin;
+    let mut kept = Kept::nothing(format!("{kind} {namespace}/{name}"));
+    for host in outside.hosts() {
+        if *host == HostMatch::Any {
+            return;
+        }
+        if let Err(error) = kept.add(&host.to_string()) {
+            tracing::warn!(%error, "a name outside is left out");
+        }
+    }
+    builder.keep_to(kept);
 }
 
 fn entry(host: &NamedHost) -> Host {
@@ -123,6 +169,7 @@ pub(crate) fn metrics(counters: &Counters) -> String {
         failures,
         overloaded,
         dropped,
+        refused,
         upstream_requests,
         upstream_failures,
         upstream_latency,
@@ -158,6 +205,7 @@ pub(crate) fn metrics(counters: &Counters) -> String {
         ("failed", failures),
         ("overloaded", overloaded),
         ("dropped", dropped),
+        ("refused", refused),
     ] {
         let _ = writeln!(out, "{name}{{outcome=\"{outcome}\"}} {value}");
     }
@@ -171,6 +219,9 @@ pub(crate) fn metrics(counters: &Counters) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use wattle_model::{Asked, NameScope};
+
     use super::*;
 
     fn host(name: &str, target: NameTarget) -> NamedHost {
@@ -193,13 +244,64 @@ mod tests {
                     NameTarget::Addresses(vec![[10, 0, 0, 1].into(); MAX_ADDRESSES + 1]),
                 ),
             ],
+            ..Names::default()
         };
-        let table = table(&names, &["shop.svc.cluster.local".to_owned()]);
+        let table = table(
+            &names,
+            &CallerFacts::default(),
+            &["shop.svc.cluster.local".to_owned()],
+        );
         assert_eq!(table.len(), 2);
         let found = table.find("db.example.com.shop.svc.cluster.local");
         assert_eq!(found.and_then(|found| found.stands_for), Some("db.example.net"));
         let many = table.find("many.example.com");
         assert_eq!(many.map(|found| found.addresses.len()), Some(MAX_ADDRESSES));
+    }
+
+    fn kept_by(policy: &str, labels: &[(&str, &str)], besides: &[&str]) -> NameScope {
+        NameScope {
+            labels: labels
+                .iter()
+                .map(|&(key, value)| (key.into(), value.into()))
+                .collect(),
+            origin: ObjectRef {
+                kind: "EgressPolicy".into(),
+                namespace: "shop".into(),
+                name: policy.into(),
+                file: "".into(),
+                line: 0,
+            },
+            asked: Asked::Registered(besides.iter().map(|host| HostMatch::parse(host)).collect()),
+        }
+    }
+
+    #[test]
+    fn a_workload_is_kept_to_names_by_what_is_said_of_its_labels_also_where_search_domains_are_no_names() {
+        let names = Names {
+            registered: vec![HostMatch::parse("*.example.org")],
+            scopes: vec![
+                kept_by("own", &[("app", "web")], &["api.example.com"]),
+                kept_by("open", &[("app", "open")], &["*"]),
+            ],
+            ..Names::default()
+        };
+        let kept = |app: &str, search: &[String]| {
+            let labels = [("app".into(), app.into())];
+            let caller = CallerFacts {
+                labels: &labels,
+                ..CallerFacts::default()
+            };
+            let table = table(&names, &caller, search);
+            table.outside().map(|outside| format!("{outside:?}"))
+        };
+        for search in [vec![], vec!["no name".to_owned()]] {
+            let own = kept("web", &search).unwrap();
+            for text in ["api.example.com", "example.org", "EgressPolicy shop/own"] {
+                assert!(own.contains(text), "{text} in {own}");
+            }
+        }
+        assert_eq!(kept("open", &[]), None);
+        assert_eq!(kept("other", &[]), None);
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub enum Need {
     Python(&'static str),
     /// Envoy, in ENVOY_BIN or on the PATH.
     Envoy,
+    /// What only some kernels have, and whether this one has.
+    Kernel(&'static str, bool),
 }
 
 /// Whether something is missing, after saying what; panics instead where nothing may be skipped.
@@ -42,6 +44,7 @@ impl Need {
             Self::Program(name) => find_program(name).is_some(),
             Self::Postgres => postgres().is_some(),
             Self::Envoy => find_envoy().is_some(),
+            Self::Kernel(_, has) => has,
             Self::Python(module) => {
                 let python = std::env::var_os("WATTLE_PYTHON").unwrap_or_else(|| "python3".into());
                 let found = Command::new(python)
@@ -57,6 +60,7 @@ impl Need {
             Self::Root => "root".to_owned(),
             Self::Program(name) => name.to_owned(),
             Self::Postgres => "postgres".to_owned(),
+            Self::Kernel(what, _) => format!("a kernel with {what}"),
             Self::Envoy => "envoy (in ENVOY_BIN)".to_owned(),
             Self::Python(module) => format!("Python with {module} (in WATTLE_PYTHON)"),
         }

@@ -1,6 +1,8 @@
 //! What leaves the mesh: a caller is taken at its word for a host only as far as DNS bears it out.
 #![allow(clippy::unwrap_used)]
 
+#[path = "egress/names.rs"]
+mod names;
 mod support;
 
 use std::io::ErrorKind;
@@ -60,6 +62,10 @@ impl Drop for Program {
 
 /// A resolver that knows these hosts.
 fn resolver(mesh: &Mesh, hosts: &[(&str, IpAddr)]) -> Program {
+    resolver_with(mesh, hosts, &[])
+}
+
+fn resolver_with(mesh: &Mesh, hosts: &[(&str, IpAddr)], more: &[&str]) -> Program {
     let listen = format!("--listen-address={BRIDGE}");
     let records = hosts
         .iter()
@@ -77,6 +83,7 @@ fn resolver(mesh: &Mesh, hosts: &[(&str, IpAddr)]) -> Program {
         &listen,
     ];
     arguments.extend(records.iter().map(String::as_str));
+    arguments.extend(more);
     Program::start(&mesh.bridge(), "dnsmasq", &arguments)
 }
 

@@ -5,7 +5,7 @@
 mod issuer;
 mod support;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -58,13 +58,18 @@ struct World {
 
 impl World {
     fn start(proxy: &str, more: &[(&str, &str)]) -> Self {
+        Self::start_with(proxy, more, &[])
+    }
+
+    fn start_with(proxy: &str, more: &[(&str, &str)], settings: &[(&str, &str)]) -> Self {
         let manifests = Manifests::new(more);
         manifests.write("web.yaml", &workload("web", "wattle"));
         manifests.write("server.yaml", &workload("server", proxy));
-        let settings = [
+        let always = [
             ("WATTLE_CONTROL_KEYS_ALLOW", "127.0.0.1"),
             ("WATTLE_CONTROL_KEYS_REFRESH", "1s"),
         ];
+        let settings = [&always[..], settings].concat();
         let mesh = Mesh::up_in(WATTLE, manifests.path(), &settings);
         mesh.wait_ready("web");
         mesh.wait_ready("server");
@@ -304,4 +309,44 @@ fn keys_are_exchanged_under_traffic_without_a_failed_request() {
         200,
         "keys stay in use while they cannot be fetched"
     );
+}
+
+/// Where every mesh of a directory has its bridge, which is not loopback.
+const BRIDGE: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
+
+#[test]
+fn keys_in_plaintext_are_believed_of_other_addresses_only_where_that_is_allowed() {
+    if lacks(&[Need::Root]) {
+        return;
+    }
+    let issuer = Issuer::new("one");
+    let token = issuer.token("");
+    let keys = authentication(&format!("jwksUri: 'http://{BRIDGE}:{KEYS}/keys'"), "");
+    let serve =
+        |world: &World| KeyServer::start_at(&world.mesh.bridge(), (BRIDGE, KEYS), key_set(&[&issuer]));
+    let world = World::start("wattle", &[("tokens.yaml", &keys)]);
+    let _server = serve(&world);
+    eventually("what to do is told", PATIENCE, || {
+        let told = world.mesh.control("/diagnostics")?.to_string();
+        (told.contains("tokens are refused") && told.contains("--keys-plaintext")).then_some(())
+    });
+    world.until(401, &token);
+    // A namespace may take Istio's defaults, and leave them.
+    let defaults = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: {wattle.io/istio-defaults: enabled}}\n";
+    world.manifests.write("defaults.yaml", defaults);
+    world.until(200, &token);
+    world
+        .manifests
+        .write("defaults.yaml", &defaults.replace("enabled", "disabled"));
+    world.until(401, &token);
+    drop(world);
+
+    let block = format!("{BRIDGE}/32");
+    let world = World::start_with(
+        "wattle",
+        &[("tokens.yaml", &keys)],
+        &[("WATTLE_CONTROL_KEYS_PLAINTEXT", &block)],
+    );
+    let _server = serve(&world);
+    world.until(200, &token);
 }

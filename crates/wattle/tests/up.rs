@@ -1,13 +1,17 @@
 //! `wattle up` keeps what the manifests want: it restarts, replaces, stops and ends, and leaves nothing behind.
 #![allow(clippy::unwrap_used)]
 
-use std::os::unix::fs::chown;
+use std::fs::Permissions;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
-use wattle_testkit::{Mesh, Need, eventually, lacks};
+use wattle_capture::apart;
+use wattle_testkit::{Mesh, Need, Spot, eventually, lacks};
 
 const WATTLE: &str = env!("CARGO_BIN_EXE_wattle");
 /// Longest wait for anything, on a busy machine.
@@ -189,28 +193,138 @@ fn an_application_sees_nothing_of_the_meshs_keys_without_root_either() {
         "metadata: {name: web}",
         "metadata: {name: web, labels: {app: web}}",
     );
+    let output = up_as_nobody(&[("job.yaml", &job), ("web.yaml", &web)]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(7), "{error}");
+}
+
+/// A mesh without root, to the end of its job.
+fn up_as_nobody(files: &[(&str, &str)]) -> Output {
     let place = tempfile::Builder::new().prefix("wt").tempdir_in("/tmp").unwrap();
     let (manifests, run) = (place.path().join("manifests"), place.path().join("run"));
     for directory in [place.path(), &manifests, &run] {
         let _ = std::fs::create_dir(directory);
         chown(directory, Some(NOBODY), Some(NOBODY)).unwrap();
     }
-    write(&manifests, "job.yaml", &job);
-    write(&manifests, "web.yaml", &web);
+    files
+        .iter()
+        .for_each(|(name, text)| write(&manifests, name, text));
     // Where it was built an ordinary user may not be able to look.
     let binary = place.path().join("wattle");
     std::fs::copy(WATTLE, &binary).unwrap();
-    let output = Command::new(&binary)
-        .args(["up", "--exit-with", "job", "-o", "json"])
-        .arg(&manifests)
-        .env("WATTLE_RUN_DIR", &run)
-        .current_dir("/")
-        .uid(NOBODY)
-        .gid(NOBODY)
-        .output()
-        .unwrap();
+    let mut command = up_to_the_end_of_the_job(&binary, &manifests, &run);
+    command.current_dir("/").uid(NOBODY).gid(NOBODY).output().unwrap()
+}
+
+fn up_to_the_end_of_the_job(binary: &Path, manifests: &Path, run: &Path) -> Command {
+    let mut command = Command::new(binary);
+    command.args(["up", "--exit-with", "job"]).arg(manifests);
+    command.env("WATTLE_RUN_DIR", run);
+    command
+}
+
+/// Tries every other process of the mesh, then one of its own, and says of each what it could.
+const TOUCH: &str = r#"for place in /proc/[0-9]*; do
+  pid=${place#/proc/}; who=$(tr '\0' ' ' < $place/cmdline | cut -c 1-60)
+  [ $pid = $$ ] && continue
+  case $(kill -0 $pid 2>&1) in
+    '') echo "SIGNALLED $who";;
+    *ermitted*) echo "not signalled $who";;
+  esac
+  for file in environ maps mem; do true 2>&- < $place/$file && echo "READ $file of $who"; done
+done 2>/dev/null
+sleep 600 & true < /proc/$!/environ && kill $!; wait $!; echo "ended its own with $?"
+"#;
+
+/// That a program of a mesh, whose job runs [`TOUCH`], touched nobody else.
+#[track_caller]
+fn touched_its_own_alone(output: &Output) {
+    let said = String::from_utf8_lossy(&output.stdout);
     let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(7), "{error}");
+    assert_eq!(output.status.code(), Some(0), "{said}{error}");
+    assert!(!said.contains("SIGNALLED") && !said.contains("READ"), "{said}");
+    // The neighbour, proxies, the control plane.
+    for untouched in ["sleep 600", "proxy --id", "control --"] {
+        let found = said
+            .lines()
+            .any(|line| line.contains("not signalled") && line.contains(untouched));
+        assert!(found, "{untouched}: {said}{error}");
+    }
+    assert!(said.contains("ended its own with 143"), "{said}");
+}
+
+#[test]
+fn an_application_signals_and_reads_its_own_processes_alone_as_root_and_without() {
+    let domains = Need::Kernel("Landlock that scopes signals", apart::is_possible());
+    if lacks(&[Need::Root, domains]) {
+        return;
+    }
+    let job = "apiVersion: wattle.io/v1alpha1\nkind: Process\nmetadata: {name: job}\nspec: \
+         {command: [sh, touch.sh], restartPolicy: Never, dependsOn: [web]}\n";
+    // One that looks after its application may still ask whether it is there.
+    let probe = "  readiness: {exec: {command: [sh, -c, 'kill -0 $(cat web.pid)']}}";
+    let web = process("web", "one", probe)
+        .replace(
+            "metadata: {name: web}",
+            "metadata: {name: web, labels: {app: web}}",
+        )
+        .replace("echo \"says $WORD\"", "echo $$ > web.pid");
+    let files = [("job.yaml", job), ("web.yaml", &web), ("touch.sh", TOUCH)];
+    touched_its_own_alone(&up_as_nobody(&files));
+
+    let manifests = directory(&files);
+    let runtime = tempfile::Builder::new().prefix("wt").tempdir_in("/tmp").unwrap();
+    std::fs::set_permissions(runtime.path(), Permissions::from_mode(0o711)).unwrap();
+    let run = runtime.path().join("run");
+    let as_root = up_to_the_end_of_the_job(WATTLE.as_ref(), manifests.path(), &run).output();
+    touched_its_own_alone(&as_root.unwrap());
+}
+
+/// What the kernel tells a program at `from` that says something to `to` in a datagram and waits for the answer.
+fn told_of_a_datagram(from: &Spot, to: SocketAddr) -> Option<ErrorKind> {
+    let socket = from.enter(|| UdpSocket::bind("0.0.0.0:0")).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.connect(to).unwrap();
+    let said = socket.send(b"hello").and_then(|_| socket.recv(&mut [0; 8]));
+    said.err().map(|error| error.kind())
+}
+
+#[test]
+fn a_process_takes_no_datagrams_where_its_namespace_says_so_unless_it_says_otherwise() {
+    if lacks(&[Need::Root]) {
+        return;
+    }
+    let namespace =
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: default, annotations: {wattle.io/udp: deny}}\n";
+    let allowed = "metadata: {name: open, annotations: {wattle.io/udp: allow}}";
+    let manifests = directory(&[
+        ("web.yaml", &process("web", "one", "")),
+        (
+            "open.yaml",
+            &process("open", "one", "").replace("metadata: {name: open}", allowed),
+        ),
+        ("namespace.yaml", namespace),
+    ]);
+    let mesh = Mesh::up(WATTLE, manifests.path());
+    let web = mesh.wait_ready("web");
+    let open = SocketAddr::new(mesh.wait_ready("open").address.unwrap(), 9000);
+    let server = mesh.spot("open").enter(|| UdpSocket::bind(open)).unwrap();
+    std::thread::spawn(move || {
+        while let Ok((_, client)) = server.recv_from(&mut [0; 8]) {
+            server.send_to(b"hello", client).unwrap();
+        }
+    });
+    let refused = [ErrorKind::PermissionDenied, ErrorKind::ConnectionRefused];
+    let told = told_of_a_datagram(&mesh.spot("web"), open);
+    assert!(told.is_some_and(|told| refused.contains(&told)), "{told:?}");
+    assert_eq!(told_of_a_datagram(&mesh.bridge(), open), None);
+
+    std::fs::remove_file(manifests.path().join("namespace.yaml")).unwrap();
+    mesh.wait_for("web", "replaced", PATIENCE, |now| {
+        now.phase == "ready" && now.pid != web.pid
+    });
+    assert_eq!(told_of_a_datagram(&mesh.spot("web"), open), None);
+    mesh.stop();
 }
 
 #[test]

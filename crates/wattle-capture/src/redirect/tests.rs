@@ -80,6 +80,15 @@ fn dns_renders_as_the_golden_file_says() {
 }
 
 #[test]
+fn refused_datagrams_render_as_the_golden_file_says() {
+    let redirect = Redirect {
+        refuse_datagrams: true,
+        ..with_dns()
+    };
+    assert_eq!(redirect.render(), include_str!("datagrams.nft"));
+}
+
+#[test]
 fn excluded_networks_are_asked_for_names_directly() {
     let redirect = Redirect {
         exclude_outbound_cidrs: cidrs(&["10.0.0.0/8", "fd00::/8"]),

@@ -11,9 +11,9 @@ use crate::programs;
 use crate::world::{MARK, PATIENCE, Pod, World};
 
 /// What the proxy says every name is.
-const PROXY_SAYS: Ipv4Addr = Ipv4Addr::new(240, 240, 0, 1);
+pub(crate) const PROXY_SAYS: Ipv4Addr = Ipv4Addr::new(240, 240, 0, 1);
 /// What the resolver elsewhere says every name is.
-const OTHER_SAYS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+pub(crate) const OTHER_SAYS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// A query for the address of `cart.example.com`, numbered 7, recursion desired.
 const QUERY: &[u8] =
     b"\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04cart\x07example\x03com\x00\x00\x01\x00\x01";
@@ -27,7 +27,7 @@ fn capture_names(pod: &Pod) {
 }
 
 /// A resolver that knows one address, over UDP and TCP.
-fn resolver(pod: &Pod, address: SocketAddr, says: Ipv4Addr) {
+pub(crate) fn resolver(pod: &Pod, address: SocketAddr, says: Ipv4Addr) {
     let udp = pod.netns.enter(|| UdpSocket::bind(address)).unwrap().unwrap();
     let tcp = pod.netns.enter(|| TcpListener::bind(address)).unwrap().unwrap();
     std::thread::spawn(move || {
@@ -79,7 +79,7 @@ fn answer(query: &[u8], says: Ipv4Addr) -> Vec<u8> {
 }
 
 /// What is said to a question that leaves `pod` for `target`; the last four bytes are the address.
-fn ask(pod: &Pod, target: SocketAddr, kind: Type, mark: Option<u32>) -> Option<Ipv4Addr> {
+pub(crate) fn ask(pod: &Pod, target: SocketAddr, kind: Type, mark: Option<u32>) -> Option<Ipv4Addr> {
     let socket = pod
         .netns
         .enter(|| {

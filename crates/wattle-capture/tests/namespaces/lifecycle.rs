@@ -139,7 +139,7 @@ fn namespaces_in_use() -> Vec<String> {
     links.map(|link| link.to_string_lossy().into_owned()).collect()
 }
 
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");

@@ -5,6 +5,8 @@
 //! speaks as much of the test runner's language as cargo and nextest need.
 #![allow(clippy::unwrap_used, unsafe_code)]
 
+mod apart;
+mod datagrams;
 mod dial;
 mod dns;
 mod lifecycle;
@@ -17,6 +19,7 @@ use std::panic::catch_unwind;
 use std::process::exit;
 
 use outer::{Outcome, Who};
+use world::World;
 
 /// Something to be shown inside an isolated world, in the supervisor's place.
 type Scenario = (&'static str, fn());
@@ -36,6 +39,22 @@ const SCENARIOS: &[Scenario] = &[
     (
         "datagrams_pass_by_the_proxies_of_both_ends",
         traffic::datagrams_are_left_alone,
+    ),
+    (
+        "datagrams_are_refused_on_both_ways_where_a_workload_wants_none",
+        || datagrams::refused_on_both_ways(&World::new()),
+    ),
+    (
+        "datagrams_over_ipv6_are_refused_on_both_ways_where_a_workload_wants_none",
+        || datagrams::refused_on_both_ways(&World::on_ipv6()),
+    ),
+    (
+        "loopback_names_and_the_proxys_own_datagrams_pass_where_others_are_refused",
+        || datagrams::loopback_names_and_the_proxys_own_pass(&World::new()),
+    ),
+    (
+        "loopback_names_and_the_proxys_own_datagrams_over_ipv6_pass_where_others_are_refused",
+        || datagrams::loopback_names_and_the_proxys_own_pass(&World::on_ipv6()),
     ),
     (
         "a_proxys_own_connections_are_not_redirected",
@@ -92,6 +111,14 @@ const SCENARIOS: &[Scenario] = &[
     (
         "a_proxy_holds_no_more_than_it_needs",
         programs::a_proxy_holds_little,
+    ),
+    (
+        "a_program_signals_and_reads_its_own_processes_and_no_others",
+        apart::own_processes_alone,
+    ),
+    (
+        "a_program_that_looks_after_others_reaches_them",
+        apart::one_that_looks_after_others,
     ),
     (
         "a_low_port_needs_no_privilege",

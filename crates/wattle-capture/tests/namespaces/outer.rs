@@ -14,6 +14,9 @@ use wattle_capture::tool;
 /// Exit code of an outer process that was not allowed to isolate.
 const NOT_ALLOWED: i32 = 77;
 
+/// Exit code of a scenario that needs a newer kernel.
+pub(crate) const CANNOT: i32 = 78;
+
 /// A user without rights.
 const NOBODY: u32 = 65534;
 
@@ -78,6 +81,7 @@ pub(crate) fn show_inside(who: Who, name: &str) -> Outcome {
     match child.wait().unwrap().code() {
         Some(0) => Outcome::Shown,
         Some(NOT_ALLOWED) => Outcome::Skipped("namespaces, which this kernel refuses"),
+        Some(CANNOT) => Outcome::Skipped("Landlock that scopes signals, of Linux 6.12"),
         code => panic!("{who} {name}: exit code {code:?}\n{complaint}"),
     }
 }

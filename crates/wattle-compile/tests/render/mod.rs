@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use wattle_compile::RouteStatus;
 use wattle_model::{
-    Action, Backend, BackendPolicy, Destination, EndpointHealth, Endpoints, Filters, HeaderModifier, Hop,
-    Inbound, IpBlock, MtlsMode, NameTarget, Names, ObjectRef, Operation, PathNormalization, PathRewrite,
+    Action, Asked, Backend, BackendPolicy, Destination, EndpointHealth, Endpoints, Filters, HeaderModifier,
+    Hop, Inbound, IpBlock, MtlsMode, NameTarget, Names, ObjectRef, Operation, PathNormalization, PathRewrite,
     Policy, PolicyRule, ServicePort, Source, TextMatch, Workload,
 };
 
@@ -503,6 +503,27 @@ pub(crate) fn names(found: &Names) -> String {
             NameTarget::Alias(name) => format!("stands for {name}"),
         };
         line!(out, 1, "{} {:?}: {target}", host.name, host.aliases);
+    }
+    for scope in &found.scopes {
+        let asked = match &scope.asked {
+            Asked::Any => "any".to_owned(),
+            Asked::Registered(besides) => {
+                let hosts: Vec<_> = found
+                    .registered
+                    .iter()
+                    .chain(besides)
+                    .map(ToString::to_string)
+                    .collect();
+                format!("{hosts:?}")
+            }
+        };
+        line!(
+            out,
+            1,
+            "asked outside by {:?}: {asked}, {}",
+            scope.labels,
+            scope.origin
+        );
     }
     out
 }

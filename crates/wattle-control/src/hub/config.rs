@@ -38,13 +38,13 @@ impl Hub {
                 }
                 Event::Apply(object) | Event::Rewritten(object) => {
                     entries |= matches!(*object, Object::ServiceEntry(_));
-                    tokens |= matches!(*object, Object::RequestAuthentication(_));
+                    tokens |= matches!(*object, Object::RequestAuthentication(_) | Object::Namespace(_));
                     self.put(object, &mut taken);
                 }
                 Event::Unreadable(unreadable) => self.mesh.refuse(unreadable.key),
                 Event::Delete(key) => {
                     taken.urgent |= key.kind == Kind::WorkloadEntry;
-                    tokens |= key.kind == Kind::RequestAuthentication;
+                    tokens |= matches!(key.kind, Kind::RequestAuthentication | Kind::Namespace);
                     self.mesh.delete(&key);
                     if key.kind == Kind::Service {
                         taken.services = true;

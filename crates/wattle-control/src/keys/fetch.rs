@@ -39,6 +39,10 @@ pub(super) enum FetchError {
     Resolve(#[source] io::Error),
     #[error("name resolves to addresses that must not be asked; allow one with --keys-allow")]
     Guarded,
+    #[error(
+        "address is http://, and what is said in plaintext is believed of loopback alone; write https://, or allow the address with --keys-plaintext"
+    )]
+    Plaintext,
     #[error("cannot connect")]
     Connect(#[source] io::Error),
     #[error("no TLS")]
@@ -82,9 +86,19 @@ struct Discovered {
     jwks_uri: String,
 }
 
+/// How a key set is wanted.
+#[derive(Clone, Copy)]
+pub(super) struct Wish {
+    /// Longest time of each request.
+    pub(super) limit: Duration,
+    /// Whether plaintext is believed of any address.
+    pub(super) plaintext: bool,
+}
+
 /// Fetches documents.
 pub(super) struct Fetcher {
     allow: Vec<IpBlock>,
+    plaintext: Vec<IpBlock>,
     tls: TlsConnector,
 }
 
@@ -110,21 +124,22 @@ impl Fetcher {
             .with_no_client_auth();
         Self {
             allow: settings.allow.clone(),
+            plaintext: settings.plaintext.clone(),
             tls: TlsConnector::from(Arc::new(config)),
         }
     }
 
-    /// The key set behind an address, each request within this time.
-    pub(super) async fn key_set(&self, address: &str, limit: Duration) -> Result<Arc<str>, FetchError> {
+    /// The key set that is wanted from an address.
+    pub(super) async fn key_set(&self, address: &str, wish: Wish) -> Result<Arc<str>, FetchError> {
         let text = match address.strip_suffix(DISCOVERY) {
-            None => self.document(address, limit).await?,
+            None => self.document(address, wish).await?,
             Some(issuer) => {
-                let document = self.document(address, limit).await?;
+                let document = self.document(address, wish).await?;
                 let found: Discovered = serde_json::from_str(&document).map_err(|_| FetchError::Discovery)?;
                 if found.issuer.trim_end_matches('/') != issuer {
                     return Err(FetchError::Issuer);
                 }
-                self.document(&found.jwks_uri, limit).await?
+                self.document(&found.jwks_uri, wish).await?
             }
         };
         if KeySet::parse(&text)?.is_empty() {
@@ -133,12 +148,12 @@ impl Fetcher {
         Ok(text)
     }
 
-    async fn document(&self, address: &str, limit: Duration) -> Result<Arc<str>, FetchError> {
-        let asked = tokio::time::timeout(limit, self.ask(address)).await;
-        asked.unwrap_or(Err(FetchError::Timeout(limit)))
+    async fn document(&self, address: &str, wish: Wish) -> Result<Arc<str>, FetchError> {
+        let asked = tokio::time::timeout(wish.limit, self.ask(address, wish.plaintext)).await;
+        asked.unwrap_or(Err(FetchError::Timeout(wish.limit)))
     }
 
-    async fn ask(&self, address: &str) -> Result<Arc<str>, FetchError> {
+    async fn ask(&self, address: &str, plaintext: bool) -> Result<Arc<str>, FetchError> {
         let uri: Uri = address.parse().map_err(|_| FetchError::Address)?;
         let secure = match uri.scheme_str() {
             Some("https") => true,
@@ -149,7 +164,7 @@ impl Fetcher {
         let named = named.ok_or(FetchError::Address)?;
         let host = named.trim_start_matches('[').trim_end_matches(']');
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let socket = self.connect(host, port).await?;
+        let socket = self.connect(host, port, secure || plaintext).await?;
         let client = if secure {
             let name = ServerName::try_from(host.to_owned()).map_err(|_| FetchError::Address)?;
             let stream = self.tls.connect(name, socket).await.map_err(FetchError::Tls)?;
@@ -165,15 +180,21 @@ impl Fetcher {
     }
 
     /// To the first address that may be asked and answers; the name is not resolved a second time.
-    async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, FetchError> {
+    async fn connect(&self, host: &str, port: u16, believed: bool) -> Result<TcpStream, FetchError> {
         let resolved = tokio::net::lookup_host((host, port))
             .await
             .map_err(FetchError::Resolve)?;
-        let allowed: Vec<SocketAddr> = resolved
+        let mut allowed: Vec<SocketAddr> = resolved
             .filter(|address| guard::may_be_asked(address.ip(), &self.allow))
             .collect();
         if allowed.is_empty() {
             return Err(FetchError::Guarded);
+        }
+        if !believed {
+            allowed.retain(|address| guard::may_answer_in_plaintext(address.ip(), &self.plaintext));
+        }
+        if allowed.is_empty() {
+            return Err(FetchError::Plaintext);
         }
         TcpStream::connect(&*allowed).await.map_err(FetchError::Connect)
     }

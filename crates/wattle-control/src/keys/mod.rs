@@ -26,7 +26,7 @@ use wattle_net::Clock;
 
 use crate::hub::HubHandle;
 use crate::store::Store;
-use fetch::{FetchError, Fetcher};
+use fetch::{FetchError, Fetcher, Wish};
 use schedule::{Known, MAX_AGE};
 use shares::Shares;
 
@@ -40,6 +40,8 @@ pub struct KeySettings {
     pub refresh: Duration,
     /// Addresses that may be asked though they are loopback, link-local or a cloud's metadata; default none.
     pub allow: Vec<IpBlock>,
+    /// Addresses besides loopback that may answer in plaintext (`http://`); default none.
+    pub plaintext: Vec<IpBlock>,
     /// PEM file with authorities that are trusted besides the system's.
     pub roots: Option<PathBuf>,
 }
@@ -49,6 +51,7 @@ impl Default for KeySettings {
         Self {
             refresh: Duration::from_secs(20 * 60),
             allow: Vec::new(),
+            plaintext: Vec::new(),
             roots: None,
         }
     }
@@ -152,12 +155,12 @@ impl Keeper {
             self.tell(&address, None, Some(problem)).await;
         }
         self.known.retain(|address, _| self.shares.has(address));
+        let now = Instant::now();
         for address in self.shares.addresses() {
-            if !self.known.contains_key(address) {
-                let kept = self.kept.remove(address);
-                self.known
-                    .insert(address.clone(), Known::new(kept, Instant::now()));
-            }
+            let kept = &mut self.kept;
+            let known = self.known.entry(address.clone());
+            let known = known.or_insert_with(|| Known::new(kept.remove(address), now));
+            known.believe(wanted.get(address).is_some_and(|wish| wish.plaintext), now);
         }
     }
 
@@ -173,10 +176,14 @@ impl Keeper {
                 continue;
             }
             known.begun();
-            let limit = wanted.get(address).map_or(Duration::ZERO, |wish| wish.time);
+            let wish = wanted.get(address);
+            let wish = Wish {
+                limit: wish.map_or(Duration::ZERO, |wish| wish.time),
+                plaintext: wish.is_some_and(|wish| wish.plaintext),
+            };
             let (fetcher, address) = (self.fetcher.clone(), address.clone());
             self.under_way.spawn_local(async move {
-                let fetched = fetcher.key_set(&address, limit).await;
+                let fetched = fetcher.key_set(&address, wish).await;
                 (address, fetched)
             });
         }
@@ -203,6 +210,9 @@ impl Keeper {
                 None
             }
             Err(error) => {
+                if matches!(error, FetchError::Plaintext) {
+                    known.disbelieve();
+                }
                 known.failed(wall, now, self.refresh);
                 Some(problem(&address, &error, known.age(wall)))
             }

@@ -20,6 +20,8 @@ pub(super) struct Known {
     failures: u32,
     /// `None` while a fetch is under way.
     due: Option<Instant>,
+    /// Whether plaintext is believed of any address.
+    plaintext: bool,
 }
 
 impl Known {
@@ -29,6 +31,7 @@ impl Known {
             keys,
             failures: 0,
             due: Some(now),
+            plaintext: false,
         }
     }
 
@@ -48,6 +51,19 @@ impl Known {
         self.keys = Some((keys, wall_secs));
         self.failures = 0;
         self.due = Some(next);
+    }
+
+    /// Says whether plaintext is believed; a change is tried at once.
+    pub(super) fn believe(&mut self, plaintext: bool, now: Instant) {
+        if self.plaintext != plaintext {
+            self.plaintext = plaintext;
+            self.due = self.due.map(|due| due.min(now));
+        }
+    }
+
+    /// Drops what there is: it came on a way that is not believed any more.
+    pub(super) fn disbelieve(&mut self) {
+        self.keys = None;
     }
 
     /// Keeps what there is for [`MAX_AGE`] from its fetch on.
@@ -115,6 +131,28 @@ mod tests {
         );
         known.failed(last + 1, Instant::now(), REFRESH);
         assert_eq!(known.keys(), None);
+    }
+
+    #[test]
+    fn keys_that_are_not_believed_any_more_are_gone_at_once() {
+        let mut known = Known::new(Some(("k".into(), 0)), Instant::now());
+        known.disbelieve();
+        assert_eq!((known.keys(), known.age(1)), (None, None));
+        assert_eq!(waits(&mut known, 1, 2), [2, 4]);
+    }
+
+    #[test]
+    fn whether_plaintext_is_believed_is_tried_at_once_where_it_changes() {
+        let now = Instant::now();
+        let mut known = Known::new(None, now);
+        known.begun();
+        known.believe(true, now);
+        assert_eq!(known.due(), None, "one is under way");
+        known.fetched("k".into(), 0, now + REFRESH);
+        known.believe(true, now);
+        assert_eq!(known.due(), Some(now + REFRESH));
+        known.believe(false, now);
+        assert_eq!(known.due(), Some(now));
     }
 
     #[test]

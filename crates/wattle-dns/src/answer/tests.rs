@@ -1,11 +1,28 @@
 #![allow(clippy::unwrap_used)]
 use hickory_proto::op::{MessageType, OpCode};
+use hickory_proto::rr::rdata::opt::EdnsOption;
 use proptest::prelude::*;
 
 use super::*;
-use crate::names::Host;
+use crate::names::{Host, NamesBuilder};
+use crate::outside::Outside;
 
 fn names() -> Names {
+    builder().build()
+}
+
+/// The same for a workload that is kept to some names outside.
+fn kept() -> Names {
+    let mut outside = Outside::nothing("EgressPolicy shop/kept".to_owned());
+    for host in ["api.example.net", "*.example.edu", "*.com.shop.svc.cluster.local"] {
+        outside.add(host).unwrap();
+    }
+    let mut builder = builder();
+    builder.keep_to(outside);
+    builder.build()
+}
+
+fn builder() -> NamesBuilder {
     let mut builder = Names::builder(&["shop.svc.cluster.local"]).unwrap();
     let many: Vec<IpAddr> = (0..120).map(|last| [10, 0, 0, last].into()).collect();
     let rows: &[(&str, &[&str], Vec<IpAddr>)] = &[
@@ -36,7 +53,7 @@ fn names() -> Names {
         };
         builder.add(host).unwrap();
     }
-    builder.build()
+    builder
 }
 
 fn query(name: &str, kind: RecordType) -> Message {
@@ -51,6 +68,7 @@ fn ask_with(message: &Message, transport: Transport, random: u64) -> Option<(Mes
     match answer(&message.to_vec().unwrap(), transport, &names(), random) {
         Verdict::Reply(bytes) => Some((Message::from_vec(&bytes).unwrap(), bytes.len())),
         Verdict::Forward => None,
+        Verdict::Refuse(_) => panic!("this workload may ask for any name"),
         Verdict::Chase(_) => panic!("no name here stands for one outside"),
         Verdict::Drop => panic!("a query is never dropped"),
     }
@@ -274,12 +292,89 @@ fn without_resolvers_only_names_outside_the_table_do_not_exist() {
     assert_eq!(code("db.example.com.", RecordType::MX), ResponseCode::NoError);
 }
 
+/// `None` where a resolver is asked, else the outcome.
+fn kept_from(message: &Message) -> Option<ResponseCode> {
+    match answer(&message.to_vec().unwrap(), Transport::Udp, &kept(), 0) {
+        Verdict::Forward => None,
+        Verdict::Refuse(bytes) => {
+            let message = Message::from_vec(&bytes).unwrap();
+            assert!(message.answers.is_empty() && !message.metadata.authoritative);
+            Some(message.metadata.response_code)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_workload_that_is_kept_to_some_names_asks_nobody_for_others() {
+    use RecordType::{A, AAAA, MX, NS, PTR, SRV, TXT};
+    use ResponseCode::{NXDomain, NoError, Refused};
+    for (name, kind, expected) in [
+        // What is registered or allowed, of every type.
+        ("api.example.net.", A, None),
+        ("API.example.net.", TXT, None),
+        ("a.b.example.edu.", SRV, None),
+        ("db.example.com.", MX, None),
+        ("x.example.org.", TXT, None),
+        // What is not.
+        ("c2VjcmV0.evil.example.", A, Some(Refused)),
+        ("c2VjcmV0.evil.example.", TXT, Some(Refused)),
+        ("example.edu.", A, Some(Refused)),
+        ("x.api.example.net.", AAAA, Some(Refused)),
+        ("9.9.9.9.in-addr.arpa.", PTR, Some(Refused)),
+        ("com.", NS, Some(Refused)),
+        (".", NS, Some(Refused)),
+        // What a resolver makes of a name before it asks for it as it is.
+        ("api.example.net.shop.svc.cluster.local.", A, Some(NXDomain)),
+        ("c2VjcmV0.evil.shop.svc.cluster.local.", A, Some(NXDomain)),
+        ("db.example.com.shop.svc.cluster.local.", TXT, Some(NoError)),
+        ("here.com.shop.svc.cluster.local.", A, None),
+        ("shop.svc.cluster.local.", A, Some(Refused)),
+    ] {
+        assert_eq!(kept_from(&query(name, kind)), expected, "{name} {kind}");
+    }
+}
+
+#[test]
+fn what_is_no_plain_question_goes_nowhere_where_names_are_kept_to() {
+    let mut chaos = query("api.example.net.", RecordType::A);
+    chaos.queries[0].set_query_class(DNSClass::CH);
+    let mut update = query("api.example.net.", RecordType::SOA);
+    update.metadata.op_code = OpCode::Update;
+    let mut dotted = Message::query();
+    let name = Name::from_labels([&b"c2VjcmV0.example"[..], b"edu"]).unwrap();
+    dotted.add_query(Query::query(name, RecordType::A));
+    for message in [&chaos, &update, &dotted, &Message::query()] {
+        assert_eq!(kept_from(message), Some(ResponseCode::Refused), "{message}");
+    }
+}
+
+#[test]
+fn a_refusal_says_which_object_to_whoever_can_read_it() {
+    let plain = query("evil.example.", RecordType::A);
+    let mut edns = plain.clone();
+    edns.set_edns(Edns::new());
+    let refusal = |message: &Message| match answer(&message.to_vec().unwrap(), Transport::Udp, &kept(), 0) {
+        Verdict::Refuse(bytes) => Message::from_vec(&bytes).unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refusal(&plain).edns, None);
+    let found = refusal(&edns).edns.unwrap();
+    let option = EdnsOption::Unknown(15, b"\x00\x12EgressPolicy shop/kept".to_vec());
+    assert_eq!(found.option(15.into()), Some(&option));
+    assert_eq!(refusal(&edns).queries, edns.queries);
+}
+
 proptest! {
     #[test]
     fn any_bytes_have_a_verdict(bytes in proptest::collection::vec(any::<u8>(), 0..700), random in any::<u64>()) {
         let names = names();
+        let mut builder = NamesBuilder::default();
+        builder.keep_to(Outside::default());
+        let nothing = builder.build();
         for transport in [Transport::Udp, Transport::Tcp] {
             let _ = answer(&bytes, transport, &names, random);
+            prop_assert_ne!(answer(&bytes, transport, &nothing, random), Verdict::Forward);
         }
         let _ = unknown(&bytes, &names);
     }

@@ -56,7 +56,7 @@ async fn converse(mut stream: TcpStream, shared: &Shared, mut running: Running) 
         };
         let reply = match shared.judge(&query, Transport::Tcp) {
             Verdict::Drop => return Ok(()),
-            Verdict::Reply(reply) => reply,
+            Verdict::Reply(reply) | Verdict::Refuse(reply) => reply,
             Verdict::Forward => shared.forward(&query, Transport::Tcp).await,
             Verdict::Chase(chase) => shared.chase(&query, *chase, Transport::Tcp).await,
         };

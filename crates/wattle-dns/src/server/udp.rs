@@ -56,7 +56,7 @@ async fn one(
 ) {
     match shared.judge(query, Transport::Udp) {
         Verdict::Drop => {}
-        Verdict::Reply(reply) => send(socket, &reply, client).await,
+        Verdict::Reply(reply) | Verdict::Refuse(reply) => send(socket, &reply, client).await,
         outward => {
             let Ok(permit) = shared.udp_queries.clone().try_acquire_owned() else {
                 shared.count(Event::Overloaded);

@@ -233,7 +233,7 @@ impl ConfigTask {
             .complete
             .store(self.held.is_complete(), Ordering::Relaxed);
         if let (Some(server), Some(names)) = (&mut self.names, self.held.names()) {
-            server.show(names);
+            server.show(names, &self.held.caller());
         }
         self.health
             .held

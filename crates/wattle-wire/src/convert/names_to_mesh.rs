@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
-use wattle_model::{NameTarget, NamedHost, Names};
+use wattle_model::{Asked, NameScope, NameTarget, NamedHost, Names};
 
+use super::match_to_mesh::host_matches;
+use super::parts_to_mesh::{labels, object_ref};
 use crate::proto::mesh;
 use crate::proto::mesh::named_host::Target;
 
@@ -11,6 +13,22 @@ pub(crate) fn names(value: &Names) -> mesh::Names {
     mesh::Names {
         namespace: value.namespace.to_string(),
         hosts: value.hosts.iter().map(host).collect(),
+        registered: host_matches(&value.registered),
+        scopes: value.scopes.iter().map(scope).collect(),
+    }
+}
+
+fn scope(value: &NameScope) -> mesh::NameScope {
+    use mesh::name_scope::Asked as Message;
+    mesh::NameScope {
+        labels: labels(&value.labels),
+        origin: Some(object_ref(&value.origin)),
+        asked: Some(match &value.asked {
+            Asked::Any => Message::Any(true),
+            Asked::Registered(besides) => Message::Registered(mesh::HostList {
+                besides: host_matches(besides),
+            }),
+        }),
     }
 }
 

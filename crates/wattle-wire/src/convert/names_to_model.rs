@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
-use wattle_model::{NameTarget, NamedHost, Names};
+use wattle_model::{Asked, NameScope, NameTarget, NamedHost, Names};
 
+use super::match_to_model::host_matches;
+use super::parts_to_model::{labels, object_ref};
 use super::{Decoded, Reader};
 use crate::proto::mesh;
 use crate::proto::mesh::named_host::Target;
@@ -12,6 +14,23 @@ pub(crate) fn names(reader: &mut Reader, message: mesh::Names) -> Decoded<Names>
     Ok(Names {
         namespace: reader.text("namespace", message.namespace)?,
         hosts: reader.list("hosts", message.hosts, host)?,
+        registered: host_matches(reader, "registered", message.registered)?,
+        scopes: reader.list("scopes", message.scopes, scope)?,
+    })
+}
+
+fn scope(reader: &mut Reader, message: mesh::NameScope) -> Decoded<NameScope> {
+    use mesh::name_scope::Asked as Message;
+    Ok(NameScope {
+        labels: labels(reader, "labels", message.labels)?,
+        origin: reader.at("origin", |reader| {
+            object_ref(reader, message.origin.unwrap_or_default())
+        })?,
+        // Absent is refused: it would let any name be asked for.
+        asked: match reader.present("asked", message.asked)? {
+            Message::Any(_) => Asked::Any,
+            Message::Registered(list) => Asked::Registered(host_matches(reader, "besides", list.besides)?),
+        },
     })
 }
 

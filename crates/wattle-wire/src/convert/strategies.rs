@@ -18,6 +18,7 @@ use wattle_model::*;
 
 use crate::{Peer, Resource};
 use inbound::inbound;
+use matches::hosts;
 use parts::{labels, locality, object_ref, protocol, reason, service, text, workload};
 use routes::{connection, rule};
 use traffic::policy;
@@ -130,7 +131,20 @@ fn names() -> impl Strategy<Value = Names> {
         aliases,
         target,
     });
-    (text(), vec(host, 0..3)).prop_map(|(namespace, hosts)| Names { namespace, hosts })
+    let asked = prop_oneof![Just(Asked::Any), hosts().prop_map(Asked::Registered),];
+    let scope = (labels(), object_ref(), asked).prop_map(|(labels, origin, asked)| NameScope {
+        labels,
+        origin,
+        asked,
+    });
+    (text(), vec(host, 0..3), hosts(), vec(scope, 0..3)).prop_map(|(namespace, hosts, registered, scopes)| {
+        Names {
+            namespace,
+            hosts,
+            registered,
+            scopes,
+        }
+    })
 }
 
 fn trust() -> impl Strategy<Value = Trust> {

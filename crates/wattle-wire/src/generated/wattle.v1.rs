@@ -1313,6 +1313,37 @@ pub struct Names {
     pub namespace: ::prost::alloc::string::String,
     #[prost(message, repeated, tag = "2")]
     pub hosts: ::prost::alloc::vec::Vec<NamedHost>,
+    /// have no address here; only where a scope keeps callers to them
+    #[prost(message, repeated, tag = "3")]
+    pub registered: ::prost::alloc::vec::Vec<HostMatch>,
+    #[prost(message, repeated, tag = "4")]
+    pub scopes: ::prost::alloc::vec::Vec<NameScope>,
+}
+/// Which names outside callers with these labels may ask for.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NameScope {
+    #[prost(message, repeated, tag = "1")]
+    pub labels: ::prost::alloc::vec::Vec<Label>,
+    #[prost(message, optional, tag = "2")]
+    pub origin: ::core::option::Option<ObjectRef>,
+    #[prost(oneof = "name_scope::Asked", tags = "3, 4")]
+    pub asked: ::core::option::Option<name_scope::Asked>,
+}
+/// Nested message and enum types in `NameScope`.
+pub mod name_scope {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Asked {
+        #[prost(bool, tag = "3")]
+        Any(bool),
+        #[prost(message, tag = "4")]
+        Registered(super::HostList),
+    }
+}
+/// What is registered, and these.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HostList {
+    #[prost(message, repeated, tag = "1")]
+    pub besides: ::prost::alloc::vec::Vec<HostMatch>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NamedHost {

@@ -70,6 +70,9 @@ pub(crate) struct Arguments {
     /// Addresses that keys of token issuers may be fetched from though they are loopback, link-local or metadata
     #[arg(long, env = "WATTLE_CONTROL_KEYS_ALLOW", value_name = "BLOCK", value_delimiter = ',', value_parser = block)]
     keys_allow: Vec<IpBlock>,
+    /// Addresses besides loopback that keys of token issuers may be fetched from in plaintext (http://)
+    #[arg(long, env = "WATTLE_CONTROL_KEYS_PLAINTEXT", value_name = "BLOCK", value_delimiter = ',', value_parser = block)]
+    keys_plaintext: Vec<IpBlock>,
     /// PEM file with authorities that issuers' servers may have besides the system's
     #[arg(long, env = "WATTLE_CONTROL_KEYS_ROOTS", value_name = "FILE")]
     keys_roots: Option<PathBuf>,
@@ -100,6 +103,7 @@ impl Arguments {
             // Less would be a flood.
             refresh: self.keys_refresh.max(Duration::from_secs(1)),
             allow: self.keys_allow,
+            plaintext: self.keys_plaintext,
             roots: self.keys_roots,
         };
         config.trust = self.trust.settings(self.certificate_ttl);

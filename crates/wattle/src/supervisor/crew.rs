@@ -205,6 +205,7 @@ impl Crew {
         let name = Name::new(&process.namespace, instance);
         let spec = Rc::new(Spec {
             name: name.clone(),
+            refuses_datagrams: self.wanted.refuses_datagrams(&resource),
             process: resource,
         });
         self.world.board.add(spec.status(&self.world));

@@ -6,7 +6,7 @@ use std::hash::{Hash as _, Hasher as _};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use wattle_api::{Labels, Object, ObjectKey, Process, Resource};
+use wattle_api::{Datagrams, Kind, Labels, Object, ObjectKey, Process, Resource};
 use wattle_capture::privileges::PROXY_UID;
 use wattle_source::{Batch, Event};
 
@@ -71,10 +71,18 @@ impl Wanted {
         allowed
             .map(|(process, resource)| Desired {
                 process,
-                fingerprint: fingerprint(resource),
+                fingerprint: fingerprint(resource, self.refuses_datagrams(resource)),
                 replicas: resource.spec.replicas,
             })
             .collect()
+    }
+
+    /// Whether a process is to send and take no datagrams, by itself or by its Namespace.
+    pub(crate) fn refuses_datagrams(&self, process: &Resource<Process>) -> bool {
+        let namespace = ObjectKey::new(Kind::Namespace, "", Arc::clone(&process.meta.namespace));
+        let namespace = self.objects.get(&namespace).map(|object| object.meta());
+        let said = [Some(&process.meta), namespace];
+        said.into_iter().flatten().find_map(Datagrams::of) == Some(Datagrams::Deny)
     }
 
     /// The processes that must not run, and why.
@@ -114,7 +122,7 @@ fn refusal(process: &Resource<Process>) -> Option<&'static str> {
 }
 
 /// Changes when an instance has to be replaced: with anything but the number of copies.
-pub(crate) fn fingerprint(process: &Resource<Process>) -> u64 {
+fn fingerprint(process: &Resource<Process>, refuses_datagrams: bool) -> u64 {
     let spec = Process {
         replicas: 1,
         ..process.spec.clone()
@@ -123,6 +131,7 @@ pub(crate) fn fingerprint(process: &Resource<Process>) -> u64 {
     // Only equality within this run counts, so the order of fields and the hasher may change between versions.
     format!("{spec:?}{:?}{:?}", process.meta.labels, is_meshed(process)).hash(&mut hasher);
     process.origin.file.hash(&mut hasher);
+    refuses_datagrams.hash(&mut hasher);
     hasher.finish()
 }
 
@@ -153,6 +162,34 @@ mod tests {
         assert_eq!(first, fingerprint(", replicas: 5", "version: v1"));
         assert_ne!(first, fingerprint("", "version: v2"));
         assert_ne!(first, fingerprint(", env: [{name: A, value: b}]", "version: v1"));
+    }
+
+    #[test]
+    fn datagrams_are_refused_where_a_process_or_else_its_namespace_says_so_and_a_change_replaces() {
+        let object = |kind: &str, annotation: &str| {
+            let text = format!("{kind}\nmetadata: {{name: default, annotations: {{{annotation}}}}}\n");
+            let spec = if kind.contains("Process") {
+                "spec: {command: [web]}\n"
+            } else {
+                ""
+            };
+            let objects = wattle_api::parse(&format!("{text}{spec}"), "/mesh/web.yaml").objects;
+            Arc::new(objects.into_iter().next().unwrap())
+        };
+        let found = |process: &str, namespace: &str| {
+            let mut wanted = Wanted::default();
+            let process = object("apiVersion: wattle.io/v1alpha1\nkind: Process", process);
+            let namespace = object("apiVersion: v1\nkind: Namespace", namespace);
+            wanted.update([process, namespace].map(Event::Apply).into());
+            let (_, process) = wanted.processes().next().unwrap();
+            (wanted.refuses_datagrams(process), wanted.desired()[0].fingerprint)
+        };
+        let (deny, allow) = ("wattle.io/udp: deny", "wattle.io/udp: allow");
+        let (open, closed) = (found("", ""), found("", deny));
+        assert!(!open.0 && closed.0 && open.1 != closed.1);
+        assert_eq!(found(deny, ""), closed);
+        assert_eq!(found(deny, allow), closed);
+        assert_eq!(found(allow, deny), open);
     }
 
     #[test]

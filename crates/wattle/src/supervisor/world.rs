@@ -14,7 +14,7 @@ use wattle_capture::bridge::Plan;
 use wattle_capture::exec::Bind;
 use wattle_capture::names::{DEFAULT_LIMIT, HostsFile, nsswitch};
 use wattle_capture::privileges::{Exemption, PROXY_UID};
-use wattle_capture::{Allocator, Bridge};
+use wattle_capture::{Allocator, Bridge, apart};
 use wattle_telemetry::Snapshot;
 
 use crate::mesh::{Place, port};
@@ -101,6 +101,7 @@ impl World {
         let bridge = Arc::new(Bridge::create(plan)?);
         let exemption = Exemption::detect().context("cannot tell which users exist here")?;
         make_directories(&place)?;
+        warn_if_not_apart();
         Ok(Rc::new(Self {
             assignment,
             place,
@@ -262,6 +263,16 @@ impl World {
             .iter()
             .map(|directory| (&empty, directory).into())
             .collect()
+    }
+}
+
+/// Once for all programs.
+fn warn_if_not_apart() {
+    if !apart::is_possible() {
+        let needs = apart::OLDEST_KERNEL;
+        tracing::warn!(
+            "programs of this mesh can signal and trace each other: holding them apart needs Linux {needs} with Landlock"
+        );
     }
 }
 

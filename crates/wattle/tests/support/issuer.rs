@@ -70,10 +70,12 @@ pub(crate) struct KeyServer(Arc<Mutex<String>>);
 impl KeyServer {
     /// Starts it on a loopback's port.
     pub(crate) fn start(spot: &Spot, port: u16, keys: String) -> Self {
+        Self::start_at(spot, (Ipv4Addr::LOCALHOST, port), keys)
+    }
+
+    pub(crate) fn start_at(spot: &Spot, address: (Ipv4Addr, u16), keys: String) -> Self {
         let server = Self(Arc::new(Mutex::new(keys)));
-        let listener = spot
-            .enter(|| TcpListener::bind((Ipv4Addr::LOCALHOST, port)))
-            .unwrap();
+        let listener = spot.enter(|| TcpListener::bind(address)).unwrap();
         let answers = server.clone();
         std::thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {

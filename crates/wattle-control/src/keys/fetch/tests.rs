@@ -11,7 +11,10 @@ use super::*;
 
 const KEYS: &str =
     r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
-const LIMIT: Duration = Duration::from_secs(5);
+const WISH: Wish = Wish {
+    limit: Duration::from_secs(5),
+    plaintext: false,
+};
 
 fn fetcher(allow: &[&str]) -> Fetcher {
     let settings = KeySettings {
@@ -60,7 +63,7 @@ async fn keys_come_from_their_address_or_from_the_one_that_a_discovery_document_
         .await;
         let fetcher = fetcher(&["127.0.0.1"]);
         for address in ["/keys?a=b", "/tenant/.well-known/openid-configuration"] {
-            let keys = fetcher.key_set(&format!("{base}{address}"), LIMIT).await;
+            let keys = fetcher.key_set(&format!("{base}{address}"), WISH).await;
             assert_eq!(&*keys.unwrap(), KEYS);
         }
     })
@@ -71,12 +74,12 @@ async fn keys_come_from_their_address_or_from_the_one_that_a_discovery_document_
 async fn an_address_of_the_own_machine_is_not_asked_not_even_by_way_of_a_document() {
     within(async {
         let base = server(|_, _| ok(KEYS)).await;
-        let refused = fetcher(&[]).key_set(&base, LIMIT).await.unwrap_err();
+        let refused = fetcher(&[]).key_set(&base, WISH).await.unwrap_err();
         assert!(matches!(refused, FetchError::Guarded), "{refused}");
         let (_, port) = base.rsplit_once(':').unwrap();
         for name in ["localhost", "[::ffff:127.0.0.1]", "0.0.0.0", "user@127.0.0.1"] {
             let address = format!("http://{name}:{port}/");
-            let refused = fetcher(&[]).key_set(&address, LIMIT).await.unwrap_err();
+            let refused = fetcher(&[]).key_set(&address, WISH).await.unwrap_err();
             assert!(matches!(refused, FetchError::Guarded), "{address} {refused}");
         }
         let pointing = server(|base, _| {
@@ -86,11 +89,33 @@ async fn an_address_of_the_own_machine_is_not_asked_not_even_by_way_of_a_documen
         })
         .await;
         let address = format!("{pointing}/.well-known/openid-configuration");
-        let refused = fetcher(&["127.0.0.1"])
-            .key_set(&address, LIMIT)
-            .await
-            .unwrap_err();
+        let refused = fetcher(&["127.0.0.1"]).key_set(&address, WISH).await.unwrap_err();
         assert!(matches!(refused, FetchError::Guarded), "{refused}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn plaintext_is_asked_of_nobody_but_the_own_machine_not_even_by_way_of_a_document() {
+    within(async {
+        // Nobody is dialled, or it would take until the limit.
+        for address in ["http://203.0.113.1/keys", "http://[2001:db8::1]:8080/keys"] {
+            let refused = fetcher(&["203.0.113.0/24"])
+                .key_set(address, WISH)
+                .await
+                .unwrap_err();
+            assert!(matches!(refused, FetchError::Plaintext), "{address} {refused}");
+            assert!(refused.told().contains("--keys-plaintext"), "{}", refused.told());
+        }
+        let pointing = server(|base, _| {
+            ok(&format!(
+                r#"{{"issuer":"{base}","jwks_uri":"http://203.0.113.1/keys"}}"#
+            ))
+        })
+        .await;
+        let address = format!("{pointing}/.well-known/openid-configuration");
+        let refused = fetcher(&["127.0.0.1"]).key_set(&address, WISH).await.unwrap_err();
+        assert!(matches!(refused, FetchError::Plaintext), "{refused}");
     })
     .await;
 }
@@ -123,14 +148,11 @@ async fn what_is_no_key_set_of_the_issuer_is_refused_and_says_why() {
             ),
         ];
         for (path, expected) in table {
-            let refused = fetcher
-                .key_set(&format!("{base}{path}"), LIMIT)
-                .await
-                .unwrap_err();
+            let refused = fetcher.key_set(&format!("{base}{path}"), WISH).await.unwrap_err();
             assert!(refused.told().contains(expected), "{path}: {}", refused.told());
         }
         for address in ["ftp://a/", "file:///etc/passwd", "/keys", "http:///keys"] {
-            assert!(fetcher.key_set(address, LIMIT).await.is_err(), "{address}");
+            assert!(fetcher.key_set(address, WISH).await.is_err(), "{address}");
         }
     })
     .await;
@@ -141,7 +163,10 @@ async fn a_server_that_does_not_answer_in_time_is_given_up() {
     within(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}/", listener.local_addr().unwrap());
-        let limit = Duration::from_millis(50);
+        let limit = Wish {
+            limit: Duration::from_millis(50),
+            ..WISH
+        };
         let refused = fetcher(&["127.0.0.1"])
             .key_set(&address, limit)
             .await

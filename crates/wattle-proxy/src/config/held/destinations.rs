@@ -100,8 +100,8 @@ impl Held {
         known.then(|| destination.seen_by(&self.caller()))
     }
 
-    /// Who dials.
-    pub(super) fn caller(&self) -> CallerFacts<'_> {
+    /// Who dials, and asks for names.
+    pub(crate) fn caller(&self) -> CallerFacts<'_> {
         let labels = self.inbound.as_ref().map_or(&[][..], |inbound| &inbound.labels);
         CallerFacts {
             labels,

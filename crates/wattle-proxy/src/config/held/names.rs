@@ -33,9 +33,10 @@ impl Held {
             .subscribe(&ResourceName::new(Kind::Names, namespace), None);
     }
 
-    /// The names, once known.
+    /// The names, once known, and whose they are where that matters.
     pub(crate) fn names(&self) -> Option<&Arc<Names>> {
-        self.resolvable.names.as_ref()
+        let names = self.resolvable.names.as_ref()?;
+        (self.inbound.is_some() || !names.differs_by_caller()).then_some(names)
     }
 
     /// Whether everything is known without which the workload must not start: its own inbound side, and its names if

@@ -313,3 +313,39 @@ fn a_destination_is_told_as_the_workload_sees_it_once_it_is_known_who_that_is() 
     held.apply(labelled("job"));
     assert_eq!(told_as(&held, &mut news), as_seen("a/b:1", "all.pem"));
 }
+
+#[test]
+fn names_that_depend_on_who_asks_are_told_once_it_is_known_who_that_is() {
+    use wattle_model::{Asked, NameScope, Names};
+    let origin = || wattle_model::ObjectRef {
+        kind: "EgressPolicy".into(),
+        namespace: "shop".into(),
+        name: "p".into(),
+        file: "".into(),
+        line: 0,
+    };
+    let names = |labels: &[(&str, &str)]| {
+        let label = |&(key, value): &(&str, &str)| (key.into(), value.into());
+        changed(Resource::Names(Names {
+            namespace: "shop".into(),
+            scopes: vec![NameScope {
+                labels: labels.iter().map(label).collect(),
+                origin: origin(),
+                asked: Asked::Registered(Vec::new()),
+            }],
+            ..Names::default()
+        }))
+    };
+    let (mut held, _news) = held();
+    held.want_names("shop");
+    held.subscriber.connected();
+    held.apply(names(&[("app", "web")]));
+    assert!(held.names().is_none(), "nobody knows yet who asks");
+    held.apply(names(&[]));
+    assert!(held.names().is_some(), "it is the same for all");
+    held.apply(names(&[("app", "web")]));
+    held.apply(labelled("web"));
+    assert!(held.names().unwrap().outside(&held.caller()).is_some());
+    held.apply(labelled("job"));
+    assert!(held.names().unwrap().outside(&held.caller()).is_none());
+}

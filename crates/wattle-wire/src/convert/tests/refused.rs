@@ -168,6 +168,14 @@ fn what_would_open_a_door_by_being_absent_is_refused() {
         ],
     );
     refused(
+        Kind::Names,
+        &mesh::Names::default(),
+        &[(
+            |names| names.scopes = vec![mesh::NameScope::default()],
+            "scopes[0]: asked is missing",
+        )],
+    );
+    refused(
         Kind::Endpoints,
         &mesh::Endpoints::default(),
         &[(

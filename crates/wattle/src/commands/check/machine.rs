@@ -1,6 +1,6 @@
 //! Whether this machine can run a mesh.
 
-use wattle_capture::preflight;
+use wattle_capture::{apart, preflight};
 
 use super::{Finding, Group};
 
@@ -20,6 +20,7 @@ pub(super) fn check() -> Group {
         None => Finding::ok(check.id, check.sentence),
     });
     findings.extend(tried);
+    findings.push(held_apart(apart::is_possible()));
     Group {
         title: "machine".to_owned(),
         findings,
@@ -40,10 +41,30 @@ fn kernel(release: &str) -> Finding {
     }
 }
 
+fn held_apart(is_possible: bool) -> Finding {
+    if is_possible {
+        return Finding::ok("programs-apart", "programs of a mesh can be held apart");
+    }
+    let oldest = apart::OLDEST_KERNEL;
+    Finding::warning(
+        "programs-apart",
+        "programs of a mesh can signal and trace each other: this kernel has no Landlock that scopes signals",
+        format!("use Linux {oldest} or newer, with landlock in the kernel's parameter lsm="),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Outcome;
     use super::*;
+
+    #[test]
+    fn programs_that_are_not_held_apart_are_a_warning_with_what_to_do() {
+        assert_eq!(held_apart(true).outcome, Outcome::Ok);
+        let found = held_apart(false);
+        assert_eq!(found.outcome, Outcome::Warning);
+        assert!(found.hint.is_some_and(|hint| hint.starts_with("use Linux 6.12")));
+    }
 
     #[test]
     fn kernels_are_told_apart_by_their_numbers() {

@@ -31,7 +31,13 @@ impl Network {
     pub(super) async fn create(world: &Rc<World>, spec: &Spec) -> anyhow::Result<Self> {
         let address = world.allocate(&spec.name.to_string())?;
         let (bridge, meshed) = (Arc::clone(&world.bridge), spec.meshed());
-        let netns = blocking(move || plug(&bridge, address, meshed)).await?;
+        // Without a proxy nothing is redirected.
+        let redirect = meshed.then(|| Redirect {
+            dns_port: Some(DNS_PORT),
+            refuse_datagrams: spec.refuses_datagrams,
+            ..Redirect::default()
+        });
+        let netns = blocking(move || plug(&bridge, address, redirect)).await?;
         let names = world.add_names(&spec.name, address, meshed)?;
         Ok(Self {
             netns: Arc::new(netns),
@@ -57,14 +63,10 @@ impl Network {
     }
 }
 
-fn plug(bridge: &Bridge, address: IpAddr, meshed: bool) -> anyhow::Result<Netns> {
+fn plug(bridge: &Bridge, address: IpAddr, redirect: Option<Redirect>) -> anyhow::Result<Netns> {
     let netns = Netns::create()?;
     // Before it is connected: not one packet may pass by the proxy.
-    if meshed {
-        let redirect = Redirect {
-            dns_port: Some(DNS_PORT),
-            ..Redirect::default()
-        };
+    if let Some(redirect) = redirect {
         redirect.apply(&netns)?;
     }
     bridge.connect(&netns, address)?;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::Method;
 use tokio::net::{TcpSocket, TcpStream};
 use wattle_api::Probe;
+use wattle_capture::exec::Reach;
 use wattle_capture::{Netns, SpawnSpec};
 
 use crate::mesh::ask;
@@ -62,6 +63,8 @@ async fn run(face: &Face, network: &Network, words: &[String]) -> anyhow::Result
         words.iter().skip(1).cloned(),
     );
     program.run_as = face.spec.run_as();
+    // To ask whether another process is there is a signal to it.
+    program.reach = Reach::Others;
     program.binds = face.world.workload_binds(&network.names);
     let mut command = program.command()?;
     command.current_dir(working_directory(&face.spec.process));

@@ -18,6 +18,8 @@ pub(crate) struct Spec {
     pub(crate) name: Name,
     /// The process it is a copy of.
     pub(crate) process: Rc<Resource<Process>>,
+    /// Whether it is to send and take no datagrams.
+    pub(crate) refuses_datagrams: bool,
 }
 
 impl Spec {

@@ -77,15 +77,11 @@ async fn keys_come_over_tls_1_3_and_1_2_from_whom_the_roots_of_the_settings_vouc
         let (fetcher, _file) = believing(&root);
         for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
             let port = server(root.server("localhost", 2100, &[version])).await;
-            let keys = fetcher
-                .key_set(&format!("https://localhost:{port}/"), LIMIT)
-                .await;
+            let keys = fetcher.key_set(&format!("https://localhost:{port}/"), WISH).await;
             assert_eq!(&*keys.unwrap(), KEYS, "{version:?}");
         }
         let port = server(root.server("127.0.0.1", 2100, rustls::ALL_VERSIONS)).await;
-        let keys = fetcher
-            .key_set(&format!("https://127.0.0.1:{port}/"), LIMIT)
-            .await;
+        let keys = fetcher.key_set(&format!("https://127.0.0.1:{port}/"), WISH).await;
         assert_eq!(&*keys.unwrap(), KEYS);
     })
     .await;
@@ -110,7 +106,7 @@ async fn a_server_that_nobody_vouches_for_is_not_believed_and_it_is_said_why() {
         for (config, expected) in table {
             let port = server(config).await;
             let address = format!("https://localhost:{port}/");
-            let refused = fetcher.key_set(&address, LIMIT).await.unwrap_err();
+            let refused = fetcher.key_set(&address, WISH).await.unwrap_err();
             assert!(matches!(refused, FetchError::Tls(_)), "{refused}");
             assert!(
                 refused.told().contains(expected),
@@ -122,7 +118,7 @@ async fn a_server_that_nobody_vouches_for_is_not_believed_and_it_is_said_why() {
         let plain = super::server(|_, _| ok(KEYS))
             .await
             .replace("http://127.0.0.1", "https://localhost");
-        let refused = fetcher.key_set(&plain, LIMIT).await.unwrap_err();
+        let refused = fetcher.key_set(&plain, WISH).await.unwrap_err();
         assert!(matches!(refused, FetchError::Tls(_)), "{refused}");
     })
     .await;
