@@ -4,6 +4,7 @@
 mod docs;
 mod marks;
 mod names;
+mod pinned;
 mod ratchet;
 mod shape;
 mod threats;
@@ -70,6 +71,7 @@ pub(crate) fn run(root: &Path, mode: Mode) -> Result<()> {
     let mut violations = text_violations(&files);
     violations.extend(docs::check(root, &files)?);
     violations.extend(threats::check(root, &files)?);
+    violations.extend(pinned::check(root)?);
     violations.extend(allowed.check(&measured));
     let figures = shape::Figures::of(&files);
     violations.extend(figures.violations());

@@ -1,4 +1,4 @@
-//! The threat model names files and tests that are there.
+//! The threat model names files and tests that are there, and for each threat a test.
 
 use std::fs;
 use std::path::Path;
@@ -9,17 +9,42 @@ use super::Violation;
 use crate::rust_text::SourceFile;
 
 const MODEL: &str = "docs/threat-model.md";
+/// Head of the column with tests, in tables of threats.
+const SHOWN_BY: &str = "shown by";
 
 /// Looks at each row of its tables.
 pub(super) fn check(root: &Path, files: &[SourceFile]) -> Result<Vec<Violation>> {
     let text = fs::read_to_string(root.join(MODEL)).with_context(|| format!("reading {MODEL}"))?;
     let rows = (1..).zip(text.lines()).filter(|(_, line)| line.starts_with('|'));
-    Ok(rows
+    let mut violations: Vec<_> = rows
         .flat_map(|(line, row)| {
             let cells = row.split('|').flat_map(|cell| missing(cell, files));
             cells.map(move |reason| Violation::at(MODEL, line, reason))
         })
-        .collect())
+        .collect();
+    let unshown = unshown(&text).into_iter();
+    violations.extend(unshown.map(|line| Violation::at(MODEL, line, "no test shows what holds this off")));
+    Ok(violations)
+}
+
+/// Lines of rows that name no test where their table says what shows it.
+fn unshown(text: &str) -> Vec<usize> {
+    let mut column = None;
+    let mut found = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        if !line.starts_with('|') {
+            column = None;
+        } else if let Some(shown) = cells.iter().position(|cell| *cell == SHOWN_BY) {
+            column = Some(shown);
+        } else if let Some(cell) = column.and_then(|column| cells.get(column))
+            && !cell.starts_with("---")
+            && !cell.split('`').skip(1).step_by(2).any(is_test)
+        {
+            found.push(number);
+        }
+    }
+    found
 }
 
 /// What a cell names in vain: files, and tests that are not in the file named before them, or nowhere without one.
@@ -99,5 +124,14 @@ mod tests {
             ["docs/threat-model.md:2: there is no test it_is_refused where it is said to be"]
         );
         assert_eq!(found("| `a/src/z.rs` | `it_was_renamed` |").len(), 2);
+    }
+
+    #[test]
+    fn a_threat_without_a_test_is_found() {
+        let model =
+            "| threat | shown by |\n|---|---|\n| one | `it_is_refused` |\n| two `it_is_held_off` | none |\n";
+        let none = "docs/threat-model.md:4: no test shows what holds this off";
+        assert_eq!(found(model), [none]);
+        assert_eq!(found("| accepted | why |\n|---|---|\n| one | none |"), [""; 0]);
     }
 }
