@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpSocket, TcpStream};
 
 /// How a connection is dialled.
@@ -56,7 +56,7 @@ impl Default for Keepalive {
 }
 
 impl Keepalive {
-    fn probes(self) -> TcpKeepalive {
+    pub(crate) fn probes(self) -> TcpKeepalive {
         let probes = TcpKeepalive::new().with_time(self.time);
         let probes = match self.interval {
             Some(interval) => probes.with_interval(interval),
@@ -200,22 +200,11 @@ fn open(address: SocketAddr, options: &ConnectOptions) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Sets what an accepted connection needs: no delay, and probes after `keepalive` of silence.
-///
-/// # Errors
-/// When the socket is already gone.
-pub fn tune_accepted(stream: &TcpStream, keepalive: Option<Duration>) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    match keepalive {
-        Some(idle) => SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(idle)),
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use socket2::SockRef;
     use std::net::Ipv4Addr;
     use tokio::net::TcpListener;
 

@@ -5,6 +5,8 @@ use std::os::fd::OwnedFd;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
+use crate::connect::Keepalive;
+
 /// How a listening socket is made.
 #[derive(Clone, Debug)]
 pub struct ListenOptions {
@@ -17,6 +19,8 @@ pub struct ListenOptions {
     /// Accepts connections to addresses this host does not have (IP_TRANSPARENT, needs
     /// CAP_NET_ADMIN). Default false.
     pub transparent: bool,
+    /// When the kernel probes whether a silent peer lives. Default: see [`Keepalive`].
+    pub keepalive: Option<Keepalive>,
 }
 
 impl Default for ListenOptions {
@@ -26,11 +30,14 @@ impl Default for ListenOptions {
             backlog: 1024,
             v6_only: false,
             transparent: false,
+            keepalive: Some(Keepalive::default()),
         }
     }
 }
 
 /// Listens on a TCP address; must be called within a tokio runtime.
+///
+/// What accepted connections need is set here, once for all of them: they inherit no delay and the probes.
 ///
 /// # Errors
 /// What the kernel says: address in use, not available, or a missing privilege.
@@ -48,6 +55,10 @@ pub fn listen(address: SocketAddr, options: &ListenOptions) -> io::Result<TcpLis
     }
     if options.transparent {
         set_transparent(&socket, address)?;
+    }
+    socket.set_tcp_nodelay(true)?;
+    if let Some(keepalive) = options.keepalive {
+        socket.set_tcp_keepalive(&keepalive.probes())?;
     }
     socket.bind(&address.into())?;
     socket.listen(options.backlog)?;
@@ -81,6 +92,10 @@ pub fn listen_from_fd(inherited: OwnedFd) -> io::Result<TcpListener> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use socket2::SockRef;
+
     use super::*;
 
     fn loopback() -> SocketAddr {
@@ -98,6 +113,29 @@ mod tests {
         };
         let refused = listen(address, &alone).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[tokio::test]
+    async fn accepted_connections_have_no_delay_and_are_probed() {
+        let keepalive = Keepalive {
+            time: Duration::from_secs(7),
+            interval: Some(Duration::from_secs(3)),
+            retries: Some(2),
+        };
+        let options = ListenOptions {
+            keepalive: Some(keepalive),
+            ..ListenOptions::default()
+        };
+        let listener = listen(loopback(), &options).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (dialled, accepted) = tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
+        let (_dialled, (accepted, _)) = (dialled.unwrap(), accepted.unwrap());
+        assert!(accepted.nodelay().unwrap());
+        let socket = SockRef::from(&accepted);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(7));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(3));
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 2);
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-/// The address the client dialled before netfilter redirected the connection (SO_ORIGINAL_DST).
+/// The address that the client, `peer`, dialled before netfilter redirected the connection (SO_ORIGINAL_DST).
 ///
 /// `None` when the connection is not in this namespace's connection tracking, or the kernel has no
 /// connection tracking: it was not redirected. A tracked connection that was dialled directly gives
@@ -13,9 +13,9 @@ use tokio::net::TcpStream;
 ///
 /// # Errors
 /// When the socket itself is broken, such as already closed by the peer.
-pub fn original_destination(stream: &TcpStream) -> io::Result<Option<SocketAddr>> {
+pub fn original_destination(stream: &TcpStream, peer: SocketAddr) -> io::Result<Option<SocketAddr>> {
     let socket = SockRef::from(stream);
-    let asked = match stream.local_addr()?.ip().to_canonical() {
+    let asked = match peer.ip().to_canonical() {
         IpAddr::V4(_) => socket.original_dst_v4(),
         IpAddr::V6(_) => socket.original_dst_v6(),
     };

@@ -69,13 +69,15 @@ fn inside() {
         ] {
             let (client, accepted) = tokio::join!(TcpStream::connect(dialled), dual.accept());
             client.unwrap();
-            let original = original_destination(&accepted.unwrap().0).unwrap();
+            let (accepted, peer) = accepted.unwrap();
+            let original = original_destination(&accepted, peer).unwrap();
             assert_eq!(original, Some(dialled));
         }
         let direct = SocketAddr::from((Ipv4Addr::LOCALHOST, 15001));
         let (client, accepted) = tokio::join!(TcpStream::connect(direct), dual.accept());
         client.unwrap();
-        let original = original_destination(&accepted.unwrap().0).unwrap();
+        let (accepted, peer) = accepted.unwrap();
+        let original = original_destination(&accepted, peer).unwrap();
         assert!(original.is_none_or(|address| address == direct), "{original:?}");
     });
 }

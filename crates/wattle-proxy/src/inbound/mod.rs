@@ -78,7 +78,7 @@ impl Who {
 
 /// Serves one connection to the workload.
 pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, peer: SocketAddr) {
-    let Some(accepted) = accept(&worker, socket, peer, worker.settings.inbound) else {
+    let Some(accepted) = accept(socket, peer, worker.settings.inbound) else {
         return;
     };
     let Some(inbound) = worker.inbound_ready().await else {

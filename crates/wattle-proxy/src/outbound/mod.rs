@@ -29,7 +29,7 @@ use http::Outbound;
 
 /// Serves one connection of the workload.
 pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, peer: SocketAddr) {
-    let Some(accepted) = accept(&worker, socket, peer, worker.settings.outbound) else {
+    let Some(accepted) = accept(socket, peer, worker.settings.outbound) else {
         return;
     };
     let service = match worker.destinations.find(&worker, accepted.destination).await {

@@ -3,9 +3,7 @@
 use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
-use wattle_net::{Stream, connect, original_destination};
-
-use crate::worker::Worker;
+use wattle_net::{Stream, original_destination};
 
 /// A connection that was redirected to this proxy.
 pub(crate) struct Accepted {
@@ -18,13 +16,8 @@ pub(crate) struct Accepted {
 }
 
 /// Finds out where a connection was meant to go; `None` for one that was dialled to the proxy itself, which would go in a circle.
-pub(crate) fn accept(
-    worker: &Worker,
-    socket: TcpStream,
-    peer: SocketAddr,
-    listener: SocketAddr,
-) -> Option<Accepted> {
-    let destination = match original_destination(&socket) {
+pub(crate) fn accept(socket: TcpStream, peer: SocketAddr, listener: SocketAddr) -> Option<Accepted> {
+    let destination = match original_destination(&socket, peer) {
         Ok(Some(destination)) => canonical(destination),
         Ok(None) => canonical(socket.local_addr().ok()?),
         Err(error) => {
@@ -36,11 +29,6 @@ pub(crate) fn accept(
         tracing::info!(%peer, %destination, "connection to the proxy's own port refused: it would go in a circle");
         return None;
     }
-    connect::tune_accepted(
-        &socket,
-        worker.outward().keepalive.map(|keepalive| keepalive.time),
-    )
-    .ok()?;
     Some(Accepted {
         stream: socket.into(),
         peer: canonical(peer),
