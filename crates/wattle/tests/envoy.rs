@@ -123,6 +123,38 @@ fn an_envoy_and_a_proxy_of_ours_call_each_other_over_mutual_tls_and_strangers_ar
 }
 
 #[test]
+fn a_workload_beside_an_envoy_finds_the_names_of_the_mesh() {
+    let Some(world) = World::start(&["far"]) else {
+        return;
+    };
+    let near = world.mesh.spot("near");
+    let found = |name: &str| {
+        let output = near.command("getent").args(["ahostsv4", name]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.split_whitespace().next().map(ToOwned::to_owned)
+    };
+    let address = world.mesh.service("far").to_string();
+    for name in ["far", "far.default", "far.default.svc.cluster.local"] {
+        assert_eq!(found(name).as_ref(), Some(&address), "{name}");
+    }
+    assert_eq!(found("late"), None);
+    world
+        .manifests
+        .write("late.yaml", &workload("late", "{kind: wattle}"));
+    let late = eventually("a new name is found", PATIENCE, || found("late"));
+    assert_eq!(late, world.mesh.service("late").to_string());
+
+    let agent = Spot::of(world.mesh.proxy("near").pid);
+    let page = agent.enter(|| ask(ADMIN, &Request::get("agent", "/metrics")));
+    let page = page.unwrap().text();
+    assert!(
+        page.contains("\nwattle_dns_queries_total{outcome=\"answered\"} "),
+        "{page}"
+    );
+    world.mesh.stop();
+}
+
+#[test]
 fn routes_and_services_change_under_a_running_envoy() {
     let Some(world) = World::start(&["far", "canary"]) else {
         return;

@@ -3,12 +3,14 @@
 //! Envoy knows one peer, a Unix socket of this process ([`socket`]): discovery is passed on to the control plane over
 //! mutual TLS ([`relay`](crate::programs::relay)), secrets come from memory ([`secrets`]). So Envoy holds no address, name or root of the control
 //! plane, no key is written down, and a renewed certificate reaches it without a restart. gRPC programs of the workload
-//! find theirs beside it ([`programs`](crate::programs)).
+//! find theirs beside it ([`programs`](crate::programs)). Names, which no Envoy answers for here, the agent resolves
+//! ([`resolving`]).
 
 mod admin;
 mod open_work;
 mod pages;
 mod process;
+mod resolving;
 mod secrets;
 mod socket;
 
@@ -23,12 +25,14 @@ use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 use crate::admin::serve;
+use crate::config::StreamHealth;
 use crate::identity::{IdentityHealth, Keeper};
+use crate::names::NameServer;
 use crate::programs::relay::RelayHealth;
 use crate::run::{StartError, io_error, prepare_state, until_asked_to_end};
 use crate::settings::Settings;
 use admin::Admin;
-use pages::AgentPages;
+use pages::{AgentPages, Resolving};
 use process::{Envoy, EnvoyHealth};
 
 /// How often open work is looked at while draining.
@@ -57,12 +61,18 @@ async fn main(settings: Arc<Settings>, program: PathBuf) -> Result<(), StartErro
     let (sender, mut credentials) = watch::channel(None);
     let envoy = Rc::new(EnvoyHealth::default());
     let admin = Admin::of(&settings);
+    let names = NameServer::start(&settings)?;
+    let resolving = names.as_ref().map(|server| Resolving {
+        counters: server.counters(),
+        stream: Arc::new(StreamHealth::default()),
+    });
     let pages = Rc::new(AgentPages {
         settings: settings.clone(),
         identity: identity.clone(),
         relay: relay.clone(),
         envoy: envoy.clone(),
         admin: admin.clone(),
+        names: resolving.clone(),
         drain: drain.clone(),
         renew: renew.clone(),
         draining: Cell::new(false),
@@ -71,6 +81,10 @@ async fn main(settings: Arc<Settings>, program: PathBuf) -> Result<(), StartErro
     let keeper = Keeper::new(settings.clone(), sender, identity, renew).in_memory();
     tokio::task::spawn_local(keeper.run());
     tokio::task::spawn_local(crate::programs::serve(settings.clone(), credentials.clone()));
+    if let (Some(server), Some(resolving)) = (names, resolving) {
+        let keeping = resolving::keep(settings.clone(), server, credentials.clone(), resolving.stream);
+        tokio::task::spawn_local(keeping);
+    }
     let served = socket::serve(&settings, credentials.clone(), relay).map_err(io_error("agent socket"))?;
     let process = Envoy {
         settings: settings.clone(),

@@ -8,15 +8,26 @@ use std::sync::atomic::Ordering::Relaxed;
 use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::sync::Notify;
+use wattle_dns::Counters;
 use wattle_http::{Request, Response};
 use wattle_telemetry::{Limits, Registry};
 
 use super::admin::Admin;
 use super::process::EnvoyHealth;
 use crate::admin::{Audience, Pages, gauges, json_page, plain, typed, typed_status};
+use crate::config::StreamHealth;
 use crate::identity::IdentityHealth;
+use crate::names;
 use crate::programs::relay::RelayHealth;
 use crate::settings::Settings;
+
+/// What is known of the answers for names.
+#[derive(Clone)]
+pub(super) struct Resolving {
+    pub(super) counters: Arc<Counters>,
+    /// On which the names are told.
+    pub(super) stream: Arc<StreamHealth>,
+}
 
 /// What the pages tell.
 pub(super) struct AgentPages {
@@ -25,6 +36,8 @@ pub(super) struct AgentPages {
     pub(super) relay: Arc<RelayHealth>,
     pub(super) envoy: Rc<EnvoyHealth>,
     pub(super) admin: Admin,
+    /// Where the workload's queries come to this process.
+    pub(super) names: Option<Resolving>,
     pub(super) drain: Arc<Notify>,
     pub(super) renew: Arc<Notify>,
     pub(super) draining: Cell<bool>,
@@ -64,6 +77,11 @@ impl AgentPages {
     async fn missing(&self) -> Option<&'static str> {
         if !self.identity.is_valid(&self.settings.clock) {
             return Some("waiting for a certificate\n");
+        }
+        // One that is not known yet would be denied.
+        let unknown = |names: &Resolving| !names.stream.complete.load(Relaxed);
+        if self.names.as_ref().is_some_and(unknown) {
+            return Some("waiting for names\n");
         }
         let live = self.admin.page("/ready").await;
         if !live.is_ok_and(|(status, _)| status.is_success()) {
@@ -128,6 +146,9 @@ impl AgentPages {
             ],
         );
         gauges(&mut out, &self.identity.gauges());
+        if let Some(names) = &self.names {
+            out.push_str(&names::metrics(&names.counters));
+        }
         typed("text/plain; version=0.0.4", out)
     }
 
@@ -143,7 +164,7 @@ impl AgentPages {
 }
 
 const HELP: &str = "\
-GET  /ready          200 once certificate and configuration are in Envoy
+GET  /ready          200 once certificate and configuration are in Envoy, and names are known
 GET  /metrics        Envoy's statistics and the agent's, Prometheus text format
 GET  /stats          edges, JSON; none are told by an Envoy
 GET  /status         identity, control plane, certificate, Envoy, JSON

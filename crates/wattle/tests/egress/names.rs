@@ -32,11 +32,21 @@ fn asked(log: &std::path::Path) -> String {
 
 #[test]
 fn a_workload_that_is_kept_to_some_hosts_asks_nobody_outside_for_other_names() {
+    asks_nobody_outside_for_other_names("wattle", &[]);
+}
+
+#[test]
+fn nor_does_one_beside_an_envoy() {
+    asks_nobody_outside_for_other_names("envoy", &[Need::Envoy]);
+}
+
+fn asks_nobody_outside_for_other_names(proxy: &str, more: &[Need]) {
     let programs = ["dnsmasq", "dig", "python3"].map(Need::Program);
-    if lacks(&[&[Need::Root][..], &programs].concat()) {
+    if lacks(&[&[Need::Root][..], &programs, more].concat()) {
         return;
     }
-    let manifests = Manifests::new(&[("mesh.yaml", MESH)]);
+    let mesh_file = MESH.replace("PROXY", proxy);
+    let manifests = Manifests::new(&[("mesh.yaml", &mesh_file)]);
     let mesh = Mesh::up_with(WATTLE, manifests.path(), &["--resolver", &BRIDGE.to_string()]);
     let log = manifests.path().join("resolver.log");
     let facility = format!("--log-facility={}", log.display());
@@ -84,7 +94,10 @@ fn a_workload_that_is_kept_to_some_hosts_asks_nobody_outside_for_other_names() {
 
     assert_eq!(found(&free, "c2vjcmv0.evil.test"), GOOD.to_string());
     assert!(asked(&log).contains("c2vjcmv0.evil.test"));
-    manifests.write("mesh.yaml", &MESH.replace("mode: RegistryOnly", "mode: AllowAny"));
+    manifests.write(
+        "mesh.yaml",
+        &mesh_file.replace("mode: RegistryOnly", "mode: AllowAny"),
+    );
     eventually("other names are asked for once that is allowed", PATIENCE, || {
         (found(&kept, "c2vjcmv0.evil.test") == GOOD.to_string()).then_some(())
     });
