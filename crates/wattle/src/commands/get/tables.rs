@@ -43,6 +43,7 @@ fn proxy(one: &Status) -> String {
 pub(super) fn proxies(all: &[ProxyStatus]) -> String {
     let columns = [
         words("PROXY"),
+        words("PROGRAM"),
         words("IDENTITY"),
         words("SYNCED"),
         numbers("PENDING"),
@@ -54,6 +55,7 @@ pub(super) fn proxies(all: &[ProxyStatus]) -> String {
     let row = |one: &ProxyStatus| {
         vec![
             one.node.clone(),
+            one.agent.clone(),
             one.identity.clone(),
             yes_or_no(one.synced),
             one.pending.to_string(),
