@@ -234,19 +234,7 @@ fn config_task(
         held.want_names(settings.id.namespace());
     }
     let saved = Saved::in_directory(&settings.state);
-    match saved.read() {
-        Ok((resources, refused)) => {
-            if !resources.is_empty() || refused > 0 {
-                tracing::info!(
-                    resources = resources.len(),
-                    refused,
-                    "saved configuration is in use"
-                );
-            }
-            held.restore(resources);
-        }
-        Err(error) => tracing::warn!(%error, "saved configuration could not be read"),
-    }
+    saved.restore(&mut held, |_| true);
     let mut task = ConfigTask {
         settings: settings.clone(),
         held,

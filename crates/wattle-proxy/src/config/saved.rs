@@ -9,6 +9,8 @@ use prost::Message as _;
 use wattle_wire::proto::discovery::{EncodedAny, Resource as WireResource};
 use wattle_wire::{Encoded, Kind, Resource, ResourceName};
 
+use super::Held;
+
 /// First bytes of the file; the number changes with its format.
 const MAGIC: &[u8] = b"wattle-config-1\n";
 /// A larger file is not read.
@@ -41,6 +43,21 @@ impl Saved {
         let mut bytes = Vec::new();
         file.take(MAX_BYTES).read_to_end(&mut bytes)?;
         Ok(decode(Bytes::from(bytes)))
+    }
+
+    /// Has `held` start from what is saved of the wanted kinds; what cannot be read is told and left out.
+    pub(crate) fn restore(&self, held: &mut Held, wanted: impl Fn(Kind) -> bool) {
+        match self.read() {
+            Ok((mut resources, refused)) => {
+                resources.retain(|(name, ..)| wanted(name.kind));
+                if !resources.is_empty() || refused > 0 {
+                    let resources = resources.len();
+                    tracing::info!(resources, refused, "saved configuration is in use");
+                }
+                held.restore(resources);
+            }
+            Err(error) => tracing::warn!(%error, "saved configuration could not be read"),
+        }
     }
 
     /// Replaces it as a whole; readers see the old or the new one.

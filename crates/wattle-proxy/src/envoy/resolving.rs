@@ -24,13 +24,7 @@ pub(super) async fn keep(
     let mut held = Held::new(nobody.clone(), &settings.inbound_name());
     held.want_names(settings.id.namespace());
     let saved = Saved::in_directory(&settings.state);
-    match saved.read() {
-        Ok((mut resources, _)) => {
-            resources.retain(|(name, ..)| matches!(name.kind, Kind::Inbound | Kind::Names));
-            held.restore(resources);
-        }
-        Err(error) => tracing::warn!(%error, "saved names could not be read"),
-    }
+    saved.restore(&mut held, |kind| matches!(kind, Kind::Inbound | Kind::Names));
     // The task ends with the last of those who may ask.
     let (_asker, asks) = mpsc::channel(1);
     let (trust, _) = watch::channel(None);

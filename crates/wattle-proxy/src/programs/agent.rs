@@ -111,13 +111,7 @@ fn hearing(
 ) -> ConfigTask {
     let mut held = Held::hearing_trust();
     let saved = Saved::in_directory(&settings.state);
-    match saved.read() {
-        Ok((mut resources, _)) => {
-            resources.retain(|(name, ..)| name.kind == Kind::Trust);
-            held.restore(resources);
-        }
-        Err(error) => tracing::warn!(%error, "saved roots could not be read"),
-    }
+    saved.restore(&mut held, |kind| kind == Kind::Trust);
     let mut task = ConfigTask {
         settings: settings.clone(),
         held,
